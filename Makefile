@@ -1,0 +1,51 @@
+# Everything a person types. CI calls `make test`, which sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run check format lint types contracts unit test soak bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once; a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup: $(STAMP)  ## make the .venv with everything but torch
+
+run: $(STAMP)  ## the main job: quickstart on the bus, three schemes side by side
+	@$(BIN)/edgerig demo
+
+check: $(STAMP)  ## the quick loop: format, lint, types, import contracts, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not processes and not soak" tests
+
+format: $(STAMP)  ## rewrite to the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test: $(STAMP)  ## all tests but the soak
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak" tests
+	@$(BIN)/python -m pytest -m "processes and not soak" tests
+
+soak: $(STAMP)  ## the kill matrix, twenty times in a row
+	@$(BIN)/python -m pytest -m soak tests
+
+bench: $(STAMP)  ## the figures of the README
+	@$(BIN)/edgerig bench scheduler
+	@$(BIN)/edgerig bench emulation
+
+clean:  ## remove the .venv and run folders
+	rm -rf $(VENV) runs
