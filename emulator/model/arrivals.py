@@ -1,0 +1,186 @@
+"""Synthetic demand of one cell: users who ask for services by a Zipf law whose ranks may drift.
+
+Everything is a pure function of (seeds, cell, slot): a cell that restarts at slot 1000 draws what it would have drawn.
+
+Source: TTOSC section V.A (users, Zipf); workloads, stickiness and populations after Chen et al., "Dynamic Task Software
+Caching", simplified as ``docs/decisions/0004-demand.md`` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.model.streams import Stream
+
+Workload = Literal["static", "drift", "periodic"]
+NOBODY = -1
+FRAMES_PER_BLOCK = 32
+"""Frames drawn in one go: what a draw costs is mostly the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the users of every cell behave.
+
+    Attributes:
+        users_min, users_max: Bounds of a cell's population, both possible.
+        activity: Probability that a user has a task in a slot.
+        zipf_exponent: Exponent of the Zipf law over a cell's ranks.
+        alike_share: Share of a service's popularity score that all cells have in common, 0..1.
+        stickiness: Probability that a user asks for the service of its last task again.
+        redraw: Probability that a cell's population is drawn anew at a frame.
+        workload: How popularity moves: never, as a drift with memory ``drift_frames``, or between two rankings.
+        drift_frames: Memory of the drift, frames.
+        period_frames: Period of the periodic workload, frames.
+    """
+
+    users_min: int
+    users_max: int
+    activity: float
+    zipf_exponent: float
+    alike_share: float
+    stickiness: float
+    redraw: float
+    workload: Workload
+    drift_frames: float
+    period_frames: float
+
+
+class PopularityScores:
+    """Scores whose order is the popularity of services in one cell, frame by frame.
+
+    Source: ours (``ttosc`` section 4): sqrt(ka) G_j + sqrt(1 - ka) H_mj, G common to all cells, H the cell's own.
+    """
+
+    def __init__(self, cell: int, services: int, habits: Habits, *, seed: int, world_seed: int) -> None:
+        self._habits = habits
+        self._services = services
+        draws = 2 * services
+        self._drift = [Stream(seed, who, "drift", draws=draws) for who in ("/world", f"/cell/{cell}")]
+        ranks = [Stream(world_seed, who, "popularity", draws=draws) for who in ("/world", f"/cell/{cell}")]
+        self._start = np.stack([stream.normals(0, services) for stream in ranks])
+        self._other = np.stack([stream.normals(1, services) for stream in ranks])
+        self._frame = 0
+        self._state = self._start.copy()
+
+    def at(self, frame: int) -> NDArray[np.float64]:
+        """Scores in a frame, shape (service,)."""
+        common, own = self._parts(frame)
+        alike = self._habits.alike_share
+        return np.sqrt(alike) * common + np.sqrt(1.0 - alike) * own
+
+    def _parts(self, frame: int) -> NDArray[np.float64]:
+        if self._habits.workload == "static":
+            return self._start
+        if self._habits.workload == "periodic":
+            weight = 0.5 * (1.0 + np.cos(2.0 * np.pi * frame / self._habits.period_frames))
+            return np.sqrt(weight) * self._start + np.sqrt(1.0 - weight) * self._other
+        return self._drifted(frame)
+
+    def _drifted(self, frame: int) -> NDArray[np.float64]:
+        """An Ornstein-Uhlenbeck walk sampled each frame; stationary, unit variance."""
+        if frame < self._frame:
+            self._frame, self._state = 0, self._start.copy()
+        keep = float(np.exp(-1.0 / self._habits.drift_frames))
+        push = np.sqrt(1.0 - keep * keep)
+        while self._frame < frame:
+            self._frame += 1
+            noise = np.stack([stream.normals(self._frame, self._services) for stream in self._drift])
+            self._state = keep * self._state + push * noise
+        return self._state
+
+
+class ZipfDemand:
+    """Tasks that users of one cell ask for, slot by slot."""
+
+    def __init__(
+        self, cell: int, services: int, slots_per_frame: int, habits: Habits, *, seed: int, world_seed: int
+    ) -> None:
+        self._habits = habits
+        self._services = services
+        self._slots_per_frame = slots_per_frame
+        self._scores = PopularityScores(cell, services, habits, seed=seed, world_seed=world_seed)
+        self._population = Stream(seed, f"/cell/{cell}", "population", draws=2)
+        self._users = Stream(seed, f"/cell/{cell}", "arrivals", draws=3 * habits.users_max)
+        weight = np.arange(1, services + 1, dtype=np.float64) ** -habits.zipf_exponent
+        self._rank_probability = weight / weight.sum()
+        self._block = -1
+        self._last_service = np.full(habits.users_max, NOBODY)
+        self._users_now = 0
+        self._counts = np.zeros((FRAMES_PER_BLOCK * slots_per_frame, services))
+
+    def counts(self, slot: int) -> NDArray[np.float64]:
+        """Tasks by service that arrive in a slot, shape (service,), whole numbers."""
+        block, within = divmod(slot, len(self._counts))
+        if block != self._block:
+            self._advance_to(block)
+        return self._counts[within]
+
+    def probabilities(self, frame: int) -> NDArray[np.float64]:
+        """Probability that a task is for each service, shape (service,)."""
+        order = np.argsort(-self._scores.at(frame), kind="stable")
+        probability = np.empty(self._services)
+        probability[order] = self._rank_probability
+        return probability
+
+    def _advance_to(self, block: int) -> None:
+        if block < self._block:
+            self._block, self._users_now = -1, 0
+            self._last_service = np.full_like(self._last_service, NOBODY)
+        # Stickiness has memory, so the blocks between are drawn too.
+        while self._block < block:
+            self._block += 1
+            self._draw_block(self._block)
+
+    def _draw_block(self, block: int) -> None:
+        slots = len(self._counts)
+        active, sticky, choice = np.split(self._users.uniforms(block * slots, slots), 3, axis=1)
+        population = np.repeat(self._populations(block), self._slots_per_frame)
+        asks = (active < self._habits.activity) & (np.arange(self._habits.users_max) < population[:, None])
+        service = self._repeat(self._fresh(block, choice), sticky < self._habits.stickiness, asks)
+        flat = np.nonzero(asks)[0] * self._services + service[asks]
+        counts = np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
+        self._counts = counts.astype(np.float64)
+
+    def _populations(self, block: int) -> NDArray[np.int64]:
+        """Users of the cell in each frame of a block, shape (frame,)."""
+        habits = self._habits
+        again, level = self._population.uniforms(block * FRAMES_PER_BLOCK, FRAMES_PER_BLOCK).T
+        drawn = habits.users_min + (level * (habits.users_max - habits.users_min + 1)).astype(np.int64)
+        users = np.where(again < habits.redraw, drawn, NOBODY)
+        if users[0] == NOBODY:
+            users[0] = self._users_now if block else drawn[0]
+        latest = np.maximum.accumulate(np.where(users == NOBODY, 0, np.arange(FRAMES_PER_BLOCK)))
+        self._users_now = int(users[latest[-1]])
+        return users[latest]
+
+    def _fresh(self, block: int, choice: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Services drawn by popularity, by inversion, shape (slot, user)."""
+        frames = [block * FRAMES_PER_BLOCK + k for k in range(FRAMES_PER_BLOCK)]
+        if self._habits.workload == "static":
+            picked = np.searchsorted(np.cumsum(self.probabilities(0)), choice, side="right")
+        else:
+            parts = np.split(choice, FRAMES_PER_BLOCK)
+            cumulative = [np.cumsum(self.probabilities(frame)) for frame in frames]
+            picked = np.concatenate(
+                [np.searchsorted(c, part, side="right") for c, part in zip(cumulative, parts, strict=True)]
+            )
+        return np.minimum(picked, self._services - 1)
+
+    def _repeat(
+        self, fresh: NDArray[np.int64], sticky: NDArray[np.bool_], asks: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Let sticky tasks ask for their user's service of before, across slots and blocks, shape (slot, user)."""
+        line = np.arange(1, len(fresh) + 1)[:, None]
+        known = np.where(self._last_service == NOBODY, 0, 1)
+        # A user's very first task has nothing to repeat, so it is fresh whatever was drawn for it.
+        first = asks & (np.cumsum(asks, axis=0) + known == 1)
+        source = np.maximum.accumulate(np.where(asks & (~sticky | first), line, 0), axis=0)
+        table = np.concatenate([self._last_service[None], fresh])
+        service = np.take_along_axis(table, source, axis=0)
+        self._last_service = service[-1]
+        return service
