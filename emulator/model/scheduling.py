@@ -65,11 +65,51 @@ def solve(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> Sl
     Raises: ValueError: the general solver missed its tolerance, or the backend is unknown.
     Source: TTOSC P4; exact when the transfer is pooled.
     """
+    if resolve_backend(backend) == "numba":
+        return _solve_compiled(tasks, costs)[0]
     cells = pooled_form(costs)
     flows = pooled.pool(tasks, cells)
     if costs.cloud_s.max() > pooled.FAR_S:
         flows.cloud[np.isinf(costs.cloud_s)] = 0.0
     return SlotSchedule(pooled.pool_flow(flows), flows.keep + flows.taken, pooled.pool_cost(cells, flows))
+
+
+def solve_shares(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> tuple[SlotSchedule, Floats]:
+    """The optimal schedule of one slot and its shares, in one step.
+
+    Args:
+        tasks: As for ``solve``.
+        costs: As for ``solve``.
+        backend: As for ``solve``; numba fills in the shares on its way.
+    Returns: The schedule, and the shares as ``shares`` gives them.
+    Raises: ValueError: as ``solve``.
+    Source: TTOSC P4.
+    """
+    if resolve_backend(backend) == "numba":
+        return _solve_compiled(tasks, costs)
+    schedule = solve(tasks, costs)
+    return schedule, shares(tasks, schedule.flow, costs.hosts)
+
+
+def _solve_compiled(tasks: Floats, costs: FrameCosts) -> tuple[SlotSchedule, Floats]:
+    from emulator.model import scheduling_numba
+
+    edges, services = tasks.shape
+    schedule = SlotSchedule(np.zeros((edges, edges + 1, services)), np.empty((edges, services)), np.empty(services))
+    split = np.zeros((edges, edges + 1, services))
+    scheduling_numba.solve_pooled(
+        tasks,
+        costs.hosts,
+        costs.compute_s,
+        costs.leave_s,
+        costs.enter_s,
+        costs.cloud_s,
+        schedule.load,
+        schedule.cost_s,
+        schedule.flow,
+        split,
+    )
+    return schedule, split
 
 
 def pooled_form(costs: FrameCosts) -> pooled.PooledCosts:
