@@ -1,0 +1,67 @@
+"""What a scenario may not say although every single value of it is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emulator.scenario import Scenario
+
+
+def contradictions(scenario: Scenario) -> list[str]:
+    """Every contradiction found, one line each: what, where, remedy."""
+    return [*_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+
+
+def _edges(scenario: Scenario) -> Iterator[str]:
+    count = scenario.edges.count
+    seen: set[int] = set()
+    for k, override in enumerate(scenario.edge):
+        if override.index >= count:
+            yield f"edge[{k}].index: is {override.index}, but edges.count is {count}; indices start at 0"
+        if override.index in seen:
+            yield f"edge[{k}].index: edge server {override.index} is overridden twice; join the two tables"
+        seen.add(override.index)
+    matrix = scenario.edges.matrix_bps
+    if matrix is not None:
+        if len(matrix) != count or any(len(row) != count for row in matrix):
+            yield f"edges.matrix_bps: must have {count} rows of {count} rates (edges.count)"
+        for k, override in enumerate(scenario.edge):
+            if override.link_bps is not None:
+                yield f"edge[{k}].link_bps: is not read when edges.matrix_bps is given; set the matrix's column"
+
+
+def _services(scenario: Scenario) -> Iterator[str]:
+    services = scenario.services
+    for name in ("size_bytes", "task_bytes", "task_cycles"):
+        listed = getattr(services, name)
+        if listed is not None and len(listed) != services.count:
+            yield f"services.{name}: has {len(listed)} values, but services.count is {services.count}"
+        if listed is None and not getattr(services, f"{name}_choices"):
+            yield f"services.{name}_choices: is empty; give at least one choice"
+    smallest = min(services.size_bytes or services.size_bytes_choices or (0.0,))
+    if scenario.edges.storage_bytes < smallest:
+        yield (
+            f"edges.storage_bytes: {scenario.edges.storage_bytes:g} is smaller than every service "
+            f"({smallest:g} bytes at least); nothing could ever be deployed"
+        )
+    for k, override in enumerate(scenario.edge):
+        if override.storage_bytes is not None and override.storage_bytes < smallest:
+            yield f"edge[{k}].storage_bytes: {override.storage_bytes:g} is smaller than every service ({smallest:g})"
+
+
+def _demand(scenario: Scenario) -> Iterator[str]:
+    demand = scenario.demand
+    if demand.kind == "trace" and not demand.path:
+        yield "demand.path: missing; a trace needs the folder that `edgerig import` made"
+    if demand.kind == "zipf" and demand.path:
+        yield 'demand.path: is only read with kind = "trace"; set the kind or leave the path out'
+    if demand.users_min > demand.users_max:
+        yield f"demand.users_min: {demand.users_min} is more than users_max ({demand.users_max})"
+
+
+def _deadlines(scenario: Scenario) -> Iterator[str]:
+    deadlines = scenario.deadlines
+    if deadlines.give_up_s < deadlines.stall_s:
+        yield f"deadlines.give_up_s: {deadlines.give_up_s:g} is less than stall_s ({deadlines.stall_s:g})"
+    if scenario.clock == "wall" and scenario.tasks == "queued" and scenario.rate > 1e4:
+        yield f'rate: {scenario.rate:g} leaves no time for a slot; use clock = "lockstep"'
