@@ -126,3 +126,218 @@ class FrameReward(Message, frozen=True):
     reward_s: float
     delay_s: float
     all_cloud_s: float
+
+
+# -- control: time, membership of a slot, the end ----------------------------------------------------------------------
+
+
+class Tick(Message, frozen=True):
+    """The hub starts a slot (and commits the one before); roster is the number of the one that holds."""
+
+    slot: int
+    frame: int
+    roster: int
+
+
+class Member(Message, frozen=True):
+    """A node that takes part in a slot, and the instance of its process."""
+
+    node: str
+    instance: int
+
+
+class Binding(Message, frozen=True):
+    """Whom an edge server obeys: the process instance that decides for it, and how often that changed."""
+
+    edge: int
+    role: str
+    instance: int
+    epoch: int
+
+
+class Roster(Message, frozen=True):
+    """Who takes part from this (slot, attempt) on; slot and attempt travel in the header."""
+
+    number: int
+    members: tuple[Member, ...]
+    bindings: tuple[Binding, ...] = ()
+
+
+class Done(Message, frozen=True):
+    """A process finished its part of a slot.
+
+    digests: (topic, round, digest of the payload, 16 to 32 bytes) of what it published; timings: wall seconds of work
+    by stage.
+    """
+
+    process: str
+    slot: int
+    digests: tuple[tuple[str, int, bytes], ...] = ()
+    timings: dict[str, float] = {}
+
+
+class Shutdown(Message, frozen=True):
+    """The run ends; code is the exit code that the processes shall use."""
+
+    reason: str
+    code: int = 0
+
+
+# -- registry: names, endpoints, leases --------------------------------------------------------------------------------
+
+
+class TopicRecord(Message, frozen=True):
+    """One end of a topic as a process promises or asks it."""
+
+    topic: str
+    type_id: int
+    reliable: bool
+    transient_local: bool
+
+
+class NodeRecord(Message, frozen=True):
+    """What a node publishes and subscribes."""
+
+    name: str
+    publishes: tuple[TopicRecord, ...] = ()
+    subscribes: tuple[TopicRecord, ...] = ()
+
+
+class Peer(Message, frozen=True):
+    """A process on the bus: where it publishes (endpoint), where it answers calls, and the nodes it hosts."""
+
+    process: str
+    instance: int
+    pid: int
+    host: str
+    endpoint: str
+    call_endpoint: str
+    metrics_url: str = ""
+    nodes: tuple[NodeRecord, ...] = ()
+
+
+class Graph(Message, frozen=True):
+    """Every live process; version grows with each change."""
+
+    version: int
+    peers: tuple[Peer, ...]
+
+
+class Lease(Message, frozen=True):
+    """A process asks for names: count of a role from index on, or the next free ones (index None).
+
+    instance: 0 for a process that has none yet; a process that asks again for another role repeats its own.
+    """
+
+    process: str
+    role: str
+    index: int | None = None
+    count: int = 1
+    instance: int = 0
+
+
+class Leased(Message, frozen=True):
+    """The names a process now holds, its instance, and the time after which silence costs it both (wall seconds)."""
+
+    names: tuple[str, ...]
+    instance: int
+    liveliness_s: float
+
+
+class Register(Message, frozen=True):
+    """A process tells (again, whenever that changes) where it is and what its nodes publish and subscribe."""
+
+    peer: Peer
+
+
+class Registered(Message, frozen=True):
+    """Where the hub publishes the graph."""
+
+    hub: Peer
+
+
+class Beat(Message, frozen=True):
+    """A sign of life from the main loop.
+
+    waiting: sentences, whom it waits for; busy_s: wall seconds from now during which no further beat may come.
+    """
+
+    instance: int
+    slot: int = 0
+    attempt: int = 0
+    waiting: tuple[str, ...] = ()
+    busy_s: float = 0.0
+
+
+class BeatAck(Message, frozen=True):
+    """known is False when the lease is lost."""
+
+    known: bool
+
+
+class Ready(Message, frozen=True):
+    """All links of a process are matched as this version of the graph wants them."""
+
+    instance: int
+    graph: int
+
+
+class Leave(Message, frozen=True):
+    """A process goes, by its own will."""
+
+    instance: int
+    reason: str = ""
+
+
+class ReportExit(Message, frozen=True):
+    """The launcher saw a child end."""
+
+    process: str
+    pid: int
+    code: int
+
+
+class Query(Message, frozen=True):
+    """Ask for everything there is; the method says of what."""
+
+
+class Peers(Message, frozen=True):
+    """The registered processes."""
+
+    peers: tuple[Peer, ...]
+
+
+class Status(Message, frozen=True):
+    """How far a run's start (or a stalled slot) is: missing and waiting are sentences."""
+
+    graph: int
+    ready: tuple[str, ...]
+    missing: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
+
+
+# -- calls: request and reply ------------------------------------------------------------------------------------------
+
+
+class Call(Message, frozen=True, tag="call"):
+    """A request; body is the msgpack of the method's request message."""
+
+    number: int
+    node: str
+    method: str
+    body: bytes
+
+
+class Reply(Message, frozen=True, tag="reply"):
+    """An answer; body is the msgpack of the method's reply message."""
+
+    number: int
+    body: bytes
+
+
+class Failure(Message, frozen=True, tag="failure"):
+    """A refusal or an error: exceptions never travel. kind is a word that callers branch on, text is for people."""
+
+    number: int
+    kind: str
+    text: str

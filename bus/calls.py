@@ -1,0 +1,163 @@
+"""Request and reply between processes: ROUTER answers, DEALER asks, one body frame, a deadline on every question."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+import zmq
+
+from bus.codec import decode, encode_payload
+from bus.errors import BusError, CallFailed, CallTimeout, DecodeError
+from bus.messages import Call, Failure, Message, Reply
+from bus.timers import Timer, Timers
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES: Final = 16 * 2**20
+TIMEOUT: Final = "timeout"
+Handler = Callable[[Any], Message]
+R = TypeVar("R", bound=Message)
+_decode_answer = msgspec.msgpack.Decoder(Reply | Failure).decode
+_decode_call = msgspec.msgpack.Decoder(Call).decode
+
+
+class Answering:
+    """The side that answers: methods by (node, method) on one ROUTER."""
+
+    def __init__(self, socket: zmq.Socket[bytes], max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self.malformed = 0
+        self.answered = 0
+        self._socket = socket
+        self._max_body_bytes = max_body_bytes
+        self._methods: dict[tuple[str, str], tuple[type[Message], Handler]] = {}
+
+    def serve(self, node: str, method: str, request_type: type[Message], handler: Handler) -> None:
+        """Answer a method: the handler returns the reply or a Failure, or raises BusError, ValueError, LookupError."""
+        if (node, method) in self._methods:
+            raise ValueError(f"{node} serves {method} already")
+        self._methods[node, method] = (request_type, handler)
+
+    def drain(self) -> None:
+        """Answer all that has come."""
+        while True:
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(parts) != 2 or len(parts[1]) > self._max_body_bytes:
+                self._bad(f"{len(parts)} parts, {sum(map(len, parts))} bytes")
+                continue
+            try:
+                call = _decode_call(parts[1])
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                self._bad(str(error))
+                continue
+            self._socket.send_multipart((parts[0], encode_payload(self._answer(call))))
+
+    def _answer(self, call: Call) -> Reply | Failure:
+        found = self._methods.get((call.node, call.method))
+        if found is None:
+            return Failure(call.number, "unknown_method", f"{call.node} has no method {call.method}")
+        request_type, handler = found
+        try:
+            request = decode(call.body, request_type)
+        except DecodeError as error:
+            self.malformed += 1
+            return Failure(call.number, "malformed", str(error))
+        try:
+            reply = handler(request)
+        except (BusError, ValueError, LookupError) as error:
+            return Failure(call.number, type(error).__name__, str(error))
+        self.answered += 1
+        if isinstance(reply, Failure):
+            return Failure(call.number, reply.kind, reply.text)
+        return Reply(call.number, encode_payload(reply))
+
+    def _bad(self, reason: str) -> None:
+        self.malformed += 1
+        if self.malformed.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
+            _log.warning("dropped a malformed call (%d so far): %s", self.malformed, reason)
+
+
+class Asking:
+    """The side that asks one callee, over one DEALER."""
+
+    def __init__(self, socket: zmq.Socket[bytes], callee: str, timers: Timers) -> None:
+        self.socket = socket
+        self.callee = callee
+        self.malformed = 0
+        self._timers = timers
+        self._number = 0
+        self._open: dict[int, tuple[type[Message], Callable[[Any], None], Timer]] = {}
+
+    def ask(
+        self,
+        node: str,
+        method: str,
+        request: Message,
+        reply_type: type[Message],
+        deadline_s: float,
+        then: Callable[[Any], None],
+    ) -> None:
+        """Send a call; ``then`` gets the reply or a Failure (kind "timeout" after ``deadline_s``) from the loop."""
+        self._number += 1
+        number = self._number
+        timer = self._timers.after(deadline_s, partial(self._expire, number, node, method, deadline_s))
+        self._open[number] = (reply_type, then, timer)
+        self.socket.send(encode_payload(Call(number, node, method, encode_payload(request))), zmq.NOBLOCK)
+
+    def drain(self) -> None:
+        """Hand over all answers that have come."""
+        while True:
+            try:
+                body = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                answer = _decode_answer(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self.malformed += 1
+                continue
+            self._hand_over(answer)
+
+    def _hand_over(self, answer: Reply | Failure) -> None:
+        reply_type, then, timer = self._open.pop(answer.number, (Message, None, None))
+        if then is None or timer is None:
+            return  # it came after its deadline
+        timer.cancel()
+        if isinstance(answer, Reply):
+            then(self._reply(answer, reply_type))
+        else:
+            then(answer)
+
+    def _reply(self, answer: Reply, reply_type: type[Message]) -> Message:
+        try:
+            return decode(answer.body, reply_type)
+        except DecodeError as error:
+            self.malformed += 1
+            return Failure(answer.number, "malformed", str(error))
+
+    def fail_all(self, kind: str, text: str) -> None:
+        """The callee is gone: nothing open will be answered."""
+        for number in list(self._open):
+            self._hand_over(Failure(number, kind, text))
+
+    def _expire(self, number: int, node: str, method: str, deadline_s: float) -> None:
+        if number in self._open:
+            self._hand_over(Failure(number, TIMEOUT, str(CallTimeout(node, method, deadline_s))))
+
+
+def reply_or_raise(answer: R | Failure, callee: str, method: str, deadline_s: float) -> R:
+    """The reply.
+
+    Raises: CallTimeout: no answer in time. CallFailed: the callee refused.
+    """
+    if not isinstance(answer, Failure):
+        return answer
+    if answer.kind == TIMEOUT:
+        raise CallTimeout(callee, method, deadline_s)
+    raise CallFailed(callee, method, answer.kind, answer.text)

@@ -1,0 +1,99 @@
+"""What can go wrong on the bus.
+
+BusError
+    DecodeError       bytes that are not the record they should be
+    UnknownTopic      no row of the topic table fits (also a ValueError)
+    TypeMismatch      the two ends of a topic mean different messages
+    QosIncompatible   a subscriber asks for more than the publisher promises
+    LeaseRefused      the registry gives the names to nobody, or to somebody else
+    CallFailed        the callee answered with a failure
+    CallTimeout       the callee did not answer in time
+    PeerLost          a process is gone
+"""
+
+from __future__ import annotations
+
+
+class BusError(Exception):
+    """Root of all errors that the bus raises for what others did."""
+
+
+class DecodeError(BusError):
+    """Bytes that are not the record they should be."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what}: {reason}; it was made by another version or was damaged")
+        self.what = what
+        self.reason = reason
+
+
+class UnknownTopic(BusError, ValueError):
+    """A topic that fits no row of the topic table."""
+
+    def __init__(self, topic: str, suggestion: str) -> None:
+        hint = f"did you mean {suggestion}?" if suggestion else "add a row to bus/topics.py"
+        super().__init__(f"no topic {topic!r} in the topic table; {hint}")
+        self.topic = topic
+        self.suggestion = suggestion
+
+
+class TypeMismatch(BusError):
+    """The two ends of a topic mean different messages."""
+
+    def __init__(self, topic: str, ours: int, theirs: int, peer: str) -> None:
+        super().__init__(
+            f"{topic}: our type id is {ours:08x}, that of {peer} is {theirs:08x}; run one version everywhere"
+        )
+        self.topic = topic
+        self.ours = ours
+        self.theirs = theirs
+        self.peer = peer
+
+
+class QosIncompatible(BusError):
+    """A subscriber asks for more than the publisher promises."""
+
+    def __init__(self, topic: str, asked: str, offered: str, peer: str) -> None:
+        super().__init__(f"{topic}: asked {asked}, offered {offered} (with {peer}); ask for less or promise more")
+        self.topic = topic
+        self.asked = asked
+        self.offered = offered
+        self.peer = peer
+
+
+class LeaseRefused(BusError):
+    """The registry did not give the names; kind is "held", "surplus" or "unknown_role"."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class CallFailed(BusError):
+    """The callee answered with a failure."""
+
+    def __init__(self, callee: str, method: str, kind: str, text: str) -> None:
+        super().__init__(f"{callee} refused {method}: {kind}: {text}")
+        self.callee = callee
+        self.method = method
+        self.kind = kind
+        self.text = text
+
+
+class CallTimeout(BusError):
+    """The callee did not answer in time."""
+
+    def __init__(self, callee: str, method: str, deadline_s: float) -> None:
+        super().__init__(f"{callee} did not answer {method} within {deadline_s:g} s; is it alive?")
+        self.callee = callee
+        self.method = method
+        self.deadline_s = deadline_s
+
+
+class PeerLost(BusError):
+    """A process is gone, or was never there."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        super().__init__(f"{peer} is lost: {reason}")
+        self.peer = peer
+        self.reason = reason

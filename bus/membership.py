@@ -1,0 +1,330 @@
+"""A process's side of the registry: its names, its links as the graph wants them, its beats, its readiness."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from bus.calls import reply_or_raise
+from bus.codec import Header
+from bus.errors import BusError, CallFailed, LeaseRefused, PeerLost, QosIncompatible, TypeMismatch
+from bus.messages import (
+    Beat,
+    BeatAck,
+    Failure,
+    Graph,
+    Lease,
+    Leased,
+    Leave,
+    Message,
+    NodeRecord,
+    Peer,
+    Ready,
+    Register,
+    Registered,
+    TopicRecord,
+)
+from bus.publisher import Publisher
+from bus.subscription import Subscription
+from bus.timers import Timer
+
+if TYPE_CHECKING:
+    from bus.process import Process
+
+_log = logging.getLogger(__name__)
+
+HUB: Final = "/hub"
+ASK_AGAIN_S: Final = 0.2
+Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
+
+
+class Membership:
+    """What a process is to the registry, and what the registry's graph makes of its links."""
+
+    def __init__(self, process: Process) -> None:
+        self.names: tuple[str, ...] = ()
+        self.peers: dict[int, Peer] = {}
+        self.version = 0
+        self.liveliness_s = 5.0
+        self.hub_deadline_s = 10.0
+        self.on_lease_lost: Callable[[], None] = self._raise_lease_lost
+        self.on_hub_lost: Callable[[str], None] = _raise_hub_lost
+        self._process = process
+        self._ask: Ask | None = None
+        self._record: Peer | None = None  # as last sent
+        self._metrics_url = ""
+        self._registering = False
+        self._checking = False
+        self._ready_version = 0
+        self._wanted: list[tuple[Subscription, int, str]] = []
+        self._wanting: list[tuple[Publisher, str, str]] = []
+        self._beats: Timer | None = None
+        self._subscribed = False
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def join(
+        self, address: str, role: str, index: int | None, count: int, wait_s: float, deadline_s: float
+    ) -> tuple[str, ...]:
+        """See ``Process.join``."""
+        asking = self._process.asking(address, HUB)
+
+        def ask(method: str, request: Message, reply_type: type[Message], then: Callable[[Any], None]) -> None:
+            asking.ask(HUB, method, request, reply_type, self.hub_deadline_s, then)
+
+        self._ask = ask
+        give_up = self._process.clock() + wait_s
+        while True:
+            answers: list[Leased | Failure] = []
+            request = Lease(self._process.name, role, index, count, self._process.instance)
+            asking.ask(HUB, "lease", request, Leased, deadline_s, answers.append)
+            self._process.spin(lambda got=answers: bool(got), deadline_s + 1.0)  # type: ignore[misc]
+            answer = answers[0] if answers else Failure(0, "timeout", "stopped")
+            if isinstance(answer, Failure) and answer.kind in ("held", "surplus"):
+                if self._process.clock() >= give_up or self._process.stopping:
+                    raise LeaseRefused(answer.kind, answer.text)
+                self._process.spin(None, ASK_AGAIN_S)
+                continue
+            return self._take(answer, deadline_s)
+
+    def _take(self, answer: Leased | Failure, deadline_s: float) -> tuple[str, ...]:
+        try:
+            leased = reply_or_raise(answer, HUB, "lease", deadline_s)
+        except CallFailed as error:
+            raise LeaseRefused(error.kind, error.text) from None
+        self.names += leased.names
+        self.liveliness_s = leased.liveliness_s
+        self._process.instance = leased.instance
+        self._start_beats()
+        return leased.names
+
+    def attach(self, names: tuple[str, ...], ask: Ask) -> None:
+        """The hub's own process: its registry is next door, so nothing crosses a socket and no beats are due."""
+        self.names = names
+        self._ask = ask
+
+    def register(self, metrics_url: str) -> None:
+        """See ``Process.register``."""
+        if self._ask is None:
+            raise RuntimeError(f"process {self._process.name} has no lease; join() before register()")
+        self._metrics_url = metrics_url
+        if not self._subscribed:
+            self._subscribed = True
+            self._process.subscribe("/hub/graph", self._on_graph)
+        self._send_registration()
+
+    def leave(self, reason: str) -> None:
+        """Tell the registry, without waiting for an answer."""
+        if self._ask is not None and self._process.instance:
+            self._ask("leave", Leave(self._process.instance, reason), BeatAck, _ignore)
+        if self._beats is not None:
+            self._beats.cancel()
+        self._ask = None
+
+    def vanish(self) -> None:
+        """Say nothing more to the registry, not even that we leave (tests of sudden death)."""
+        self._stop()
+
+    def topics_changed(self) -> None:
+        """A node publishes or subscribes more or less than before."""
+        if self._record is not None and not self._registering:
+            self._registering = True
+            self._process.later(self._send_registration)
+
+    def _send_registration(self) -> None:
+        self._registering = False
+        record = self._describe()
+        if record == self._record or self._ask is None:
+            return
+        self._record = record
+        self._link()
+        self._ask("register", Register(record), Registered, self._on_registered)
+
+    def _describe(self) -> Peer:
+        process = self._process
+        nodes = tuple(
+            NodeRecord(
+                node.name,
+                tuple(_record_of(publisher) for publisher in node.published),
+                tuple(_record_of(subscription) for subscription in node.subscribed if subscription.callbacks),
+            )
+            for node in process.nodes.values()
+        )
+        return Peer(
+            process.name,
+            process.instance,
+            os.getpid(),
+            process.host,
+            process.endpoint,
+            process.call_endpoint,
+            self._metrics_url,
+            nodes,
+        )
+
+    def _on_registered(self, answer: Registered | Failure) -> None:
+        if isinstance(answer, Failure):
+            if answer.kind == "unknown_instance":
+                self._lose_lease()
+            elif answer.kind == "timeout":
+                self._lose_hub(answer.text)
+            else:
+                raise CallFailed(HUB, "register", answer.kind, answer.text)
+        elif answer.hub.instance != self._process.instance:
+            self._process.connect(answer.hub.instance, answer.hub.endpoint)
+
+    # -- links ---------------------------------------------------------------------------------------------------------
+
+    def _on_graph(self, graph: Graph, header: Header) -> None:
+        if graph.version <= self.version:
+            return
+        self.version = graph.version
+        before, self.peers = self.peers, {peer.instance: peer for peer in graph.peers}
+        for instance, peer in before.items():
+            if instance not in self.peers:
+                self._forget(peer, header.instance)
+        if self._process.instance in before and self._process.instance not in self.peers:
+            self._lose_lease()
+            return
+        self._link()
+
+    def _forget(self, peer: Peer, hub: int) -> None:
+        if peer.instance == self._process.instance or peer.instance == hub:
+            return
+        self._process.disconnect(peer.instance)
+        self._process.forget_subscriber(f"{peer.instance:08x}")
+        self._process.drop_asking(peer.call_endpoint, f"{peer.process} left the graph")
+
+    def _link(self) -> None:
+        """Connect to whoever publishes what we subscribe; note both ends of what must match."""
+        process = self._process
+        self._wanted, self._wanting = [], []
+        for peer in self.peers.values():
+            if peer.instance == process.instance:
+                continue
+            wanted = [r for node in peer.nodes for r in node.publishes if r.topic in process.subscriptions]
+            if wanted:
+                process.connect(peer.instance, peer.endpoint)
+            for record in wanted:
+                self._want(process.subscriptions[record.topic], record, peer)
+            for record in (r for node in peer.nodes for r in node.subscribes):
+                if record.topic in process.publishers:
+                    self._serve(process.publishers[record.topic], record, peer)
+        self.links_changed()
+
+    def _want(self, subscription: Subscription, offer: TopicRecord, peer: Peer) -> None:
+        error: BusError | None = None
+        lacking = subscription.qos.missing_in(offer.reliable, offer.transient_local)
+        if offer.type_id != subscription.type_id:
+            error = TypeMismatch(offer.topic, subscription.type_id, offer.type_id, peer.process)
+        elif lacking is not None:
+            error = QosIncompatible(offer.topic, *lacking, peer.process)
+        if error is not None:
+            subscription.refuse(peer.instance, error)
+        self._wanted.append((subscription, peer.instance, peer.process))
+
+    def _serve(self, publisher: Publisher, asked: TopicRecord, peer: Peer) -> None:
+        error: BusError | None = None
+        qos = publisher.qos
+        if asked.type_id != publisher.type_id:
+            error = TypeMismatch(asked.topic, publisher.type_id, asked.type_id, peer.process)
+        elif asked.reliable and not qos.reliable:
+            error = QosIncompatible(asked.topic, "reliable", "best_effort", peer.process)
+        elif asked.transient_local and not qos.latched:
+            error = QosIncompatible(asked.topic, "transient_local", "volatile", peer.process)
+        uid = f"{peer.instance:08x}"
+        if error is not None and uid not in publisher.refused:
+            publisher.refuse(uid, str(error))
+            self._process.on_refused(error)
+        self._wanting.append((publisher, uid, peer.process))
+
+    def links_changed(self) -> None:
+        """Something matched or came apart: look once, after what is going on now."""
+        if not self._checking and self.version:
+            self._checking = True
+            self._process.later(self._check_ready)
+
+    def unmatched(self) -> list[str]:
+        """What is not matched yet, as sentences; empty when this process is ready for the graph it has."""
+        if self._record is None or self.peers.get(self._process.instance) != self._record:
+            return [f"the graph that shows {self._process.name} from {HUB}"]
+        sentences = [
+            f"{s.topic} from {name}" + (f" (refused: {s.refused[instance]})" if instance in s.refused else "")
+            for s, instance, name in self._wanted
+            if instance not in s.links or not s.links[instance].expected
+        ]
+        sentences += [
+            f"{p.topic} to {name}" + (f" (refused: {p.refused[uid]})" if uid in p.refused else "")
+            for p, uid, name in self._wanting
+            if not p.serves(uid)
+        ]
+        return sentences
+
+    @property
+    def ready(self) -> bool:
+        """Whether all links are as the last graph wants them, and the registry was told."""
+        return self.version > 0 and self._ready_version == self.version and not self.unmatched()
+
+    def _check_ready(self) -> None:
+        self._checking = False
+        if self._ready_version != self.version and self._ask is not None and not self.unmatched():
+            self._ready_version = self.version
+            self._ask("ready", Ready(self._process.instance, self.version), BeatAck, _ignore)
+
+    # -- signs of life -------------------------------------------------------------------------------------------------
+
+    def beat(self, busy_s: float = 0.0) -> None:
+        """Tell the registry that the main loop runs, where it is, and whom it waits for."""
+        if self._ask is None:
+            return
+        collectors = [node.collector for node in self._process.nodes.values()]
+        slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
+        waiting = [sentence for c in collectors for sentence in c.waiting()]
+        if self._record is not None and not self.ready:
+            waiting += self.unmatched()
+        beat = Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s)
+        self._ask("beat", beat, BeatAck, self._on_beat_ack)
+
+    def _start_beats(self) -> None:
+        if self._beats is None:
+            self._beats = self._process.timers.every(self.liveliness_s / 5.0, self.beat)
+
+    def _on_beat_ack(self, answer: BeatAck | Failure) -> None:
+        if isinstance(answer, Failure):
+            if answer.kind == "timeout":
+                self._lose_hub(answer.text)
+        elif not answer.known:
+            self._lose_lease()
+
+    def _lose_lease(self) -> None:
+        if self._ask is not None:
+            self._stop()
+            self.on_lease_lost()
+
+    def _lose_hub(self, reason: str) -> None:
+        if self._ask is not None:
+            self._stop()
+            self.on_hub_lost(reason)
+
+    def _stop(self) -> None:
+        self._ask = None
+        if self._beats is not None:
+            self._beats.cancel()
+
+    def _raise_lease_lost(self) -> None:
+        raise PeerLost(
+            self._process.name, f"the hub gave {', '.join(self.names)} away; its beats did not arrive in time"
+        )
+
+
+def _record_of(end: Publisher | Subscription) -> TopicRecord:
+    return TopicRecord(end.topic, end.type_id, end.qos.reliable, end.qos.latched)
+
+
+def _raise_hub_lost(reason: str) -> None:
+    raise PeerLost(HUB, reason)
+
+
+def _ignore(_answer: Any) -> None:
+    """A call whose answer changes nothing."""

@@ -1,0 +1,123 @@
+"""A named participant on the bus: what programs are written against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bus.calls import Handler, reply_or_raise
+from bus.gather import Collector, Gather
+from bus.messages import Failure, Message
+from bus.publisher import Publisher
+from bus.qos import Qos
+from bus.subscription import Callback, Subscription
+from bus.timers import Timer
+
+if TYPE_CHECKING:
+    from bus.process import Process
+
+R = TypeVar("R", bound=Message)
+
+
+class Node:
+    """One name (``/edge/3``) in a process. Made by ``Process.node``."""
+
+    def __init__(self, process: Process, name: str) -> None:
+        self.process = process
+        self.name = name
+        self.published: list[Publisher] = []
+        self.subscribed: list[Subscription] = []
+        self.collector = Collector(process.later, process.timers.after)
+
+    # -- topics --------------------------------------------------------------------------------------------------------
+
+    def publisher(self, topic: str, qos: Qos | None = None) -> Publisher:
+        """The sending end of a topic; qos only to promise other than the topic table says.
+
+        Raises: UnknownTopic: no row of the table fits. ValueError: this process publishes it already.
+        """
+        publisher = self.process.publisher(topic, qos)
+        self.published.append(publisher)
+        return publisher
+
+    def subscribe(self, topic: str, callback: Callback, qos: Qos | None = None) -> Subscription:
+        """Call ``callback(message, header)`` from the loop with each message of a topic, in sequence per publisher.
+
+        Raises: UnknownTopic: no row of the table fits.
+        """
+        subscription = self.process.subscribe(topic, callback, qos)
+        if subscription not in self.subscribed:
+            self.subscribed.append(subscription)
+        return subscription
+
+    # -- gather --------------------------------------------------------------------------------------------------------
+
+    def collect(self, kind: Hashable, topic: str, source: Hashable) -> Subscription:
+        """Subscribe a topic for gathers: its messages are ``source``'s share of ``kind``."""
+        return self.subscribe(topic, self.collector.filing(kind, topic, source))
+
+    def gather(
+        self,
+        kind: Hashable,
+        sources: Sequence[Hashable],
+        slot: int,
+        attempt: int,
+        then: Callable[[list[Any]], None],
+        *,
+        round: int = 0,  # noqa: A002 -- the header's word
+        deadline_s: float | None = None,
+    ) -> Gather:
+        """Call ``then`` once with one message of this kind from each source, in the order of ``sources``.
+
+        Without a deadline only messages (or ``begin``) end it; after ``deadline_s`` what has not come is ``Absent``.
+        Raises: ValueError: a source that nothing was collected for, or a slot that is over.
+        """
+        return self.collector.gather(kind, sources, slot, attempt, then, round, deadline_s)
+
+    def begin(self, slot: int, attempt: int) -> None:
+        """Drop what is held or open for anything older than (slot, attempt)."""
+        self.collector.begin(slot, attempt)
+
+    def waiting(self) -> list[str]:
+        """Whom the open gathers wait for, as sentences."""
+        return self.collector.waiting()
+
+    # -- time and calls ------------------------------------------------------------------------------------------------
+
+    def timer(self, period_s: float, callback: Callable[[], None]) -> Timer:
+        """Call from the loop each ``period_s``."""
+        return self.process.timers.every(period_s, callback)
+
+    def serve(self, method: str, request_type: type[Message], handler: Handler) -> None:
+        """Answer ``method``: the handler gets the request and returns the reply.
+
+        BusError, ValueError and LookupError of a handler travel as a Failure; anything else is our bug and rises.
+        """
+        self.process.answering.serve(self.name, method, request_type, handler)
+
+    def call(self, node: str, method: str, request: Message, reply_type: type[R], deadline_s: float) -> R:
+        """Ask and wait, spinning the loop; for tools, tests and start-up, never inside a slot.
+
+        Raises: CallTimeout: no answer in time. CallFailed: the callee refused. PeerLost: nobody hosts the node.
+        """
+        answers: list[R | Failure] = []
+        self.call_later(node, method, request, reply_type, deadline_s, answers.append)
+        self.process.spin(lambda: bool(answers), deadline_s + 1.0)
+        answer = answers[0] if answers else Failure(0, "timeout", "stopped")
+        return reply_or_raise(answer, node, method, deadline_s)
+
+    def call_later(
+        self,
+        node: str,
+        method: str,
+        request: Message,
+        reply_type: type[R],
+        deadline_s: float,
+        then: Callable[[R | Failure], None],
+    ) -> None:
+        """Ask; ``then`` gets the reply or a Failure (kind "timeout" after ``deadline_s``) from the loop.
+
+        Raises: PeerLost: nobody hosts the node.
+        """
+        peer = self.process.find(node)
+        self.process.asking(peer.call_endpoint, node).ask(node, method, request, reply_type, deadline_s, then)

@@ -1,0 +1,199 @@
+"""The sending end of a topic: sequence numbers, history for repairs and late joiners, and who is matched."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from bus import codec
+from bus.codec import HEADER, VERSION, encode_payload
+from bus.messages import Message
+from bus.qos import Qos
+from bus.topics import TopicSpec
+
+GAP_TO: Final = struct.Struct("<Q")
+RELIABLE_OFFER: Final = 1
+LATCHED_OFFER: Final = 2
+
+
+class Traffic(NamedTuple):
+    """Messages, their payload bytes (application), and what their frames weigh on one TCP link (wire)."""
+
+    messages: int
+    payload_bytes: int
+    wire_bytes: int
+
+    def plus(self, other: Traffic) -> Traffic:
+        """Both together."""
+        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def minus(self, other: Traffic) -> Traffic:
+        """What came since the other."""
+        return Traffic(*(a - b for a, b in zip(self, other, strict=True)))
+
+
+NOTHING: Final = Traffic(0, 0, 0)
+
+
+class Publisher:
+    """Publishes one topic for one process instance. Made by ``Node.publisher``."""
+
+    def __init__(
+        self,
+        topic: str,
+        spec: TopicSpec,
+        qos: Qos,
+        instance: int,
+        send: Callable[[bytes], None],
+        wall_ns: Callable[[], int],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.topic = topic
+        self.spec = spec
+        self.qos = qos
+        self.type_id = codec.type_id(spec.message)
+        self.sequence = 0
+        self.local: Callable[[bytes], None] | None = None  # hands a frame to subscribers of this very process
+        self.refused: dict[str, str] = {}
+        self.last_wall_ns = 0
+        self.repairs = NOTHING
+        self.control = NOTHING
+        self._heard_of = 0  # the last sequence that subscribers surely know of, by a heartbeat
+        self._message = spec.message
+        self._instance = instance
+        self._prefix = topic.encode() + b"\0"
+        self._send = send
+        self._wall_ns = wall_ns
+        self._on_change = on_change
+        self._history: deque[bytes] = deque(maxlen=qos.history)
+        self._messages = 0
+        self._payload_bytes = 0
+        self._wire_bytes = 0
+        self._matched: dict[str, Traffic] = {}  # uid: our traffic when it matched, so that no copy costs anything
+        self._copies: dict[str, Traffic] = {}
+
+    # -- the hot path --------------------------------------------------------------------------------------------------
+
+    def publish(self, message: Message, *, slot: int, attempt: int = 0, round: int = 0, t_sim_ns: int = 0) -> bytes:  # noqa: A002 -- the header's word
+        """Send to everyone matched; never blocks.
+
+        Returns: The payload as it went out, for those who digest it.
+        Raises: TypeError: not this topic's message.
+        """
+        if type(message) is not self._message:
+            raise TypeError(f"{self.topic} carries {self._message.__name__}, not {type(message).__name__}")
+        payload = encode_payload(message)
+        self.sequence = sequence = self.sequence + 1
+        self.last_wall_ns = now = self._wall_ns()
+        header = HEADER.pack(VERSION, 0, round, attempt, self.type_id, self._instance, slot, sequence, t_sim_ns, now)
+        frame = b"".join((self._prefix, header, payload))
+        self._history.append(frame)
+        if self._matched:
+            self._send(frame)
+        if self.local is not None:
+            self.local(frame)
+        size = len(frame)
+        self._messages += 1
+        self._payload_bytes += len(payload)
+        self._wire_bytes += size + 2 if size <= 255 else size + 9
+        return payload
+
+    # -- who listens ---------------------------------------------------------------------------------------------------
+
+    @property
+    def matched(self) -> frozenset[str]:
+        """Subscribing processes that have all they need to miss nothing from now on, by uid."""
+        return frozenset(self._matched)
+
+    def serves(self, uid: str) -> bool:
+        """Whether that subscribing process is matched."""
+        return uid in self._matched
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was published, once each, however many listened."""
+        return Traffic(self._messages, self._payload_bytes, self._wire_bytes)
+
+    def copies(self) -> dict[str, Traffic]:
+        """What went to each subscribing process, by uid; local delivery is not a copy."""
+        now = self.traffic
+        copies = dict(self._copies)
+        for uid, since in self._matched.items():
+            copies[uid] = copies.get(uid, NOTHING).plus(now.minus(since))
+        return copies
+
+    def match(self, uid: str) -> None:
+        """A subscriber's second notice came: give it the history it is promised, then the mark that ends it."""
+        if uid in self.refused:
+            return
+        self._matched.setdefault(uid, self.traffic)
+        if self.qos.latched:
+            for frame in list(self._history)[-self.qos.depth :]:
+                self._send_private(uid, frame, codec.LATCHED)
+        offer = (RELIABLE_OFFER if self.qos.reliable else 0) | (LATCHED_OFFER if self.qos.latched else 0)
+        self._send_mark(uid, codec.END, self.sequence, bytes((offer,)))
+        self._on_change()
+
+    def unmatch(self, uid: str) -> None:
+        """That subscriber is gone (or its link is)."""
+        since = self._matched.pop(uid, None)
+        if since is not None:
+            self._copies[uid] = self._copies.get(uid, NOTHING).plus(self.traffic.minus(since))
+            self._on_change()
+
+    def refuse(self, uid: str, reason: str) -> None:
+        """Give that subscriber nothing."""
+        self.refused[uid] = reason
+        self.unmatch(uid)
+
+    def latched_frames(self) -> tuple[int, list[bytes]]:
+        """What a local late joiner gets: the first sequence it will see, and the frames."""
+        frames = list(self._history)[-self.qos.depth :] if self.qos.latched else []
+        return self.sequence + 1 - len(frames), frames
+
+    # -- repair --------------------------------------------------------------------------------------------------------
+
+    def repair(self, uid: str, first: int, last: int) -> None:
+        """Send a range again; what the history no longer holds is admitted with a GAP mark."""
+        last = min(last, self.sequence)
+        held_from = self.sequence + 1 - len(self._history)
+        if first < held_from:
+            self._send_mark(uid, codec.GAP, first, GAP_TO.pack(min(last, held_from - 1)))
+        for sequence in range(max(first, held_from), last + 1):
+            frame = self._history[sequence - held_from]
+            self.repairs = self.repairs.plus(Traffic(1, 0, codec.wire_bytes(len(frame) + 1 + len(uid))))
+            self._send_private(uid, frame, codec.REPAIR)
+
+    def heartbeat(self, idle_ns: int, repeat: bool) -> bool:
+        """Tell the last sequence if nothing did since; the tail of a burst has no successor that would show its loss.
+
+        Args:
+            idle_ns: Only when nothing was published for that long.
+            repeat: Also if it was told before.
+        Returns: Whether there is still something to tell.
+        """
+        if not self._matched or not self.sequence or not self.qos.reliable:
+            return False
+        if self._heard_of == self.sequence and not repeat:
+            return False
+        if self._wall_ns() - self.last_wall_ns < idle_ns:
+            return True
+        self._heard_of = self.sequence
+        frame = self._prefix + self._mark(codec.HEARTBEAT, self.sequence)
+        self.control = self.control.plus(Traffic(1, 0, codec.wire_bytes(len(frame))))
+        self._send(frame)
+        return False
+
+    def _mark(self, flag: int, sequence: int) -> bytes:
+        return HEADER.pack(VERSION, flag, 0, 0, self.type_id, self._instance, 0, sequence, 0, self._wall_ns())
+
+    def _send_mark(self, uid: str, flag: int, sequence: int, payload: bytes) -> None:
+        frame = b"".join((b"~", uid.encode(), self._prefix, self._mark(flag, sequence), payload))
+        self.control = self.control.plus(Traffic(1, 0, codec.wire_bytes(len(frame))))
+        self._send(frame)
+
+    def _send_private(self, uid: str, frame: bytes, flag: int) -> None:
+        flags_at = len(self._prefix) + 1
+        self._send(b"".join((b"~", uid.encode(), frame[:flags_at], bytes((flag,)), frame[flags_at + 1 :])))

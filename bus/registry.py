@@ -1,0 +1,360 @@
+"""The registry in the hub's process: who holds which name, where everyone is, who is alive, who is ready."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import zmq
+
+from bus.calls import Answering, Asking, reply_or_raise
+from bus.errors import BusError
+from bus.membership import HUB
+from bus.messages import (
+    Beat,
+    BeatAck,
+    Failure,
+    Graph,
+    Lease,
+    Leased,
+    Leave,
+    Message,
+    Peer,
+    Peers,
+    Query,
+    Ready,
+    Register,
+    Registered,
+    ReportExit,
+    Status,
+)
+from bus.process import Process
+from bus.timers import Timers
+
+_log = logging.getLogger(__name__)
+
+OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
+SETTLE_S: Final = 0.005  # many joins in one moment make one graph
+R = TypeVar("R", bound=Message)
+
+
+class _Entry:
+    """What the registry knows of one process instance."""
+
+    def __init__(self, process: str, instance: int, now_s: float) -> None:
+        self.process = process
+        self.instance = instance
+        self.names: tuple[str, ...] = ()
+        self.observer = True
+        self.peer: Peer | None = None
+        self.heard_s = now_s
+        self.busy_until_s = 0.0
+        self.ready_graph = 0
+        self.beat: Beat | None = None
+
+
+class Registry:
+    """Gives names, publishes the graph, declares the silent lost.
+
+    Args:
+        process: The hub's process; it becomes a member with ``names``, without beats.
+        pool: How many nodes of each role there are: ``{"edge": 5}`` grants /edge/0 .. /edge/4; None is one without an
+            index: ``{"cloud": None}`` grants /cloud.
+        liveliness_s: Wall seconds of silence after which a registered process is lost.
+        grace_s: The same for one that holds names but has not registered yet (it may be compiling).
+        on_join, on_ready, on_lost: Called from the loop with the Peer; on_lost also with the reason. on_ready comes for
+            each graph version that the peer has matched.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        pool: Mapping[str, int | None],
+        *,
+        address: str = "tcp://127.0.0.1:*",
+        names: tuple[str, ...] = (HUB,),
+        liveliness_s: float = 5.0,
+        grace_s: float = 30.0,
+        on_join: Callable[[Peer], None] | None = None,
+        on_ready: Callable[[Peer], None] | None = None,
+        on_lost: Callable[[Peer, str], None] | None = None,
+    ) -> None:
+        self.liveliness_s = liveliness_s
+        self.version = 0
+        self._process = process
+        self._pool = dict(pool)
+        self._grace_s = grace_s
+        self._on_join = on_join or _ignore
+        self._on_ready = on_ready or _ignore
+        self._on_lost = on_lost or _ignore
+        self._entries: dict[int, _Entry] = {}
+        # High bits differ from run to run, so that a stranger of an earlier run is not taken for a member.
+        self._next_instance = (int.from_bytes(os.urandom(2)) | 1) << 16
+        self._settling = False
+        self._methods: dict[str, tuple[type[Message], Callable[[Any], Message]]] = {
+            "lease": (Lease, self._lease),
+            "register": (Register, self._register),
+            "beat": (Beat, self._beat),
+            "ready": (Ready, self._ready),
+            "leave": (Leave, self._leave),
+            "report_exit": (ReportExit, self._report_exit),
+            "peers": (Query, lambda _: Peers(tuple(self.peers()))),
+            "status": (Query, lambda _: self.status()),
+        }
+        router = process.socket(zmq.ROUTER, lambda: answering.drain())
+        answering = Answering(router)
+        for method, (request_type, handler) in self._methods.items():
+            answering.serve(HUB, method, request_type, handler)
+        self.address = process.listen(router, address)
+        own = self._admit(process.name)
+        own.names = names
+        process.instance = own.instance
+        self._own = own
+        process.membership.attach(names, self._ask_directly)
+        self._graph = process.publisher("/hub/graph")
+        process.timers.every(liveliness_s / 10.0, self._expire)
+
+    # -- what the hub asks ---------------------------------------------------------------------------------------------
+
+    def peers(self) -> list[Peer]:
+        """All registered processes, by instance."""
+        return [entry.peer for entry in self._entries.values() if entry.peer is not None]
+
+    def holder(self, name: str) -> Peer | None:
+        """The registered process that holds a name."""
+        return next((e.peer for e in self._entries.values() if name in e.names and e.peer is not None), None)
+
+    def last_beat(self, instance: int) -> Beat | None:
+        """What that process last said of itself."""
+        entry = self._entries.get(instance)
+        return entry.beat if entry is not None else None
+
+    def ready(self, instance: int) -> bool:
+        """Whether that process has matched all its links of the current graph."""
+        entry = self._entries.get(instance)
+        return entry is not None and entry.peer is not None and entry.ready_graph == self.version > 0
+
+    def all_ready(self) -> bool:
+        """Whether everyone who holds a name is ready for the current graph; who has not come is in ``missing()``."""
+        return not self._settling and all(self.ready(e.instance) for e in self._entries.values() if not e.observer)
+
+    def complete(self) -> bool:
+        """Whether every name of the pool is held."""
+        return not self._free_names()
+
+    def missing(self) -> list[str]:
+        """Who must still come, register or match, as sentences; empty when the run can start."""
+        sentences = [f"nobody holds {name}" for name in self._free_names()]
+        for entry in self._entries.values():
+            who = f"{entry.process} ({', '.join(entry.names)})"
+            if entry.observer or (self.ready(entry.instance) and not self._settling):
+                continue
+            if entry.peer is None:
+                sentences.append(f"{who} has not registered")
+            elif entry.beat is not None and entry.beat.waiting:
+                sentences.append(f"{who} waits for {'; '.join(entry.beat.waiting)}")
+            else:
+                sentences.append(f"{who} has not matched graph {self.version} yet")
+        return sentences
+
+    def status(self) -> Status:
+        """What ``Client.status`` returns."""
+        beats = [(e.process, e.beat) for e in self._entries.values() if e.beat is not None]
+        waiting = tuple(f"{name} waits for {w}" for name, beat in beats for w in beat.waiting)
+        ready = tuple(e.process for e in self._entries.values() if self.ready(e.instance))
+        return Status(self.version, ready, tuple(self.missing()), waiting)
+
+    def drop(self, instance: int, reason: str) -> bool:
+        """Declare a process lost; its names are free at once, and it hears so at its next beat."""
+        entry = self._entries.pop(instance, None)
+        if entry is None:
+            return False
+        _log.info("%s (instance %08x) is out: %s", entry.process, instance, reason)
+        if entry.peer is not None:
+            self._publish_graph_soon()
+            self._on_lost(entry.peer, reason)
+        return True
+
+    # -- what processes ask --------------------------------------------------------------------------------------------
+
+    def _lease(self, request: Lease) -> Message:
+        try:
+            names = self._choose(request)
+        except _Refusal as refusal:
+            return Failure(0, refusal.kind, refusal.text)
+        entry = self._entries.get(request.instance) if request.instance else self._admit(request.process)
+        if entry is None:
+            return Failure(0, "unknown_instance", f"{request.process} has lost its lease")
+        entry.names += names
+        entry.observer = entry.observer and request.role == OBSERVER
+        entry.heard_s = self._process.clock()
+        return Leased(names, entry.instance, self.liveliness_s)
+
+    def _choose(self, request: Lease) -> tuple[str, ...]:
+        if request.role == OBSERVER:
+            return (f"/{OBSERVER}/{request.process}",)
+        if request.role not in self._pool:
+            raise _Refusal("unknown_role", f"no role {request.role!r} here; roles are {', '.join(sorted(self._pool))}")
+        names = self._names(request.role)
+        holders = {name: entry.process for entry in self._entries.values() for name in entry.names}
+        if request.index is not None:
+            names = names[request.index : request.index + request.count] if request.index >= 0 else []
+            if len(names) < request.count:
+                raise _Refusal("unknown_index", f"no {request.count} names of {request.role} from {request.index} on")
+            for name in names:
+                if name in holders:
+                    raise _Refusal("held", f"{name} is held by {holders[name]}; stop it or take another index")
+            return tuple(names)
+        free = [name for name in names if name not in holders]
+        if len(free) < request.count or request.count < 1:
+            raise _Refusal("surplus", f"{len(free)} of {len(names)} {request.role} names are free, not {request.count}")
+        return tuple(free[: request.count])
+
+    def _names(self, role: str) -> list[str]:
+        count = self._pool[role]
+        return [f"/{role}"] if count is None else [f"/{role}/{index}" for index in range(count)]
+
+    def _free_names(self) -> list[str]:
+        held = {name for entry in self._entries.values() for name in entry.names}
+        return [name for role in self._pool for name in self._names(role) if name not in held]
+
+    def _register(self, request: Register) -> Message:
+        entry = self._entries.get(request.peer.instance)
+        if entry is None:
+            return Failure(0, "unknown_instance", f"{request.peer.process} holds no lease (any more)")
+        strangers = [node.name for node in request.peer.nodes if node.name not in entry.names]
+        if strangers:
+            return Failure(0, "not_leased", f"{entry.process} does not hold {', '.join(strangers)}; lease them first")
+        entry.heard_s = self._process.clock()
+        joins = entry.peer is None
+        if entry.peer != request.peer:
+            entry.peer = request.peer
+            self._publish_graph_soon()
+        if joins:
+            self._on_join(request.peer)
+        own = self._process
+        hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint)
+        return Registered(hub)
+
+    def _beat(self, beat: Beat) -> Message:
+        entry = self._entries.get(beat.instance)
+        if entry is None:
+            return BeatAck(False)
+        entry.heard_s = self._process.clock()
+        entry.busy_until_s = entry.heard_s + beat.busy_s if beat.busy_s > 0.0 else 0.0
+        entry.beat = beat
+        return BeatAck(True)
+
+    def _ready(self, request: Ready) -> Message:
+        entry = self._entries.get(request.instance)
+        if entry is None or entry.peer is None:
+            return BeatAck(False)
+        entry.ready_graph = request.graph
+        if request.graph == self.version:
+            self._on_ready(entry.peer)
+        return BeatAck(True)
+
+    def _leave(self, request: Leave) -> Message:
+        return BeatAck(self.drop(request.instance, f"left {request.reason}".strip()))
+
+    def _report_exit(self, request: ReportExit) -> Message:
+        for entry in list(self._entries.values()):
+            if entry.process == request.process and (entry.peer is None or entry.peer.pid == request.pid):
+                return BeatAck(self.drop(entry.instance, f"its process ended with code {request.code}"))
+        return BeatAck(False)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _admit(self, process: str) -> _Entry:
+        self._next_instance += 1
+        entry = self._entries[self._next_instance] = _Entry(process, self._next_instance, self._process.clock())
+        return entry
+
+    def _ask_directly(
+        self, method: str, request: Message, _reply_type: type[Message], then: Callable[[Any], None]
+    ) -> None:
+        self._process.later(lambda: then(self._methods[method][1](request)))
+
+    def _expire(self) -> None:
+        now = self._process.clock()
+        for entry in list(self._entries.values()):
+            patience_s = self.liveliness_s if entry.peer is not None else max(self._grace_s, self.liveliness_s)
+            if entry is not self._own and now > max(entry.heard_s + patience_s, entry.busy_until_s + self.liveliness_s):
+                self.drop(entry.instance, f"no beat for {now - entry.heard_s:.1f} s")
+
+    def _publish_graph_soon(self) -> None:
+        if not self._settling:
+            self._settling = True
+            self._process.timers.after(SETTLE_S, self._publish_graph)
+
+    def _publish_graph(self) -> None:
+        self._settling = False
+        self.version += 1
+        self._graph.publish(Graph(self.version, tuple(self.peers())), slot=0)
+
+
+class Client:
+    """A registry's callers that are no process on the bus: tools, and the launcher.
+
+    Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused.
+    """
+
+    def __init__(self, address: str, deadline_s: float = 5.0) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.connect(address)
+        self._socket = socket
+        self._deadline_s = deadline_s
+        self._timers = Timers(time.monotonic)
+        self._asking = Asking(socket, HUB, self._timers)
+
+    def peers(self) -> tuple[Peer, ...]:
+        """All registered processes."""
+        return self._call("peers", Query(), Peers).peers
+
+    def status(self) -> Status:
+        """How far the start is, and who waits for whom."""
+        return self._call("status", Query(), Status)
+
+    def report_exit(self, process: str, pid: int, code: int) -> bool:
+        """Tell that a child ended; returns whether the registry still counted on it."""
+        return self._call("report_exit", ReportExit(process, pid, code), BeatAck).known
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        self._socket.close(linger=0)
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _value: BaseException | None, _t: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, method: str, request: Message, reply_type: type[R]) -> R:
+        answers: list[R | Failure] = []
+        self._asking.ask(HUB, method, request, reply_type, self._deadline_s, answers.append)
+        while not answers:
+            left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
+            if self._socket.poll(int(left_s * 1000) + 1):
+                self._asking.drain()
+            self._timers.run_due()
+        return reply_or_raise(answers[0], HUB, method, self._deadline_s)
+
+
+class _Refusal(BusError):
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+def _ignore(*_arguments: Any) -> None:
+    """Nobody wants to know."""

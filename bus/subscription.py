@@ -1,0 +1,275 @@
+"""The receiving end of a topic: per publisher instance, in sequence, each message once, what is lost is said."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from bus import codec
+from bus.codec import HEADER, HEADER_BYTES, VERSION, Header
+from bus.errors import BusError, QosIncompatible, TypeMismatch
+from bus.publisher import GAP_TO, LATCHED_OFFER, RELIABLE_OFFER
+from bus.qos import Qos
+from bus.timers import Timer
+from bus.topics import TopicSpec
+
+_log = logging.getLogger(__name__)
+
+Callback = Callable[[Any, Header], None]
+FIRST_RETRY_S: Final = 0.005
+LAST_RETRY_S: Final = 0.2
+RUNS_PER_RETRY: Final = 32
+
+
+class Link:
+    """What a subscription knows of one publisher instance. expected is 0 until the end of history has come."""
+
+    __slots__ = ("early", "expected", "gone", "highest", "instance", "retry", "retry_s")
+
+    def __init__(self, instance: int) -> None:
+        self.instance = instance
+        self.expected = 0
+        self.highest = 0  # the last sequence known to exist
+        self.gone = 0  # up to here the publisher has said that it holds nothing
+        self.early: dict[int, tuple[bytes, int, tuple[int, ...]]] = {}
+        self.retry: Timer | None = None
+        self.retry_s = FIRST_RETRY_S
+
+
+class Hooks:
+    """What a subscription needs of its process."""
+
+    def __init__(
+        self,
+        admits: Callable[[int], bool],
+        nack: Callable[[int, str, int, int], None],
+        after: Callable[[float, Callable[[], None]], Timer],
+        on_change: Callable[[], None],
+        on_loss: Callable[[str, int, int], None],
+        on_refused: Callable[[BusError], None],
+        drop: Callable[[str, int], bool] | None,
+    ) -> None:
+        self.admits = admits
+        self.nack = nack
+        self.after = after
+        self.on_change = on_change
+        self.on_loss = on_loss
+        self.on_refused = on_refused
+        self.drop = drop
+
+
+class Subscription:
+    """One topic of one process, however many of its nodes listen. Made by ``Node.subscribe``."""
+
+    def __init__(self, topic: str, spec: TopicSpec, qos: Qos, hooks: Hooks) -> None:
+        self.topic = topic
+        self.spec = spec
+        self.qos = qos
+        self.type_id = codec.type_id(spec.message)
+        self.callbacks: tuple[Callback, ...] = ()
+        self.links: dict[int, Link] = {}
+        self.refused: dict[int, BusError] = {}
+        self.messages = 0
+        self.payload_bytes = 0
+        self.wire_bytes = 0
+        self.lost = 0
+        self.repaired = 0
+        self.duplicates = 0
+        self.malformed = 0
+        self.strangers = 0
+        self.injected = 0
+        self.latest: deque[tuple[Any, Header]] = deque(maxlen=qos.depth)
+        self._latched = qos.latched
+        self._decode = codec.decoder_of(spec.message).decode
+        self._hooks = hooks
+        self._drop = hooks.drop
+
+    @property
+    def matched(self) -> frozenset[int]:
+        """Publisher instances from which nothing more can be missed unseen."""
+        return frozenset(link.instance for link in self.links.values() if link.expected)
+
+    # -- the hot path --------------------------------------------------------------------------------------------------
+
+    def receive(self, frame: bytes, at: int) -> None:
+        """A frame came from the network; its header starts at that byte."""
+        size = len(frame)
+        if size < at + HEADER_BYTES:
+            self._bad("too short")
+            return
+        fields = HEADER.unpack_from(frame, at)
+        self.wire_bytes += size + 2 if size <= 255 else size + 9
+        link = self.links.get(fields[5])
+        if (
+            link is not None
+            and fields[7] == link.expected
+            and not fields[1]
+            and fields[0] == VERSION
+            and self._drop is None
+        ):
+            link.expected += 1
+            self._deliver(frame, at, fields)
+            if link.early:
+                self._advance(link)
+        else:
+            self._irregular(frame, at, fields)
+
+    def receive_local(self, frame: bytes) -> None:
+        """A frame of a publisher in this process: same codec, no wire, no loss."""
+        at = len(self.topic.encode()) + 1
+        self._deliver(frame, at, HEADER.unpack_from(frame, at))
+
+    def _deliver(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
+        payload = frame[at + HEADER_BYTES :]
+        try:
+            message = self._decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._bad(str(error))
+            return
+        header = Header._make(fields)
+        self.messages += 1
+        self.payload_bytes += len(payload)
+        if self._latched:
+            self.latest.append((message, header))
+        for callback in self.callbacks:
+            callback(message, header)
+
+    # -- everything else -----------------------------------------------------------------------------------------------
+
+    def _irregular(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
+        version, flags, instance, sequence = fields[0], fields[1], fields[5], fields[7]
+        if version != VERSION:
+            self._bad(f"version {version}")
+            return
+        if instance in self.refused:
+            return
+        link = self.links.get(instance)
+        if link is None:
+            if not self._hooks.admits(instance):
+                self.strangers += 1
+                return
+            link = self.links[instance] = Link(instance)
+        if fields[4] != self.type_id:
+            self.refuse(instance, TypeMismatch(self.topic, self.type_id, fields[4], f"instance {instance}"))
+        elif flags & codec.HEARTBEAT:
+            if link.expected:
+                self._note(link, sequence)
+        elif flags & codec.END:
+            self._end(link, sequence, frame[at + HEADER_BYTES :])
+        elif flags & codec.GAP:
+            if len(frame) == at + HEADER_BYTES + GAP_TO.size:
+                link.gone = max(link.gone, min(GAP_TO.unpack_from(frame, at + HEADER_BYTES)[0], link.highest))
+                self._advance(link)
+        elif not flags and self._drop is not None and self._drop(self.topic, sequence):
+            self.injected += 1
+        elif not flags & codec.LATCHED or self._latched:
+            self._file(link, frame, at, fields)
+
+    def _file(self, link: Link, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
+        sequence = fields[7]
+        if sequence in link.early or (link.expected and sequence < link.expected):
+            self.duplicates += 1
+            return
+        if fields[1] & codec.REPAIR:
+            self.repaired += 1
+        if link.expected and not self.qos.reliable and sequence > link.expected:
+            self._lose(link, sequence)
+        if sequence == link.expected:
+            link.expected += 1
+            self._deliver(frame, at, fields)
+            self._advance(link)
+            return
+        link.early[sequence] = (frame, at, fields)
+        if link.expected:
+            self._note(link, sequence - 1)
+            link.highest = max(link.highest, sequence)
+
+    def _end(self, link: Link, last: int, offer: bytes) -> None:
+        """The end of history: from here on the link is matched. After a reconnect it only tells the last sequence."""
+        promised = offer[0] if offer else 0
+        lacking = self.qos.missing_in(bool(promised & RELIABLE_OFFER), bool(promised & LATCHED_OFFER))
+        if lacking is not None:
+            self.refuse(link.instance, QosIncompatible(self.topic, *lacking, f"instance {link.instance}"))
+            return
+        if link.expected:
+            self._note(link, last)
+            return
+        link.expected = min(link.early, default=last + 1)
+        link.highest = link.expected - 1
+        held = max(link.early, default=0)
+        self._advance(link)
+        self._note(link, max(last, held))
+        self._hooks.on_change()
+
+    def _note(self, link: Link, last: int) -> None:
+        """The publisher has published up to ``last``: ask for what has not come."""
+        if last < link.expected or last <= link.highest:
+            return
+        if not self.qos.reliable:
+            return
+        first = max(link.highest + 1, link.expected)
+        link.highest = last
+        missing = (
+            [s for s in range(first, last + 1) if s not in link.early] if last - first < 100_000 else [first, last]
+        )
+        if missing:
+            self._hooks.nack(link.instance, self.topic, missing[0], missing[-1])
+            if link.retry is None:
+                link.retry_s = FIRST_RETRY_S
+                link.retry = self._hooks.after(link.retry_s, partial(self._retry, link))
+
+    def _retry(self, link: Link) -> None:
+        link.retry = None
+        if link.expected > link.highest or self.links.get(link.instance) is not link:
+            return
+        first, runs = link.expected, 0
+        for sequence in [*sorted(link.early), link.highest + 1]:
+            if sequence > first:
+                self._hooks.nack(link.instance, self.topic, first, sequence - 1)
+                runs += 1
+            first = sequence + 1
+            if runs == RUNS_PER_RETRY:
+                break
+        link.retry_s = min(2 * link.retry_s, LAST_RETRY_S)
+        link.retry = self._hooks.after(link.retry_s, partial(self._retry, link))
+
+    def _advance(self, link: Link) -> None:
+        """Deliver what has become due, step over what the publisher no longer holds."""
+        while link.expected:
+            held = link.early.pop(link.expected, None)
+            if held is not None:
+                link.expected += 1
+                self._deliver(*held)
+            elif link.expected <= link.gone:
+                self._lose(link, min(link.gone + 1, min(link.early, default=link.gone + 1)))
+            else:
+                return
+
+    def _lose(self, link: Link, until: int) -> None:
+        count = until - link.expected
+        link.expected = until
+        self.lost += count
+        self._hooks.on_loss(self.topic, link.instance, count)
+
+    def refuse(self, instance: int, error: BusError) -> None:
+        """Take nothing from that publisher, and say so once."""
+        if instance not in self.refused:
+            self.refused[instance] = error
+            self.forget(instance)
+            self._hooks.on_refused(error)
+
+    def forget(self, instance: int) -> None:
+        """That publisher is gone; a successor starts from nothing."""
+        link = self.links.pop(instance, None)
+        if link is not None and link.retry is not None:
+            link.retry.cancel()
+
+    def _bad(self, reason: str) -> None:
+        self.malformed += 1
+        if self.malformed.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: a broken peer must not fill the log
+            _log.warning("%s: dropped a malformed message (%d so far): %s", self.topic, self.malformed, reason)

@@ -1,0 +1,101 @@
+"""THE topic table: every topic of the bus, what travels on it, and how.
+
+In a pattern ``{m}`` and ``{n}`` are indices, ``{origin}`` is edge or cell, ``{to}`` an index or ``cloud``, ``{name}`` a
+process name. A topic that fits no row cannot be published or subscribed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bus import messages
+from bus.errors import UnknownTopic
+from bus.messages import Message
+from bus.qos import LATCHED, RELIABLE, Qos
+
+_PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One row: plane "control" is never shaped by emulated links; digest marks what the run's digest covers."""
+
+    pattern: str
+    message: type[Message]
+    qos: Qos = RELIABLE
+    plane: Literal["control", "data"] = "data"
+    recorded: bool = True
+    digest: bool = False
+
+
+class TopicTable:
+    """Rows, and the way from a concrete topic to its row."""
+
+    def __init__(self, rows: Iterable[TopicSpec]) -> None:
+        self.rows = tuple(rows)
+        self._expressions = [(re.compile(_expression(row.pattern)), row) for row in self.rows]
+        self._known: dict[str, TopicSpec] = {}
+
+    def match(self, topic: str) -> TopicSpec:
+        """The row of a concrete topic.
+
+        Raises: UnknownTopic: no row fits; it carries the nearest topic that would.
+        """
+        spec = self._known.get(topic)
+        if spec is None:
+            spec = next((row for expression, row in self._expressions if expression.fullmatch(topic)), None)
+            if spec is None:
+                raise UnknownTopic(topic, self._nearest(topic))
+            self._known[topic] = spec
+        return spec
+
+    def _nearest(self, topic: str) -> str:
+        # Compare shapes, so that "/edge/12/outcom" finds "/edge/{m}/outcome" and not whatever has a 12 in it.
+        shape = re.sub("[0-9]+", "0", topic)
+        shapes: dict[str, str] = {}
+        for row in self.rows:
+            for origin in ("edge", "cell"):
+                pattern = row.pattern.replace("{origin}", origin)
+                shapes[re.sub(r"\{[a-z]+\}", "0", pattern)] = pattern
+        near = difflib.get_close_matches(shape, shapes, n=1)
+        return shapes[near[0]] if near else ""
+
+
+def _expression(pattern: str) -> str:
+    parts = re.split(r"\{([a-z]+)\}", pattern)
+    return "".join(_PLACEHOLDERS.get(part, "[0-9]+") if i % 2 else re.escape(part) for i, part in enumerate(parts))
+
+
+TABLE: Final = TopicTable(
+    [
+        # the offloading world
+        TopicSpec("/cell/{m}/arrivals", messages.Arrivals, LATCHED, digest=True),
+        TopicSpec("/edge/{m}/frame_observation", messages.FrameObservation),
+        TopicSpec("/agent/{m}/deployment", messages.Deployment),
+        TopicSpec("/edge/{m}/deployment_in_force", messages.DeploymentInForce, LATCHED, digest=True),
+        TopicSpec("/scheduler/schedule", messages.Schedule, digest=True),
+        TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload),
+        TopicSpec("/edge/{n}/completed/{m}", messages.Completed),
+        TopicSpec("/cloud/completed/{m}", messages.Completed),
+        TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True),
+        TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True),
+        # control
+        TopicSpec("/hub/tick", messages.Tick, plane="control"),
+        TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control"),
+        TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control"),
+        TopicSpec("/hub/shutdown", messages.Shutdown, plane="control"),
+        TopicSpec("/process/{name}/done", messages.Done, plane="control"),
+    ]
+)
+
+
+def match(topic: str) -> TopicSpec:
+    """The row of a concrete topic in the shipped table.
+
+    Raises: UnknownTopic: no row fits.
+    """
+    return TABLE.match(topic)

@@ -1,0 +1,55 @@
+"""A process's traffic by topic pattern and plane, brought into its measurements when somebody looks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bus.process import Process
+
+Totals = Counter[tuple[str, str, str, str]]  # (name, direction, topic pattern, plane)
+
+RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed")
+
+
+class Accounts:
+    """Copies what publishers and subscriptions count into the measurements, before each snapshot."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        process.measurements.before_snapshot(self._collect)
+
+    def _collect(self) -> None:
+        totals: Totals = Counter()
+        self._add_sent(totals)
+        self._add_received(totals)
+        measurements = self._process.measurements
+        for (name, direction, pattern, plane), value in totals.items():
+            measurements.counter(name, direction=direction, topic=pattern, plane=plane).value = float(value)
+        stale = sum(node.collector.stale for node in self._process.nodes.values())
+        measurements.counter("bus_messages_stale").value = float(stale)
+        surplus = sum(node.collector.surplus for node in self._process.nodes.values())
+        measurements.counter("bus_messages_surplus").value = float(surplus)
+        measurements.counter("bus_calls_malformed").value = float(self._process.answering.malformed)
+
+    def _add_sent(self, totals: Totals) -> None:
+        for publisher in self._process.publishers.values():
+            where = ("sent", publisher.spec.pattern, publisher.spec.plane)
+            published = publisher.traffic
+            copies = publisher.copies().values()
+            totals["bus_messages_published", *where] += published.messages
+            totals["bus_payload_bytes", *where] += published.payload_bytes
+            totals["bus_messages", *where] += sum(copy.messages for copy in copies)
+            totals["bus_wire_bytes", *where] += sum(copy.wire_bytes for copy in copies)
+            totals["bus_repair_bytes", *where] += publisher.repairs.wire_bytes
+            totals["bus_mark_bytes", *where] += publisher.control.wire_bytes
+
+    def _add_received(self, totals: Totals) -> None:
+        for subscription in self._process.subscriptions.values():
+            where = ("received", subscription.spec.pattern, subscription.spec.plane)
+            totals["bus_messages", *where] += subscription.messages
+            totals["bus_payload_bytes", *where] += subscription.payload_bytes
+            totals["bus_wire_bytes", *where] += subscription.wire_bytes
+            for count in RECEIVED_COUNTS:
+                totals[f"bus_messages_{count}", *where] += getattr(subscription, count)
