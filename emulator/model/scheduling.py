@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.model import scheduling_general as general
 from emulator.model import scheduling_pooled as pooled
 from emulator.model.offloading import BITS_PER_BYTE, Bools, Floats, FrameCosts, Network, cloud_delay, equal_share
 
@@ -65,6 +66,8 @@ def solve(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> Sl
     Raises: ValueError: the general solver missed its tolerance, or the backend is unknown.
     Source: TTOSC P4; exact when the transfer is pooled.
     """
+    if costs.transfer_s is not None:
+        return _solve_matrix(tasks, costs, backend)
     if resolve_backend(backend) == "numba":
         return _solve_compiled(tasks, costs)[0]
     cells = pooled_form(costs)
@@ -85,9 +88,9 @@ def solve_shares(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy"
     Raises: ValueError: as ``solve``.
     Source: TTOSC P4.
     """
-    if resolve_backend(backend) == "numba":
+    if costs.transfer_s is None and resolve_backend(backend) == "numba":
         return _solve_compiled(tasks, costs)
-    schedule = solve(tasks, costs)
+    schedule = solve(tasks, costs, backend=backend)
     return schedule, shares(tasks, schedule.flow, costs.hosts)
 
 
@@ -110,6 +113,23 @@ def _solve_compiled(tasks: Floats, costs: FrameCosts) -> tuple[SlotSchedule, Flo
         split,
     )
     return schedule, split
+
+
+def _solve_matrix(tasks: Floats, costs: FrameCosts, backend: Backend) -> SlotSchedule:
+    transfer_s = transfer_seconds(costs)
+    if resolve_backend(backend) == "numba":
+        from emulator.model import scheduling_general_numba
+
+        edges, services = tasks.shape
+        flow, gap = np.zeros((edges, edges + 1, services)), np.empty(services)
+        scheduling_general_numba.solve_matrix(tasks, costs.hosts, costs.compute_s, transfer_s, costs.cloud_s, flow, gap)
+    else:
+        by_service, gap = general.solve_general(general.problem(tasks, costs, transfer_s))
+        flow = np.ascontiguousarray(by_service.transpose(1, 2, 0))
+    if not gap.max(initial=0.0) <= general.REQUIRED_GAP:  # also where it is not a number
+        worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
+        raise ValueError(f"scheduling: service {worst} has gap {gap[worst]:.1e}, more than {general.REQUIRED_GAP:.0e}")
+    return SlotSchedule(flow, flow[:, :-1].sum(axis=0), schedule_cost(flow, costs))
 
 
 def pooled_form(costs: FrameCosts) -> pooled.PooledCosts:
