@@ -65,7 +65,7 @@ class _Found:
     traces: list[tuple[str, Path]] = field(default_factory=list)
     cells: list[Path] = field(default_factory=list)
     services: list[Path] = field(default_factory=list)
-    readmes: list[Path] = field(default_factory=list)
+    beside: dict[Path, str] = field(default_factory=dict)
     origins: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -150,7 +150,7 @@ def _find_in_folder(folder: Path, request: Request, found: _Found) -> None:
     origin = {"name": name, "source": UNKNOWN, "licence": UNKNOWN}
     for path in sorted(folder.iterdir()):
         if re.match(r"readme(\.md|\.txt)?\Z|licen[cs]e", path.name.lower()) and path.is_file():
-            found.readmes.append(path)
+            found.beside[path] = name
             origin |= _told_origin(path)
     found.origins.append(origin)
 
@@ -170,6 +170,7 @@ def _file(found: _Found, role: str | None, path: Path, name: str) -> None:
         found.traces.append((name, path))
     else:
         (found.cells if role == "cell" else found.services).append(path)
+        found.beside[path] = name
 
 
 def _forced(request: Request, name: str, path: Path) -> str | None:
@@ -198,7 +199,6 @@ def _cells(request: Request, found: _Found) -> Entities | None:
     paths = [request.cells] if request.cells is not None else found.cells
     if len(paths) > 1:
         raise TraceError(f"a second table of cells beside {paths[0].name}; choose one with --cells", paths[1])
-    found.cells = paths
     return read_entities(paths[0], "cell", POSITION) if paths else None
 
 
@@ -250,13 +250,15 @@ def _manifest(
         "mass": _mass(expected, options.scale, tasks),
         "sources": found.origins,
         "inputs": [_input(path, name, trace) for (name, path), trace in zip(found.traces, traces, strict=True)]
-        + [_input(path, path.parent.resolve().name, None) for path in _beside(request, found)],
+        + [_input(path, name, None) for path, name in _beside(request, found).items()],
     }
 
 
-def _beside(request: Request, found: _Found) -> list[Path]:
-    tables = [*found.cells, *found.services, *([request.services] if request.services else []), *found.readmes]
-    return list(dict.fromkeys(tables))
+def _beside(request: Request, found: _Found) -> dict[Path, str]:
+    """What was read beside the traces; a table that the user's own replaces was not."""
+    named = {path: path.name.split(".")[0] for path in (request.cells, request.services) if path is not None}
+    unused = set() if request.cells is None else set(found.cells) - {request.cells}
+    return {path: name for path, name in (found.beside | named).items() if path not in unused}
 
 
 def _mass(expected: Expected, scale: float, tasks: NDArray[np.uint32]) -> dict[str, Any]:
@@ -271,7 +273,7 @@ def _mass(expected: Expected, scale: float, tasks: NDArray[np.uint32]) -> dict[s
         "in": account.mass_in,
         "scaled": scaled,
         "out": out,
-        "dropped_sum": sum(dropped.values()),
+        "dropped_sum": sum(dropped.values(), 0.0),
         "tasks": drawn,
         "tasks_off_by_sqrt_mass": (drawn - out) / math.sqrt(out),
         "dropped": dropped,

@@ -227,7 +227,7 @@ def _shares(ranked: list[dict[str, Any]]) -> str:
 
 def _first_line(text: str) -> str:
     """The first sentence's worth of a licence text; the manifest has all of it."""
-    flat = " ".join(text.replace("*", "").split())
+    flat = re.sub(r"^licen[cs]e\. ", "", " ".join(text.replace("*", "").split()), flags=re.IGNORECASE)
     return flat if len(flat) <= 100 else flat[:97].rstrip() + "..."
 
 
