@@ -27,6 +27,7 @@ from bus.messages import (
     TopicRecord,
 )
 from bus.publisher import Publisher
+from bus.pubsub import uid_of
 from bus.subscription import Subscription
 from bus.timers import Timer
 
@@ -96,7 +97,7 @@ class Membership:
             raise LeaseRefused(error.kind, error.text) from None
         self.names += leased.names
         self.liveliness_s = leased.liveliness_s
-        self._process.instance = leased.instance
+        self._process.pubsub.instance = leased.instance
         self._start_beats()
         return leased.names
 
@@ -192,9 +193,8 @@ class Membership:
     def _forget(self, peer: Peer, hub: int) -> None:
         if peer.instance == self._process.instance or peer.instance == hub:
             return
-        self._process.disconnect(peer.instance)
-        self._process.forget_subscriber(f"{peer.instance:08x}")
-        self._process.drop_asking(peer.call_endpoint, f"{peer.process} left the graph")
+        self._process.pubsub.disconnect(peer.instance)
+        self._process.sockets.drop_asking(peer.call_endpoint, f"{peer.process} left the graph")
 
     def _link(self) -> None:
         """Connect to whoever publishes what we subscribe; note both ends of what must match."""
@@ -233,10 +233,10 @@ class Membership:
             error = QosIncompatible(asked.topic, "reliable", "best_effort", peer.process)
         elif asked.transient_local and not qos.latched:
             error = QosIncompatible(asked.topic, "transient_local", "volatile", peer.process)
-        uid = f"{peer.instance:08x}"
+        uid = uid_of(peer.instance)
         if error is not None and uid not in publisher.refused:
             publisher.refuse(uid, str(error))
-            self._process.on_refused(error)
+            self._process.pubsub.report_refused(error)
         self._wanting.append((publisher, uid, peer.process))
 
     def links_changed(self) -> None:

@@ -105,7 +105,7 @@ class Outcome(Message, frozen=True):
 
     arrived, local, peer, cloud, dropped: tasks; cost_s: task-seconds of those completed; all_cloud_s: task-seconds had
     all of those gone to the cloud; histogram: tasks by delay bucket of the scenario (bucket,); reasons: dropped tasks
-    by reason.
+    by reason; in_flight: tasks of the cell that are not done at the slot's end (queued tasks only).
     """
 
     arrived: Array
@@ -117,6 +117,7 @@ class Outcome(Message, frozen=True):
     all_cloud_s: Array
     histogram: Array
     reasons: dict[str, float] = {}
+    in_flight: float = 0.0
 
 
 class FrameReward(Message, frozen=True):

@@ -129,9 +129,8 @@ class Publisher:
         if uid in self.refused:
             return
         self._matched.setdefault(uid, self.traffic)
-        if self.qos.latched:
-            for frame in list(self._history)[-self.qos.depth :]:
-                self._send_private(uid, frame, codec.LATCHED)
+        for frame in self.latched_frames():
+            self._send_private(uid, frame, codec.LATCHED)
         offer = (RELIABLE_OFFER if self.qos.reliable else 0) | (LATCHED_OFFER if self.qos.latched else 0)
         self._send_mark(uid, codec.END, self.sequence, bytes((offer,)))
         self._on_change()
@@ -148,10 +147,9 @@ class Publisher:
         self.refused[uid] = reason
         self.unmatch(uid)
 
-    def latched_frames(self) -> tuple[int, list[bytes]]:
-        """What a local late joiner gets: the first sequence it will see, and the frames."""
-        frames = list(self._history)[-self.qos.depth :] if self.qos.latched else []
-        return self.sequence + 1 - len(frames), frames
+    def latched_frames(self) -> list[bytes]:
+        """What a late joiner gets."""
+        return list(self._history)[-self.qos.depth :] if self.qos.latched else []
 
     # -- repair --------------------------------------------------------------------------------------------------------
 

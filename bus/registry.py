@@ -105,14 +105,14 @@ class Registry:
             "peers": (Query, lambda _: Peers(tuple(self.peers()))),
             "status": (Query, lambda _: self.status()),
         }
-        router = process.socket(zmq.ROUTER, lambda: answering.drain())
+        router = process.sockets.make(zmq.ROUTER, lambda: answering.drain())
         answering = Answering(router)
         for method, (request_type, handler) in self._methods.items():
             answering.serve(HUB, method, request_type, handler)
-        self.address = process.listen(router, address)
+        self.address = process.sockets.listen(router, address)
         own = self._admit(process.name)
         own.names = names
-        process.instance = own.instance
+        process.pubsub.instance = own.instance
         self._own = own
         process.membership.attach(names, self._ask_directly)
         self._graph = process.publisher("/hub/graph")

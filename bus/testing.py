@@ -113,7 +113,7 @@ class Cluster:
         """Close all; raises AssertionError when a socket is left open."""
         for process in self.processes:
             process.close()
-        leaked = [socket for process in self.processes for socket in process.open_sockets()]
+        leaked = [socket for process in self.processes for socket in process.sockets.open()]
         self.context.destroy(linger=0)
         if leaked:
             raise AssertionError(f"sockets left open: {leaked}")

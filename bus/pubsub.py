@@ -1,0 +1,258 @@
+"""Publish and subscribe over one XPUB and one XSUB: routes, the match, repair requests, heartbeats.
+
+A match: the subscriber sends SUBSCRIBE ``topic NUL``, then SUBSCRIBE ``~uid topic NUL``. When the publisher sees the
+second, live messages flow already; it answers on the private channel with the history it promised and an END mark.
+Publishers and subscribers of one process meet in the loop's queue instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import zmq
+
+from bus.errors import BusError
+from bus.publisher import Publisher
+from bus.qos import Qos
+from bus.sockets import Sockets
+from bus.subscription import Callback, Hooks, Subscription
+from bus.timers import Timers
+from bus.topics import TopicTable
+
+_log = logging.getLogger(__name__)
+
+NACK: Final = struct.Struct("<BIIQQ")  # mark, publisher instance, instance that asks, first, last; then the topic
+NACK_MARK: Final = 2  # XPUB takes 0 and 1 as its own
+UID_BYTES: Final = 8
+TAIL_S: Final = 0.01
+TAILS_PER_REPEAT: Final = 100
+LARGEST_BATCH: Final = 64
+
+
+def uid_of(instance: int) -> str:
+    """A process instance as it stands in the names of private channels."""
+    return f"{instance:08x}"
+
+
+class PubSub:
+    """All topics of one process."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        timers: Timers,
+        table: TopicTable,
+        later: Callable[..., None],
+        wall_ns: Callable[[], int],
+        drop: Callable[[str, int], bool] | None,
+    ) -> None:
+        self.instance = 0
+        self.publishers: dict[str, Publisher] = {}
+        self.subscriptions: dict[str, Subscription] = {}
+        self.on_topics: Callable[[], None] = _nothing
+        self.on_links: Callable[[], None] = _nothing
+        self.on_loss: Callable[[str, int, int], None] = _log_loss
+        self.on_refused: Callable[[BusError], None] = _log_refusal
+        self.batch = 1  # how many frames to read before looking at the other sockets again
+        self._table = table
+        self._later = later
+        self._wall_ns = wall_ns
+        self._routes: dict[bytes, Callable[[bytes, int], None]] = {}
+        self._notices: dict[str, set[str]] = {}
+        self._connected: dict[int, str] = {}
+        self._tails = 0
+        self._xsub = sockets.make(zmq.XSUB, self._drain_xsub)
+        self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
+        # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
+        self._xpub.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._send = partial(self._xpub.send, flags=zmq.NOBLOCK)
+        self.endpoint = sockets.listen(self._xpub)
+        self._hooks = Hooks(
+            admits=self._connected.__contains__,
+            nack=self._nack,
+            after=timers.after,
+            on_change=self._changed,
+            on_loss=lambda topic, instance, count: self.on_loss(topic, instance, count),
+            on_refused=self.report_refused,
+            drop=drop,
+        )
+        timers.every(TAIL_S, self._tell_tails)
+
+    # -- topics --------------------------------------------------------------------------------------------------------
+
+    def publisher(self, topic: str, qos: Qos | None) -> Publisher:
+        """See ``Node.publisher``."""
+        if topic in self.publishers:
+            raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
+        spec = self._table.match(topic)
+        self._need_instance(topic)
+        made = Publisher(topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed)
+        self.publishers[topic] = made
+        for uid in sorted(self._notices.get(topic, ())):
+            made.match(uid)
+        if topic in self.subscriptions:
+            self._join_locally(made, self.subscriptions[topic])
+        self.on_topics()
+        return made
+
+    def subscribe(self, topic: str, callback: Callback, qos: Qos | None) -> Subscription:
+        """See ``Node.subscribe``."""
+        found = self.subscriptions.get(topic)
+        if found is not None:
+            for message, header in found.latest:
+                self._later(callback, message, header)
+            found.callbacks = (*found.callbacks, callback)
+            return found
+        spec = self._table.match(topic)
+        self._need_instance(topic)
+        made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
+        made.callbacks = (callback,)
+        live, private = self._names_of(topic)
+        self._routes[live[:-1]] = self._routes[private[:-1]] = made.receive
+        self._xsub.send(b"\x01" + live)
+        self._xsub.send(b"\x01" + private)
+        if topic in self.publishers:
+            self._join_locally(self.publishers[topic], made)
+        self.on_topics()
+        return made
+
+    def unsubscribe(self, topic: str, callback: Callback) -> None:
+        """Stop calling that callback; the last one takes the subscription along."""
+        found = self.subscriptions[topic]
+        found.callbacks = tuple(known for known in found.callbacks if known != callback)
+        if found.callbacks:
+            return
+        del self.subscriptions[topic]
+        for instance in list(found.links):
+            found.forget(instance)
+        for name in reversed(self._names_of(topic)):
+            self._routes.pop(name[:-1], None)
+            self._xsub.send(b"\x00" + name)
+        if topic in self.publishers:
+            self.publishers[topic].local = None
+        self.on_topics()
+
+    def _need_instance(self, topic: str) -> None:
+        if not self.instance:
+            raise RuntimeError(f"this process has no instance yet; join() before using {topic}")
+
+    def _names_of(self, topic: str) -> tuple[bytes, bytes]:
+        # ZeroMQ matches prefixes: without the NUL, /edge/1 would also receive /edge/10.
+        live = topic.encode() + b"\0"
+        return live, b"~" + uid_of(self.instance).encode() + live
+
+    def _join_locally(self, publisher: Publisher, subscription: Subscription) -> None:
+        publisher.local = partial(self._later, subscription.receive_local)
+        if subscription.qos.latched:
+            for frame in publisher.latched_frames():
+                publisher.local(frame)
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def _drain_xsub(self) -> None:
+        recv, routes = self._xsub.recv, self._routes
+        try:
+            for _ in range(self.batch):
+                frame = recv(zmq.NOBLOCK)
+                at = frame.find(0)
+                receive = routes.get(frame[:at])
+                if receive is not None:
+                    receive(frame, at + 1)
+        except zmq.Again:
+            return
+
+    def _drain_xpub(self) -> None:
+        while True:
+            try:
+                notice = self._xpub.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
+                self._repair(notice)
+            elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 3:
+                uid, topic = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES : -1]
+                self._notice(notice[0] == 1, uid.decode(errors="replace"), topic.decode(errors="replace"))
+
+    def _notice(self, joined: bool, uid: str, topic: str) -> None:
+        publisher = self.publishers.get(topic)
+        if joined:
+            # Kept for topics that we do not publish yet, too.
+            self._notices.setdefault(topic, set()).add(uid)
+            if publisher is not None:
+                publisher.match(uid)
+        else:
+            self._notices.get(topic, set()).discard(uid)
+            if publisher is not None:
+                publisher.unmatch(uid)
+
+    # -- repair --------------------------------------------------------------------------------------------------------
+
+    def _nack(self, instance: int, topic: str, first: int, last: int) -> None:
+        self._xsub.send(NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode())
+
+    def _repair(self, request: bytes) -> None:
+        _, instance, asker, first, last = NACK.unpack_from(request)
+        if instance != self.instance:
+            return  # an XSUB speaks to all its publishers at once; this is for another one
+        publisher = self.publishers.get(request[NACK.size :].decode(errors="replace"))
+        if publisher is not None and publisher.serves(uid_of(asker)):
+            publisher.repair(uid_of(asker), first, last)
+
+    def _tell_tails(self) -> None:
+        self._tails += 1
+        repeat = self._tails % TAILS_PER_REPEAT == 0
+        for publisher in self.publishers.values():
+            publisher.heartbeat(int(TAIL_S * 1e9), repeat)
+
+    def report_refused(self, error: BusError) -> None:
+        """One end does not fit the other."""
+        self._changed()
+        self.on_refused(error)
+
+    def _changed(self) -> None:
+        self.on_links()
+
+    # -- whom we listen to ---------------------------------------------------------------------------------------------
+
+    def connect(self, instance: int, endpoint: str) -> None:
+        """Listen to that process instance."""
+        if self._connected.get(instance) != endpoint:
+            self._connected[instance] = endpoint
+            self._xsub.connect(endpoint)
+
+    def disconnect(self, instance: int) -> None:
+        """That instance is gone: close the link, forget its sequences, whatever its TCP link still says."""
+        endpoint = self._connected.pop(instance, None)
+        if endpoint is not None:
+            with contextlib.suppress(zmq.ZMQError):
+                self._xsub.disconnect(endpoint)
+        for subscription in self.subscriptions.values():
+            subscription.forget(instance)
+        uid = uid_of(instance)
+        for topic, uids in self._notices.items():
+            if uid in uids:
+                uids.discard(uid)
+                if topic in self.publishers:
+                    self.publishers[topic].unmatch(uid)
+
+    @property
+    def connected(self) -> frozenset[int]:
+        """Instances that we listen to."""
+        return frozenset(self._connected)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _log_loss(topic: str, instance: int, count: int) -> None:
+    _log.error("%s: %d messages of instance %d are lost for good", topic, count, instance)
+
+
+def _log_refusal(error: BusError) -> None:
+    _log.error("%s", error)
