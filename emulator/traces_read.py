@@ -137,7 +137,7 @@ def _counts(fields: list[str], names: tuple[str, ...], path: Path, line: int) ->
     """Counts of a wide row: quick when all is well, then field by field to name the one at fault."""
     try:
         values = [float(field) for field in fields]
-        if all(0.0 <= value < math.inf for value in values):
+        if all(0.0 <= value < math.inf for value in values) and not any("_" in field for field in fields):
             return values
     except ValueError:
         pass

@@ -158,7 +158,9 @@ def number_of(text: str, what: str, path: Path, line: int, *, least: float | Non
     try:
         value = float(text)
     except ValueError:
-        raise TraceError(f"{what} {text.strip()!r} is not a number", path, line) from None
+        value = None
+    if value is None or "_" in text:  # Python reads 1_000, no other program does
+        raise TraceError(f"{what} {text.strip()!r} is not a number", path, line)
     if not math.isfinite(value):
         raise TraceError(f"{what} {text.strip()!r} is not finite", path, line)
     if least is not None and value < least:
@@ -175,7 +177,9 @@ def integer_of(text: str, what: str, path: Path, line: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        raise TraceError(f"{what} {text.strip()!r} is not a whole number", path, line) from None
+        value = None
+    if value is None or "_" in text:
+        raise TraceError(f"{what} {text.strip()!r} is not a whole number", path, line)
     if not 0 <= value < 2**53:
         raise TraceError(f"{what} {value} is {'negative' if value < 0 else 'too large'}", path, line)
     return value

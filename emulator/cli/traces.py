@@ -181,11 +181,15 @@ def _written(out: Path, manifest: dict[str, Any]) -> str:
 
 
 def _mass_lines(mass: dict[str, Any], scale: float) -> list[str]:
-    reasons = ", ".join(f"{reason} {amount:,.6g}" for reason, amount in mass["dropped"].items()) or "nothing"
+    reasons = ", ".join(f"{reason} {_amount(amount)}" for reason, amount in mass["dropped"].items()) or "nothing"
     return [
-        f"  mass     {mass['in']:,.6g} in x {scale:g} = {mass['scaled']:,.6g}",
-        f"         = {mass['out']:,.6g} out + {mass['dropped_sum']:,.6g} dropped ({reasons})",
+        f"  mass     {_amount(mass['in'])} in x {scale:g} = {_amount(mass['scaled'])}",
+        f"         = {_amount(mass['out'])} out + {_amount(mass['dropped_sum'])} dropped ({reasons})",
     ]
+
+
+def _amount(mass: float) -> str:
+    return f"{mass:,.1f}" if mass >= 1000.0 else f"{mass:.4g}"
 
 
 @click.command("inspect")
