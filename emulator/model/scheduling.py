@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from emulator.model import scheduling_general as general
 from emulator.model import scheduling_pooled as pooled
-from emulator.model.offloading import BITS_PER_BYTE, Bools, Floats, FrameCosts, Network, cloud_delay, equal_share
+from emulator.model.offloading import (
+    BITS_PER_BYTE,
+    Bools,
+    Floats,
+    FrameCosts,
+    Network,
+    cloud_delay,
+    equal_share,
+    frame_costs,
+)
 
 Backend = Literal["numpy", "numba", "auto"]
 Indices = NDArray[np.uint16]
@@ -167,13 +176,11 @@ def shares(tasks: Floats, flow: Floats, hosts: Bools) -> Floats:
     """
     edges, _, services = flow.shape
     total = flow.sum(axis=1)
-    some = total > 0.0
-    split = np.zeros(flow.shape)
-    np.divide(flow, total[:, None], out=split, where=some[:, None])
-    if not some.all():
-        local = ~some & hosts & (tasks <= 0.0)
-        split.reshape(-1, services)[:: edges + 2] += local
-        split[:, -1] += ~some & ~local
+    empty = total <= 0.0
+    split = flow / np.where(empty, 1.0, total)[:, None]
+    local = empty & hosts  # tasks that have nowhere to go are at no host
+    split.reshape(-1, services)[:: edges + 2] += local
+    split[:, -1] += empty > local
     return split
 
 
@@ -251,6 +258,9 @@ def deployment_costs(network: Network, demand: Floats, deployments: Bools, *, cl
     Returns: Task-seconds over all services, shape (batch,).
     Source: TTOSC P4, its optimum; marginals of a deployment are differences of these.
     """
+    if network.link_matrix_bps is not None:
+        each = (total_cost(demand, frame_costs(network, deployed, cloud=cloud)).sum() for deployed in deployments)
+        return np.fromiter(each, dtype=np.float64, count=len(deployments))
     batch, edges, services = deployments.shape
     count = deployments.sum(axis=-1).astype(np.float64)
     share_hz = equal_share(network.compute_hz, deployments)
