@@ -73,7 +73,7 @@ def draw(demand: Demand, path: Path) -> None:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise TraceError("a plot needs Matplotlib: pip install 'edgerig[report]'") from error
+        raise TraceError("a plot needs Matplotlib, which the extra 'report' installs") from error
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
