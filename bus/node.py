@@ -50,6 +50,10 @@ class Node:
             self.subscribed.append(subscription)
         return subscription
 
+    def unsubscribe(self, topic: str, callback: Callback) -> None:
+        """Stop calling that callback with that topic's messages."""
+        self.process.pubsub.unsubscribe(topic, callback)
+
     # -- gather --------------------------------------------------------------------------------------------------------
 
     def collect(self, kind: Hashable, topic: str, source: Hashable) -> Subscription:

@@ -29,7 +29,7 @@ RUNS_PER_RETRY: Final = 32
 class Link:
     """What a subscription knows of one publisher instance. expected is 0 until the end of history has come."""
 
-    __slots__ = ("early", "expected", "gone", "highest", "instance", "retry", "retry_s")
+    __slots__ = ("early", "expected", "gone", "highest", "instance", "retry", "retry_from", "retry_s", "retry_to")
 
     def __init__(self, instance: int) -> None:
         self.instance = instance
@@ -39,6 +39,8 @@ class Link:
         self.early: dict[int, tuple[bytes, int, tuple[int, ...]]] = {}
         self.retry: Timer | None = None
         self.retry_s = FIRST_RETRY_S
+        self.retry_from = 0  # expected and highest when the retry was set
+        self.retry_to = 0
 
 
 class Hooks:
@@ -220,23 +222,27 @@ class Subscription:
         if missing:
             self._hooks.nack(link.instance, self.topic, missing[0], missing[-1])
             if link.retry is None:
-                link.retry_s = FIRST_RETRY_S
-                link.retry = self._hooks.after(link.retry_s, partial(self._retry, link))
+                self._retry_later(link, FIRST_RETRY_S)
 
     def _retry(self, link: Link) -> None:
         link.retry = None
         if link.expected > link.highest or self.links.get(link.instance) is not link:
             return
         first, runs = link.expected, 0
-        for sequence in [*sorted(link.early), link.highest + 1]:
+        # Not what was asked for since the retry was set: its answer is still on its way.
+        for sequence in [*sorted(s for s in link.early if s <= link.retry_to), link.retry_to + 1]:
             if sequence > first:
                 self._hooks.nack(link.instance, self.topic, first, sequence - 1)
                 runs += 1
             first = sequence + 1
             if runs == RUNS_PER_RETRY:
                 break
-        link.retry_s = min(2 * link.retry_s, LAST_RETRY_S)
-        link.retry = self._hooks.after(link.retry_s, partial(self._retry, link))
+        moves = link.expected > link.retry_from
+        self._retry_later(link, FIRST_RETRY_S if moves else min(2 * link.retry_s, LAST_RETRY_S))
+
+    def _retry_later(self, link: Link, delay_s: float) -> None:
+        link.retry_s, link.retry_from, link.retry_to = delay_s, link.expected, link.highest
+        link.retry = self._hooks.after(delay_s, partial(self._retry, link))
 
     def _advance(self, link: Link) -> None:
         """Deliver what has become due, step over what the publisher no longer holds."""
