@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from agents.errors import AgentError, SolverFailed
 from emulator.model.offloading import Bools, Floats, FrameCosts
-from emulator.model.scheduling import Backend, resolve_backend, shares, solve_shares, transfer_seconds
+from emulator.model.scheduling import Backend, pooled_form, resolve_backend, shares, solve_shares, transfer_seconds
+from emulator.model.scheduling_pooled import PooledCosts
 
 
 class Scheduler(Protocol):
@@ -39,11 +40,17 @@ class Exact:
 
     def __init__(self, backend: Backend = "auto") -> None:
         self.backend = resolve_backend(backend)
+        self._frame: tuple[FrameCosts, PooledCosts] | None = None
 
     def schedule(self, tasks: Floats, costs: FrameCosts) -> Floats:
         """See ``Scheduler``."""
+        form = None
+        if self.backend == "numpy" and costs.transfer_s is None:
+            if self._frame is None or self._frame[0] is not costs:
+                self._frame = (costs, pooled_form(costs))
+            form = self._frame[1]
         try:
-            return solve_shares(tasks, costs, backend=self.backend)[1]
+            return solve_shares(tasks, costs, backend=self.backend, form=form)[1]
         except ValueError as error:
             raise SolverFailed(str(error)) from error
 

@@ -64,13 +64,16 @@ def resolve_backend(backend: Backend) -> Literal["numpy", "numba"]:
     return backend
 
 
-def solve(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> SlotSchedule:
+def solve(
+    tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy", form: pooled.PooledCosts | None = None
+) -> SlotSchedule:
     """The optimal schedule of one slot.
 
     Args:
         tasks: [N_m^j] tasks that arrived, at least 0, not necessarily whole, shape (edge, service), float64.
         costs: Seconds per task of the frame's deployment; ``compute_s`` more than 0 where hosted, transfer finite.
         backend: ``numpy``, ``numba`` (needs the extra ``fast``; the same results within 1e-12) or ``auto``.
+        form: ``pooled_form(costs)`` where the caller keeps it for all slots of a frame; only numpy reads it.
     Returns: Flows, loads and costs.
     Raises: ValueError: the general solver missed its tolerance, or the backend is unknown.
     Source: TTOSC P4; exact when the transfer is pooled.
@@ -79,27 +82,30 @@ def solve(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> Sl
         return _solve_matrix(tasks, costs, backend)
     if resolve_backend(backend) == "numba":
         return _solve_compiled(tasks, costs)[0]
-    cells = pooled_form(costs)
+    cells = form or pooled_form(costs)
     flows = pooled.pool(tasks, cells)
     if costs.cloud_s.max() > pooled.FAR_S:
         flows.cloud[np.isinf(costs.cloud_s)] = 0.0
     return SlotSchedule(pooled.pool_flow(flows), flows.keep + flows.taken, pooled.pool_cost(cells, flows))
 
 
-def solve_shares(tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy") -> tuple[SlotSchedule, Floats]:
+def solve_shares(
+    tasks: Floats, costs: FrameCosts, *, backend: Backend = "numpy", form: pooled.PooledCosts | None = None
+) -> tuple[SlotSchedule, Floats]:
     """The optimal schedule of one slot and its shares, in one step.
 
     Args:
         tasks: As for ``solve``.
         costs: As for ``solve``.
         backend: As for ``solve``; numba fills in the shares on its way.
+        form: As for ``solve``.
     Returns: The schedule, and the shares as ``shares`` gives them.
     Raises: ValueError: as ``solve``.
     Source: TTOSC P4.
     """
     if costs.transfer_s is None and resolve_backend(backend) == "numba":
         return _solve_compiled(tasks, costs)
-    schedule = solve(tasks, costs, backend=backend)
+    schedule = solve(tasks, costs, backend=backend, form=form)
     return schedule, shares(tasks, schedule.flow, costs.hosts)
 
 

@@ -99,13 +99,13 @@ def clear(cells: Floats, events: Floats) -> None:
         tasks, room, own = cells[0, m], cells[2, m], cells[10, m]
         sent = 0.0
         if nu < cells[11, m]:
-            sent = tasks - room * (nu + cells[3, m])
+            sent = tasks - (room * nu + room * cells[3, m])
         elif nu == cells[11, m]:
             stopping += tasks - own
         away = own if nu > cells[12, m] else 0.0
         if nu == cells[12, m]:
             movable += own
-        left += max(room * (nu - cells[4, m]) - own + away, 0.0) - sent
+        left += max((room * nu - room * cells[4, m]) - own + away, 0.0) - sent
     fill = min(max(left / stopping, 0.0), 1.0) if stopping > 0.0 else 0.0
     move = min(max(-left / movable, 0.0), 1.0) if movable > 0.0 else 0.0
     for m in range(edges):
@@ -113,7 +113,7 @@ def clear(cells: Floats, events: Floats) -> None:
         away = own if nu > cells[12, m] else (own * move if nu == cells[12, m] else 0.0)
         stay = own - away
         if nu < cells[11, m]:
-            level = room * (nu + cells[3, m])
+            level = room * nu + room * cells[3, m]
             cells[6, m] = level
             cells[7, m] = tasks - level
             cells[9, m] = away
@@ -123,7 +123,7 @@ def clear(cells: Floats, events: Floats) -> None:
             cells[6, m] = stay
             cells[7, m] = sent
             cells[9, m] = over - sent + away
-        cells[8, m] = max(room * (nu - cells[4, m]) - stay, 0.0)
+        cells[8, m] = max((room * nu - room * cells[4, m]) - stay, 0.0)
 
 
 @compiled
@@ -151,7 +151,7 @@ def _clearing_price(cells: Floats, events: Floats) -> float:
         if room > 0.0:
             own = cells[10, m]
             price = cells[5, m] if cells[0, m] - own > 0.0 else cells[0, m] * (cells[1, m] * 2.0)
-            count = _insert(events, count, price + cells[4, m], room * -cells[4, m] - own, room)
+            count = _insert(events, count, price + cells[4, m], -(room * cells[4, m] + own), room)
     for m in range(edges):
         if cells[2, m] > 0.0 and cells[10, m] > 0.0:
             count = _insert(events, count, cells[12, m], cells[10, m], 0.0)

@@ -31,6 +31,10 @@ class PooledCosts(NamedTuple):
         leave_s: Transfer part of the sender, finite.
         enter_s: Transfer part of the receiver, finite; 0 where not hosted.
         cloud_s: Delay of the cloud; at most ``FAR_S``.
+        price_s: What one own task adds to a host's price, twice ``compute_s``.
+        limit: Own tasks that lift a host's price to the cloud's delay.
+        leave_room, enter_room: Tasks that lift a host's price by the transfer parts.
+        leaves_s: Price of the pool at which a host's own tasks leave for the cloud.
     """
 
     compute_s: Floats
@@ -38,6 +42,11 @@ class PooledCosts(NamedTuple):
     leave_s: Floats
     enter_s: Floats
     cloud_s: Floats
+    price_s: Floats
+    limit: Floats
+    leave_room: Floats
+    enter_room: Floats
+    leaves_s: Floats
 
 
 class Pool(NamedTuple):
@@ -70,7 +79,19 @@ def pooled_costs(hosts: Bools, compute_s: Floats, leave_s: Floats, enter_s: Floa
     """
     room = np.zeros(compute_s.shape)
     np.divide(0.5, compute_s, out=room, where=hosts)
-    return PooledCosts(compute_s, room, leave_s, enter_s, np.minimum(cloud_s, FAR_S))
+    cloud_s = np.minimum(cloud_s, FAR_S)
+    return PooledCosts(
+        compute_s=compute_s,
+        room=room,
+        leave_s=leave_s,
+        enter_s=enter_s,
+        cloud_s=cloud_s,
+        price_s=2.0 * compute_s,
+        limit=room * cloud_s,
+        leave_room=room * leave_s,
+        enter_room=room * enter_s,
+        leaves_s=cloud_s + enter_s,
+    )
 
 
 def pool(tasks: Floats, costs: PooledCosts) -> Pool:
@@ -84,30 +105,33 @@ def pool(tasks: Floats, costs: PooledCosts) -> Pool:
     Source: TTOSC P4 (ours: pool price; ``ttosc`` section 1, exact solver).
     """
     edges = len(tasks)
-    room, leave, enter, cloud = costs.room, costs.leave_s, costs.enter_s, costs.cloud_s
+    leaves = costs.leaves_s
     # Up to `own` tasks are better served at home than in the cloud; `over` is what exceeds that.
-    own = np.minimum(tasks, room * cloud)
+    own = np.minimum(tasks, costs.limit)
     over = tasks - own
-    price = np.where(over > 0.0, cloud, tasks * (costs.compute_s * 2.0))
+    price = np.where(over > 0.0, costs.cloud_s, tasks * costs.price_s)
     # Where a source stops sending, where a host starts taking, where a host's own tasks leave for the cloud.
     events = np.empty((3 * edges, tasks.shape[1]))
-    stops, starts, leaves = events[:edges], events[edges : 2 * edges], events[2 * edges :]
-    np.subtract(price, leave, out=stops)
-    np.add(price, enter, out=starts)
-    np.add(cloud, enter, out=leaves)
+    stops = events[:edges]
+    np.subtract(price, costs.leave_s, out=stops)
+    np.add(price, costs.enter_s, out=events[edges : 2 * edges])
+    events[2 * edges :] = leaves
     nu = _clearing_price(tasks, costs, own, events)
 
-    level = room * (nu + leave)
-    lift = room * (nu - enter)
+    lift = costs.room * nu
+    level = lift + costs.leave_room
+    lift -= costs.enter_room
     sends, stopped, leaving = nu < stops, nu == stops, nu == leaves
     away = own * (nu > leaves)
     outflow = np.where(sends, tasks - level, 0.0)
     # At a jump those who are indifferent move the same part of what they can: the sources that just stop sending
     # fill what room is left; where senders have more than fits, hosts send own tasks to the cloud to make room.
-    stopping, movable = over * stopped, own * leaving
-    left = (np.maximum(lift - own + away, 0.0) - outflow).sum(axis=0)
-    fill = _part(left, stopping.sum(axis=0))
-    away += movable * _part(-left, movable.sum(axis=0))
+    left, stopping, movable = parts = np.empty((3, *tasks.shape))
+    np.multiply(over, stopped, out=stopping)
+    np.multiply(own, leaving, out=movable)
+    np.subtract(np.maximum(lift - own + away, 0.0), outflow, out=left)
+    fill, move = _moved(parts.sum(axis=1))
+    away += movable * move
     sent = outflow + stopping * fill
     stay = own - away
     return Pool(
@@ -118,11 +142,18 @@ def pool(tasks: Floats, costs: PooledCosts) -> Pool:
     )
 
 
-def _part(amount: Floats, whole: Floats) -> Floats:
-    """What part of a whole an amount is, between 0 and 1; 0 of nothing."""
-    part = np.zeros(amount.shape)
-    np.divide(amount, whole, out=part, where=whole > 0.0)
-    return np.minimum(np.maximum(part, 0.0), 1.0)
+def _moved(sums: Floats) -> Floats:
+    """What part moves of those that stop sending, and of those that leave, between 0 and 1, shape (2, column).
+
+    Args:
+        sums: Room left (negative: lacking), tasks of those that stop, tasks of those that may leave, (3, column).
+    """
+    part = np.zeros((2, sums.shape[1]))
+    whole = sums[1:] > 0.0
+    np.divide(sums[0], sums[1:], out=part, where=whole)
+    np.negative(part[1], out=part[1])
+    np.maximum(part, 0.0, out=part)
+    return np.minimum(part, 1.0, out=part)
 
 
 def _clearing_price(tasks: Floats, costs: PooledCosts, own: Floats, events: Floats) -> Floats:
@@ -132,12 +163,14 @@ def _clearing_price(tasks: Floats, costs: PooledCosts, own: Floats, events: Floa
     # A source whose tasks are better off at home at price 0 never sends: leave it out, with its large numbers.
     sends = events[:edges] > 0.0
     slope = room * sends
-    first = (tasks - room * costs.leave_s) * sends
+    first = (tasks - costs.leave_room) * sends
     # Inflow minus outflow is changes[0] + changes[1] * nu, summed over the events up to nu.
     changes = np.zeros((2, 3 * edges, columns))
+    start = changes[0, edges : 2 * edges]
     changes[0, :edges] = first
     np.negative(slope, out=changes[1, :edges])
-    np.subtract(room * -costs.enter_s, own, out=changes[0, edges : 2 * edges])
+    np.add(costs.enter_room, own, out=start)
+    np.negative(start, out=start)
     changes[1, edges : 2 * edges] = room
     changes[0, 2 * edges :] = own
 
