@@ -49,6 +49,7 @@ class Publisher:
         send: Callable[[bytes], None],
         wall_ns: Callable[[], int],
         on_change: Callable[[], None],
+        on_untold: Callable[[Publisher], None],
     ) -> None:
         self.topic = topic
         self.spec = spec
@@ -60,13 +61,15 @@ class Publisher:
         self.last_wall_ns = 0
         self.repairs = NOTHING
         self.control = NOTHING
-        self._heard_of = 0  # the last sequence that subscribers surely know of, by a heartbeat
+        self._untold = False  # published since the last heartbeat
+        self._keeps = qos.latched  # nobody can ask for what came before the first match, so nothing is kept for it
         self._message = spec.message
         self._instance = instance
         self._prefix = topic.encode() + b"\0"
         self._send = send
         self._wall_ns = wall_ns
         self._on_change = on_change
+        self._on_untold = on_untold
         self._history: deque[bytes] = deque(maxlen=qos.history)
         self._messages = 0
         self._payload_bytes = 0
@@ -89,9 +92,13 @@ class Publisher:
         self.last_wall_ns = now = self._wall_ns()
         header = HEADER.pack(VERSION, 0, round, attempt, self.type_id, self._instance, slot, sequence, t_sim_ns, now)
         frame = b"".join((self._prefix, header, payload))
-        self._history.append(frame)
-        if self._matched:
-            self._send(frame)
+        if self._keeps:
+            self._history.append(frame)
+            if self._matched:
+                self._send(frame)
+                if not self._untold:
+                    self._untold = True
+                    self._on_untold(self)
         if self.local is not None:
             self.local(frame)
         size = len(frame)
@@ -129,6 +136,7 @@ class Publisher:
         if uid in self.refused:
             return
         self._matched.setdefault(uid, self.traffic)
+        self._keeps = True
         for frame in self.latched_frames():
             self._send_private(uid, frame, codec.LATCHED)
         offer = (RELIABLE_OFFER if self.qos.reliable else 0) | (LATCHED_OFFER if self.qos.latched else 0)
@@ -164,25 +172,22 @@ class Publisher:
             self.repairs = self.repairs.plus(Traffic(1, 0, codec.wire_bytes(len(frame) + 1 + len(uid))))
             self._send_private(uid, frame, codec.REPAIR)
 
-    def heartbeat(self, idle_ns: int, repeat: bool) -> bool:
-        """Tell the last sequence if nothing did since; the tail of a burst has no successor that would show its loss.
+    def heartbeat(self, idle_since_ns: int) -> bool:
+        """Tell the last sequence: the tail of a burst has no successor that would show its loss.
 
         Args:
-            idle_ns: Only when nothing was published for that long.
-            repeat: Also if it was told before.
-        Returns: Whether there is still something to tell.
+            idle_since_ns: Wall time; whoever has published since shall wait.
+        Returns: Whether it is told (or there is nobody to tell).
         """
+        if self.last_wall_ns > idle_since_ns:
+            return False
+        self._untold = False
         if not self._matched or not self.sequence or not self.qos.reliable:
-            return False
-        if self._heard_of == self.sequence and not repeat:
-            return False
-        if self._wall_ns() - self.last_wall_ns < idle_ns:
             return True
-        self._heard_of = self.sequence
         frame = self._prefix + self._mark(codec.HEARTBEAT, self.sequence)
         self.control = self.control.plus(Traffic(1, 0, codec.wire_bytes(len(frame))))
         self._send(frame)
-        return False
+        return True
 
     def _mark(self, flag: int, sequence: int) -> bytes:
         return HEADER.pack(VERSION, flag, 0, 0, self.type_id, self._instance, 0, sequence, 0, self._wall_ns())

@@ -30,7 +30,7 @@ NACK: Final = struct.Struct("<BIIQQ")  # mark, publisher instance, instance that
 NACK_MARK: Final = 2  # XPUB takes 0 and 1 as its own
 UID_BYTES: Final = 8
 TAIL_S: Final = 0.01
-TAILS_PER_REPEAT: Final = 100
+REPEAT_S: Final = 1.0
 LARGEST_BATCH: Final = 64
 
 
@@ -65,7 +65,7 @@ class PubSub:
         self._routes: dict[bytes, Callable[[bytes, int], None]] = {}
         self._notices: dict[str, set[str]] = {}
         self._connected: dict[int, str] = {}
-        self._tails = 0
+        self._untold: list[Publisher] = []
         self._xsub = sockets.make(zmq.XSUB, self._drain_xsub)
         self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
         # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
@@ -81,7 +81,8 @@ class PubSub:
             on_refused=self.report_refused,
             drop=drop,
         )
-        timers.every(TAIL_S, self._tell_tails)
+        self._timers = timers
+        timers.every(REPEAT_S, self._tell_all)
 
     # -- topics --------------------------------------------------------------------------------------------------------
 
@@ -91,7 +92,9 @@ class PubSub:
             raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
         spec = self._table.match(topic)
         self._need_instance(topic)
-        made = Publisher(topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed)
+        made = Publisher(
+            topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed, self._on_untold
+        )
         self.publishers[topic] = made
         for uid in sorted(self._notices.get(topic, ())):
             made.match(uid)
@@ -203,11 +206,21 @@ class PubSub:
         if publisher is not None and publisher.serves(uid_of(asker)):
             publisher.repair(uid_of(asker), first, last)
 
+    def _on_untold(self, publisher: Publisher) -> None:
+        if not self._untold:
+            self._timers.after(TAIL_S, self._tell_tails)
+        self._untold.append(publisher)
+
     def _tell_tails(self) -> None:
-        self._tails += 1
-        repeat = self._tails % TAILS_PER_REPEAT == 0
+        idle_since_ns = self._wall_ns() - int(TAIL_S * 1e9)
+        self._untold = [publisher for publisher in self._untold if not publisher.heartbeat(idle_since_ns)]
+        if self._untold:
+            self._timers.after(TAIL_S, self._tell_tails)
+
+    def _tell_all(self) -> None:
+        # Again and again: the heartbeat itself may be lost, and after a broken link nothing else may come.
         for publisher in self.publishers.values():
-            publisher.heartbeat(int(TAIL_S * 1e9), repeat)
+            publisher.heartbeat(self._wall_ns() - int(REPEAT_S * 1e9))
 
     def report_refused(self, error: BusError) -> None:
         """One end does not fit the other."""

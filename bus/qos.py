@@ -46,4 +46,5 @@ class Qos:
 
 RELIABLE = Qos()
 LATCHED = Qos(durability="transient_local")
+PAIRWISE = Qos(history=16)  # topics of which there are as many as pairs of edge servers
 BEST_EFFORT = Qos("best_effort")

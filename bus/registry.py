@@ -38,7 +38,8 @@ from bus.timers import Timers
 _log = logging.getLogger(__name__)
 
 OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
-SETTLE_S: Final = 0.005  # many joins in one moment make one graph
+SETTLE_S: Final = 0.002  # many joins in one moment make one graph
+SETTLE_S_PER_PEER: Final = 0.001
 R = TypeVar("R", bound=Message)
 
 
@@ -289,7 +290,8 @@ class Registry:
     def _publish_graph_soon(self) -> None:
         if not self._settling:
             self._settling = True
-            self._process.timers.after(SETTLE_S, self._publish_graph)
+            # The graph grows with the peers and goes to each of them: the more there are, the more joins it waits for.
+            self._process.timers.after(SETTLE_S + SETTLE_S_PER_PEER * len(self._entries), self._publish_graph)
 
     def _publish_graph(self) -> None:
         self._settling = False

@@ -87,6 +87,7 @@ class Subscription:
         self.injected = 0
         self.latest: deque[tuple[Any, Header]] = deque(maxlen=qos.depth)
         self._latched = qos.latched
+        self._at = len(topic.encode()) + 1
         self._decode = codec.decoder_of(spec.message).decode
         self._hooks = hooks
         self._drop = hooks.drop
@@ -123,8 +124,7 @@ class Subscription:
 
     def receive_local(self, frame: bytes) -> None:
         """A frame of a publisher in this process: same codec, no wire, no loss."""
-        at = len(self.topic.encode()) + 1
-        self._deliver(frame, at, HEADER.unpack_from(frame, at))
+        self._deliver(frame, self._at, HEADER.unpack_from(frame, self._at))
 
     def _deliver(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
         payload = frame[at + HEADER_BYTES :]

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from bus import messages
 from bus.errors import UnknownTopic
 from bus.messages import Message
-from bus.qos import LATCHED, RELIABLE, Qos
+from bus.qos import LATCHED, PAIRWISE, RELIABLE, Qos
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
 
@@ -78,9 +78,9 @@ TABLE: Final = TopicTable(
         TopicSpec("/agent/{m}/deployment", messages.Deployment),
         TopicSpec("/edge/{m}/deployment_in_force", messages.DeploymentInForce, LATCHED, digest=True),
         TopicSpec("/scheduler/schedule", messages.Schedule, digest=True),
-        TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload),
-        TopicSpec("/edge/{n}/completed/{m}", messages.Completed),
-        TopicSpec("/cloud/completed/{m}", messages.Completed),
+        TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload, PAIRWISE),
+        TopicSpec("/edge/{n}/completed/{m}", messages.Completed, PAIRWISE),
+        TopicSpec("/cloud/completed/{m}", messages.Completed, PAIRWISE),
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True),
         # control
