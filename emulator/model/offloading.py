@@ -110,6 +110,25 @@ def fits(deployed: Bools, service_bytes: Floats, storage_bytes: float) -> bool:
     return bool(service_bytes[deployed].sum() <= storage_bytes)
 
 
+def refusal(services: tuple[int, ...], edge: int, network: Network) -> str:
+    """Why an edge server refuses a deployment; empty if it accepts.
+
+    Args:
+        services: Indices, ascending.
+        edge: The edge server.
+        network: The world.
+    Returns: ``malformed``, ``infeasible`` or nothing.
+    Source: TTOSC eq. (1), (10b).
+    """
+    if list(services) != sorted(set(services)) or (
+        services and not 0 <= services[0] <= services[-1] < network.services
+    ):
+        return "malformed"
+    deployed = np.zeros(network.services, dtype=np.bool_)
+    deployed[list(services)] = True
+    return "" if fits(deployed, network.service_bytes, float(network.storage_bytes[edge])) else "infeasible"
+
+
 def equal_share(capacity: Floats, deployed: Bools) -> Floats:
     """Capacity that each deployed service gets when a server splits it equally.
 

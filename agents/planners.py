@@ -1,0 +1,1 @@
+"""Deployment policies that plan for the whole network (marginal greedy, iterated local search, oracle)."""

@@ -1,0 +1,193 @@
+"""What a deployment policy is: an observation in, the services to deploy out.
+
+A policy never sees a socket, a clock or a metric. ``decide`` is pure: asked again for the same frame it answers the
+same; what it learns from a frame it takes in ``after_frame``, which is called once, when the frame is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.errors import AgentError
+from emulator.model.offloading import Bools, Floats, Network
+from emulator.model.streams import Stream
+
+Observes = Literal["local", "network"]
+DRAWS_PER_FRAME = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What a policy is asked on.
+
+    Attributes:
+        frame: The frame to decide for.
+        counts: Tasks of the frame before: (slot, service) for a local policy, (edge, slot, service) for one that
+            observes the network; zero slots long when nothing was seen.
+    """
+
+    frame: int
+    counts: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reward:
+    """What a frame was worth: [R^t] seconds, and its mean delay, seconds per task."""
+
+    frame: int
+    reward_s: float
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """The world a policy decides in.
+
+    Attributes:
+        network: Edge servers, cloud and services.
+        slots_per_frame: K.
+        edge: The edge server it decides for; None when one policy plans for all.
+        seed: The run's seed.
+        backend: ``numpy`` or ``numba``, for planners.
+        upcoming: Tasks of a frame to come, shape (edge, slot, service); only the in-process world can give it.
+    """
+
+    network: Network
+    slots_per_frame: int
+    edge: int | None
+    seed: int
+    backend: Literal["numpy", "numba"] = "numpy"
+    upcoming: Callable[[int], Floats] | None = None
+
+    def generator(self, frame: int) -> np.random.Generator:
+        """Random numbers of one frame: the edge server's own, or common to all where one plans for all."""
+        entity = "/planner" if self.edge is None else f"/agent/{self.edge}"
+        return Stream(self.seed, entity, "policy", draws=DRAWS_PER_FRAME).generator(frame)
+
+
+class LocalPolicy(Protocol):
+    """Decides for one edge server from what that server saw."""
+
+    observes: Literal["local"]
+
+    def decide(self, observation: Observation) -> Bools:
+        """The services to deploy, shape (service,); must fit the storage."""
+        ...
+
+    def after_frame(self, observation: Observation, reward: Reward) -> None:
+        """Learn from a committed frame: the observation it was decided on and what it was worth."""
+        ...
+
+
+class NetworkPolicy(Protocol):
+    """Plans for all edge servers from what all saw; every agent computes the same plan and takes its row."""
+
+    observes: Literal["network"]
+
+    def decide(self, observation: Observation) -> Bools:
+        """The services to deploy, shape (edge, service); every row must fit its server's storage."""
+        ...
+
+    def after_frame(self, observation: Observation, reward: Reward) -> None:
+        """Learn from a committed frame."""
+        ...
+
+
+Policy = LocalPolicy | NetworkPolicy
+Factory = Callable[[Setting, str], Policy]
+
+_FACTORIES: dict[str, tuple[Observes, Factory]] = {}
+
+
+def register(name: str, observes: Observes) -> Callable[[Factory], Factory]:
+    """Make a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
+
+    def keep(factory: Factory) -> Factory:
+        _FACTORIES[name] = (observes, factory)
+        return factory
+
+    return keep
+
+
+def names() -> list[str]:
+    """Names of all policies."""
+    _load()
+    return sorted(_FACTORIES)
+
+
+def observes(spec: str) -> Observes:
+    """What a policy must be shown.
+
+    Raises: AgentError: no policy has that name.
+    """
+    return _find(spec)[0]
+
+
+def make_policy(spec: str, setting: Setting) -> Policy:
+    """A policy from its SPEC, ``NAME`` or ``NAME:ARGUMENT``.
+
+    Raises: AgentError: no policy has that name, or it cannot work in this setting.
+    """
+    return _find(spec)[1](setting, spec.partition(":")[2])
+
+
+def _find(spec: str) -> tuple[Observes, Factory]:
+    _load()
+    name = spec.partition(":")[0]
+    if name not in _FACTORIES:
+        raise AgentError(f"agent {spec!r}: no such policy; known: {', '.join(sorted(_FACTORIES))}")
+    return _FACTORIES[name]
+
+
+def _load() -> None:
+    from agents import baselines, planners  # noqa: F401 -- they register themselves
+
+
+def per_edge_specs(spec: str, edges: int) -> list[str]:
+    """Spread ``SPEC`` or ``EDGE=SPEC,...,SPEC`` over the edge servers; the part without an edge is for the rest.
+
+    Raises: AgentError: an edge server is named twice, does not exist, or is left without a policy.
+    """
+    rest = ""
+    named: dict[int, str] = {}
+    for part in spec.split(","):
+        edge, equals, own = part.partition("=")
+        if not equals:
+            rest = part
+        elif not edge.strip().isdigit() or int(edge) >= edges:
+            raise AgentError(f"agent {part!r}: {edge!r} is no edge server; there are 0..{edges - 1}")
+        elif int(edge) in named:
+            raise AgentError(f"agent {spec!r}: edge server {edge} is named twice")
+        else:
+            named[int(edge)] = own
+    missing = [str(m) for m in range(edges) if m not in named and not rest]
+    if missing:
+        raise AgentError(f"agent {spec!r}: nobody decides for edge {', '.join(missing)}; add a policy for the rest")
+    specs = [named.get(m, rest) for m in range(edges)]
+    for each in set(specs):
+        observes(each)
+    return specs
+
+
+def first_fit(order: NDArray[np.int64], network: Network, edge: int) -> Bools:
+    """Deploy services in an order of preference, skipping what does not fit any more.
+
+    Args:
+        order: Service indices, most wanted first.
+        network: The world.
+        edge: The edge server.
+    Returns: Shape (service,).
+    """
+    room = float(network.storage_bytes[edge])
+    sizes = network.service_bytes.tolist()
+    deployed = np.zeros(network.services, dtype=np.bool_)
+    for service in order.tolist():
+        if sizes[service] <= room:
+            deployed[service] = True
+            room -= sizes[service]
+    return deployed

@@ -1,0 +1,114 @@
+"""Policies against the in-process world: what a run on the bus computes, in one loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+
+from agents.policy import Observation, Policy, Reward, Setting, make_policy, observes, per_edge_specs
+from agents.schedulers import make_scheduler
+from emulator.model.offloading import Bools, Floats, refusal
+from emulator.records import services_of
+from emulator.scenario import Scenario
+from emulator.world import FrameStep, Schedule, World
+
+Backend = Literal["numpy", "numba"]
+
+
+@dataclass(frozen=True)
+class Played:
+    """One frame that was played: the world's step and what deciding it took, seconds by edge server."""
+
+    step: FrameStep
+    decision_s: list[float]
+
+
+class Team:
+    """The agents of a scenario, asked together; a policy that plans for the network is asked once."""
+
+    def __init__(self, scenario: Scenario, world: World) -> None:
+        specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
+        self._shared: dict[str, Policy] = {}
+        self._policies: list[Policy] = []
+        for edge, spec in enumerate(specs):
+            if observes(spec) == "local":
+                self._policies.append(make_policy(spec, self._setting(scenario, world, edge)))
+                continue
+            if spec not in self._shared:
+                self._shared[spec] = make_policy(spec, self._setting(scenario, world, None))
+            self._policies.append(self._shared[spec])
+
+    @staticmethod
+    def _setting(scenario: Scenario, world: World, edge: int | None) -> Setting:
+        return Setting(
+            network=world.network,
+            slots_per_frame=scenario.slots_per_frame,
+            edge=edge,
+            seed=scenario.seed,
+            backend=cast("Backend", scenario.scheduler.backend),
+            upcoming=world.frame_arrivals,
+        )
+
+    def decide(self, frame: int, counts: Floats) -> tuple[Bools, list[float]]:
+        """Deployments of all edge servers, shape (edge, service), and the seconds each decision took."""
+        everyone = Observation(frame, counts)
+        plans: dict[int, tuple[Bools, float]] = {}
+        rows, seconds = [], []
+        for edge, policy in enumerate(self._policies):
+            start = time.perf_counter()
+            if policy.observes == "network":
+                if id(policy) not in plans:
+                    plans[id(policy)] = (policy.decide(everyone), time.perf_counter() - start)
+                plan, took = plans[id(policy)]
+                rows.append(plan[edge])
+                seconds.append(took)
+            else:
+                rows.append(policy.decide(Observation(frame, counts[edge])))
+                seconds.append(time.perf_counter() - start)
+        return np.stack(rows), seconds
+
+    def after_frame(self, frame: int, counts: Floats, reward: Reward) -> None:
+        """Tell every policy once what the frame was worth."""
+        told: set[int] = set()
+        for edge, policy in enumerate(self._policies):
+            if id(policy) not in told:
+                own = counts if policy.observes == "network" else counts[edge]
+                policy.after_frame(Observation(frame, own), reward)
+                told.add(id(policy))
+
+
+def scheduler_of(scenario: Scenario) -> Schedule:
+    """The scenario's scheduler as a function of tasks and costs."""
+    return make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend)).schedule
+
+
+def play(scenario: Scenario, world: World | None = None) -> Iterator[Played]:
+    """Run a resolved scenario in this process, frame by frame.
+
+    A decision that does not fit is refused and the one before stays in force, as an edge server does it.
+    """
+    world = world or World(scenario)
+    team = Team(scenario, world)
+    schedule = scheduler_of(scenario)
+    in_force = np.zeros((world.network.edges, world.network.services), dtype=np.bool_)
+    for frame in range(scenario.frames):
+        counts = world.counts
+        wanted, seconds = team.decide(frame, counts)
+        refused = [refusal(services_of(row), edge, world.network) for edge, row in enumerate(wanted)]
+        in_force = np.where(np.array([not reason for reason in refused])[:, None], wanted, in_force)
+        step = world.step_frame(in_force, schedule, refused)
+        team.after_frame(frame, counts, Reward(frame, step.row.reward_s, step.row.delay_s))
+        yield Played(step, seconds)
+
+
+def mean_delay_s(scenario: Scenario, on_frame: Callable[[Played], None] | None = None) -> float:
+    """Mean delay of a whole in-process run, seconds per task."""
+    world = World(scenario)
+    for played in play(scenario, world):
+        if on_frame is not None:
+            on_frame(played)
+    return world.totals.cost_s / max(world.totals.completed, 1e-300)

@@ -1,0 +1,193 @@
+"""The offloading world in one process: the numbers the nodes compute, without the bus between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bus.messages import Message
+from emulator import records
+from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.model import ledger, queueing, serving
+from emulator.model.ledger import FrameRow, SlotRow
+from emulator.model.offloading import Bools, Floats, FrameCosts, cloud_delay, flows, frame_costs
+from emulator.model.queueing import Executor
+from emulator.model.serving import Ends
+from emulator.model.streams import Stream
+from emulator.scenario import Scenario
+
+Schedule = Callable[[Floats, FrameCosts], Floats]
+"""Tasks (edge, service) and the frame's costs to shares (edge, target, service)."""
+
+TIMES_PER_SLOT = 1 << 20
+"""Uniforms a slot owns in the streams of routing and of arrival times: more tasks than a cell can have."""
+
+
+def routing_stream(scenario: Scenario, edge: int) -> Stream:
+    """The stream that draws where the tasks of a cell go."""
+    return Stream(scenario.seed, f"/edge/{edge}", "routing", draws=TIMES_PER_SLOT)
+
+
+def times_stream(scenario: Scenario, edge: int) -> Stream:
+    """The stream that draws when within a slot tasks are sent (queued tasks)."""
+    return Stream(scenario.seed, f"/cell/{edge}", "times", draws=TIMES_PER_SLOT)
+
+
+@dataclass
+class SlotStep:
+    """One slot of the in-process world."""
+
+    row: SlotRow
+    tasks: Floats
+    split: Floats
+    ends: Ends
+    in_flight: Floats
+
+
+@dataclass
+class FrameStep:
+    """One frame of the in-process world."""
+
+    row: FrameRow
+    slots: list[SlotStep]
+    deployed: Bools
+    refused: list[str] = field(default_factory=list)
+
+    def records(self, slots_per_frame: int) -> Iterator[list[tuple[str, Message]]]:
+        """The messages a run on the bus would have committed, slot by slot, as (topic, message)."""
+        for k, slot in enumerate(self.slots):
+            edges = range(len(self.deployed))
+            found: list[tuple[str, Message]] = [(f"/cell/{m}/arrivals", records.arrivals(slot.tasks[m])) for m in edges]
+            if k == 0:
+                found += [
+                    (
+                        f"/edge/{m}/deployment_in_force",
+                        records.deployment_in_force(m, self.row.frame, self.deployed[m], self.refused[m]),
+                    )
+                    for m in edges
+                ]
+            found.append(("/scheduler/schedule", records.schedule(slot.split, slot.tasks)))
+            outcomes = records.outcomes_of(slot.ends, slot.in_flight, "no_cloud")
+            found += [(f"/edge/{m}/outcome", outcome) for m, outcome in enumerate(outcomes)]
+            if k == slots_per_frame - 1:
+                found.append(("/ledger/frame_reward", records.frame_reward(self.row)))
+            yield found
+
+
+class World:
+    """All cells, edge servers, the cloud and the ledger of one scenario, stepped by frame or by slot."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Build the world of a resolved scenario."""
+        self.scenario = scenario
+        self.network = build_network(scenario)
+        self.edges_s = delay_edges(self.network)
+        self._demand = build_demand(scenario, range(scenario.edges.count))
+        network = self.network
+        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
+        self._routing = [routing_stream(scenario, m) for m in range(network.edges)]
+        self._times = [times_stream(scenario, m) for m in range(network.edges)]
+        self._own = np.arange(network.edges)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the first slot."""
+        self.slot = 0
+        self.totals = ledger.Totals(self.edges_s)
+        self.counts = np.zeros((self.network.edges, 0, self.network.services))
+        self.deployed: Bools = np.zeros((self.network.edges, self.network.services), dtype=np.bool_)
+        self.costs = frame_costs(self.network, self.deployed)
+        self._executors = [Executor(float(hz)) for hz in self.network.compute_hz]
+        self._waiting = np.zeros(self.network.edges)
+
+    @property
+    def frame(self) -> int:
+        """The frame of the current slot."""
+        return self.slot // self.scenario.slots_per_frame
+
+    def arrivals(self, slot: int) -> Floats:
+        """Tasks that arrive in a slot, shape (edge, service)."""
+        return np.stack([demand.counts(slot) for demand in self._demand])
+
+    def frame_arrivals(self, frame: int) -> Floats:
+        """Tasks that arrive in each slot of a frame, shape (edge, slot, service); what an oracle knows."""
+        first = frame * self.scenario.slots_per_frame
+        slots = range(first, first + self.scenario.slots_per_frame)
+        return np.stack([self.arrivals(slot) for slot in slots], axis=1)
+
+    def deploy(self, deployed: Bools) -> None:
+        """Put a frame's deployments in force, shape (edge, service); they must fit."""
+        self.deployed = deployed
+        self.costs = frame_costs(self.network, deployed)
+
+    def step_slot(self, schedule: Schedule) -> SlotStep:
+        """Serve one slot's tasks under the deployments in force."""
+        tasks = self.arrivals(self.slot)
+        split = schedule(tasks, self.costs)
+        if self.scenario.tasks == "queued":
+            ends, waiting = self._serve_queued(tasks, split)
+        else:
+            flow = flows(tasks, split) if self.scenario.tasks == "expected" else self._routed(tasks, split)
+            ends, waiting = self._serve(tasks, np.ascontiguousarray(flow.swapaxes(0, 1))), self._waiting
+        before = float(self._waiting.sum())
+        row = ledger.settle(self.slot, self.frame, ends, float(waiting.sum()), before)
+        self._waiting = waiting
+        self.totals.add_slot(row, ends)
+        self.slot += 1
+        return SlotStep(row, tasks, split, ends, waiting)
+
+    def step_frame(self, deployed: Bools, schedule: Schedule, refused: list[str] | None = None) -> FrameStep:
+        """Serve one frame's tasks under given deployments, shape (edge, service)."""
+        self.deploy(deployed)
+        slots = [self.step_slot(schedule) for _ in range(self.scenario.slots_per_frame)]
+        self.counts = np.stack([slot.tasks for slot in slots], axis=1)
+        refusals = refused or [""] * self.network.edges
+        row = ledger.close_frame(
+            [slot.row for slot in slots], int(deployed.sum()), sum(1 for reason in refusals if reason)
+        )
+        self.totals.add_frame(row)
+        return FrameStep(row, slots, deployed, refusals)
+
+    def _routed(self, tasks: Floats, split: Floats) -> Floats:
+        """Whole tasks by target, shape (edge from, target, service)."""
+        slot = self.slot
+        return np.stack(
+            [
+                serving.routed(tasks[m], split[m], self._routing[m].generator(slot).random(int(tasks[m].sum())))
+                for m in range(len(tasks))
+            ]
+        )
+
+    def _serve(self, tasks: Floats, flow: Floats) -> Ends:
+        """Serve by the expected delays of eq. (4)-(5); flow of shape (target, edge from, service)."""
+        costs, edges = self.costs, self.network.edges
+        delay_s = np.empty_like(flow)
+        for n in range(edges):
+            delay_s[n] = costs.transfer_into(n) + costs.compute_s[n] * serving.loads(flow[n])
+        delay_s[edges] = self._cloud_s
+        return serving.ended(tasks, flow, delay_s, self._cloud_s, self.edges_s, own=self._own, cloud=True)
+
+    def _serve_queued(self, tasks: Floats, split: Floats) -> tuple[Ends, Floats]:
+        """Serve in time; returns also the tasks of each cell that are not done."""
+        slot_s, edges = self.scenario.slot_s, self.network.edges
+        start_s = self.slot * slot_s
+        flow = self._routed(tasks, split)
+        for m in range(edges):
+            at_s = self._times[m].generator(self.slot).random(int(tasks[m].sum())) * slot_s
+            for n, sent_s in enumerate(queueing.times_by_target(flow[m], at_s)[:edges]):
+                transfer_s = self.costs.transfer_into(n)[m]
+                self._executors[n].admit(m, flow[m, n], sent_s, start_s, transfer_s, self.network.task_cycles)
+        finished = [
+            executor.run(start_s, start_s + slot_s, self.deployed[n]) for n, executor in enumerate(self._executors)
+        ]
+        ends = []
+        for m in range(edges):
+            done = [(n, *queueing.finished_arrays(tasks_done, m)) for n, tasks_done in enumerate(finished)]
+            nothing = np.zeros_like(tasks[m])
+            ends.append(
+                queueing.queued_ends(tasks[m], done, flow[m, edges], nothing, self._cloud_s[m], self.edges_s, m)
+            )
+        waiting = np.sum([executor.outstanding(edges) for executor in self._executors], axis=0).astype(np.float64)
+        return Ends(*(np.stack(parts) for parts in zip(*ends, strict=True))), waiting
