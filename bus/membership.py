@@ -59,8 +59,11 @@ class Membership:
         self._registering = False
         self._checking = False
         self._ready_version = 0
-        self._wanted: list[tuple[Subscription, int, str]] = []
-        self._wanting: list[tuple[Publisher, str, str]] = []
+        self._links: list[tuple[Subscription | Publisher, Any, str]] = []  # an end, whom it needs, that one's name
+        self._settled = False  # nothing has changed since all was found matched
+        self._shown = False
+        self._shown_version = -1
+        self._cursor = 0  # where the last look found a link not matched
         self._beats: Timer | None = None
         self._subscribed = False
 
@@ -140,6 +143,7 @@ class Membership:
         if record == self._record or self._ask is None:
             return
         self._record = record
+        self._shown_version = -1
         self._link()
         self._ask("register", Register(record), Registered, self._on_registered)
 
@@ -199,7 +203,7 @@ class Membership:
     def _link(self) -> None:
         """Connect to whoever publishes what we subscribe; note both ends of what must match."""
         process = self._process
-        self._wanted, self._wanting = [], []
+        self._links, self._cursor = [], 0
         for peer in self.peers.values():
             if peer.instance == process.instance:
                 continue
@@ -222,7 +226,7 @@ class Membership:
             error = QosIncompatible(offer.topic, *lacking, peer.process)
         if error is not None:
             subscription.refuse(peer.instance, error)
-        self._wanted.append((subscription, peer.instance, peer.process))
+        self._links.append((subscription, peer.instance, peer.process))
 
     def _serve(self, publisher: Publisher, asked: TopicRecord, peer: Peer) -> None:
         error: BusError | None = None
@@ -237,40 +241,59 @@ class Membership:
         if error is not None and uid not in publisher.refused:
             publisher.refuse(uid, str(error))
             self._process.pubsub.report_refused(error)
-        self._wanting.append((publisher, uid, peer.process))
+        self._links.append((publisher, uid, peer.process))
 
     def links_changed(self) -> None:
         """Something matched or came apart: look once, after what is going on now."""
+        self._settled = False
         if not self._checking and self.version:
             self._checking = True
             self._process.later(self._check_ready)
 
     def unmatched(self) -> list[str]:
         """What is not matched yet, as sentences; empty when this process is ready for the graph it has."""
-        if self._record is None or self.peers.get(self._process.instance) != self._record:
+        if not self._is_shown():
             return [f"the graph that shows {self._process.name} from {HUB}"]
-        sentences = [
-            f"{s.topic} from {name}" + (f" (refused: {s.refused[instance]})" if instance in s.refused else "")
-            for s, instance, name in self._wanted
-            if instance not in s.links or not s.links[instance].expected
-        ]
-        sentences += [
-            f"{p.topic} to {name}" + (f" (refused: {p.refused[uid]})" if uid in p.refused else "")
-            for p, uid, name in self._wanting
-            if not p.serves(uid)
-        ]
+        sentences = []
+        for end, key, name in self._links:
+            if not end.is_matched(key):
+                way = "from" if isinstance(end, Subscription) else "to"
+                refusal = f" (refused: {end.refused[key]})" if key in end.refused else ""
+                sentences.append(f"{end.topic} {way} {name}{refusal}")
         return sentences
 
     @property
     def ready(self) -> bool:
         """Whether all links are as the last graph wants them, and the registry was told."""
-        return self.version > 0 and self._ready_version == self.version and not self.unmatched()
+        return self._settled and self._ready_version == self.version > 0
 
     def _check_ready(self) -> None:
         self._checking = False
-        if self._ready_version != self.version and self._ask is not None and not self.unmatched():
+        if self._ask is None or not self._all_matched():
+            return
+        self._settled = True
+        if self._ready_version != self.version:
             self._ready_version = self.version
             self._ask("ready", Ready(self._process.instance, self.version), BeatAck, _ignore)
+
+    def _is_shown(self) -> bool:
+        """Whether the graph shows us as we are now."""
+        if self._shown_version != self.version:
+            self._shown_version = self.version
+            self._shown = self.peers.get(self._process.instance) == self._record is not None
+        return self._shown
+
+    def _all_matched(self) -> bool:
+        # Thousands of links match one after the other, and each time this is asked: go on from where it failed before.
+        if not self._is_shown():
+            return False
+        links, count = self._links, len(self._links)
+        for step in range(count):
+            end, key, _ = links[(self._cursor + step) % count]
+            if not end.is_matched(key):
+                self._cursor = (self._cursor + step) % count
+                return False
+        return True
 
     # -- signs of life -------------------------------------------------------------------------------------------------
 

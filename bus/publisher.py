@@ -114,7 +114,7 @@ class Publisher:
         """Subscribing processes that have all they need to miss nothing from now on, by uid."""
         return frozenset(self._matched)
 
-    def serves(self, uid: str) -> bool:
+    def is_matched(self, uid: str) -> bool:
         """Whether that subscribing process is matched."""
         return uid in self._matched
 

@@ -203,7 +203,7 @@ class PubSub:
         if instance != self.instance:
             return  # an XSUB speaks to all its publishers at once; this is for another one
         publisher = self.publishers.get(request[NACK.size :].decode(errors="replace"))
-        if publisher is not None and publisher.serves(uid_of(asker)):
+        if publisher is not None and publisher.is_matched(uid_of(asker)):
             publisher.repair(uid_of(asker), first, last)
 
     def _on_untold(self, publisher: Publisher) -> None:

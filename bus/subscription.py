@@ -97,6 +97,11 @@ class Subscription:
         """Publisher instances from which nothing more can be missed unseen."""
         return frozenset(link.instance for link in self.links.values() if link.expected)
 
+    def is_matched(self, instance: int) -> bool:
+        """Whether that publisher instance is in ``matched``."""
+        link = self.links.get(instance)
+        return link is not None and link.expected > 0
+
     # -- the hot path --------------------------------------------------------------------------------------------------
 
     def receive(self, frame: bytes, at: int) -> None:
