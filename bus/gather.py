@@ -97,8 +97,10 @@ class Collector:
 
     def begin(self, slot: int, attempt: int) -> None:
         """See ``Node.begin``."""
-        self.slot, self.attempt = slot, attempt
         now = (slot, attempt)
+        if now < (self.slot, self.attempt):  # the run starts again: nothing held belongs to it
+            self._clear()
+        self.slot, self.attempt = now
         for key in [key for key in self._open if key[1:3] < now]:
             self._end(self._open.pop(key))
         for key in [key for key in self._held if key[1:3] < now]:
@@ -143,6 +145,14 @@ class Collector:
         messages = [held[s] if s in held else Absent("late") for s in gather.sources]
         self.surplus += max(0, self._release(gather.key) - len(gather.sources))
         gather.then(messages)
+
+    def _clear(self) -> None:
+        for gather in self._open.values():
+            self._end(gather)
+        self.surplus += self._held_count
+        self._held_count = 0
+        for kept in (self._open, self._held, self._closed):
+            kept.clear()
 
     def _end(self, gather: Gather) -> None:
         gather.open = False

@@ -79,7 +79,7 @@ class Node:
         return self.collector.gather(kind, sources, slot, attempt, then, round, deadline_s)
 
     def begin(self, slot: int, attempt: int) -> None:
-        """Drop what is held or open for anything older than (slot, attempt)."""
+        """Drop what is held or open for anything older than (slot, attempt); all, when time goes back (a reset)."""
         self.collector.begin(slot, attempt)
 
     def waiting(self) -> list[str]:

@@ -62,7 +62,8 @@ class Registry:
     """Gives names, publishes the graph, declares the silent lost.
 
     Args:
-        process: The hub's process; it becomes a member with ``names``, without beats.
+        process: The hub's process; it becomes a member with ``names``, without beats, and still has to ``register()``
+            once its nodes publish and subscribe.
         pool: How many nodes of each role there are: ``{"edge": 5}`` grants /edge/0 .. /edge/4; None is one without an
             index: ``{"cloud": None}`` grants /cloud.
         liveliness_s: Wall seconds of silence after which a registered process is lost.

@@ -84,6 +84,7 @@ TABLE: Final = TopicTable(
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True),
         # control
+        TopicSpec("/hub/frame", messages.Tick, plane="control"),
         TopicSpec("/hub/tick", messages.Tick, plane="control"),
         TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control"),
         TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control"),

@@ -136,3 +136,19 @@ def test_gathers_that_can_never_close_are_refused(scene: Scene) -> None:
     scene.gather([0], slot=5)
     with pytest.raises(ValueError, match="gathered already"):
         scene.gather([0], slot=5)
+
+
+def test_time_that_goes_back_is_a_reset_and_slots_may_be_gathered_again(scene: Scene) -> None:
+    scene.node.begin(5, 0)
+    scene.gather([0], slot=5)
+    scene.gather([1], slot=6)
+    scene.send(0, 1, slot=5)
+    scene.send(2, 9, slot=7)
+    scene.settle()
+    scene.node.begin(0, 0)
+    assert scene.node.waiting() == []
+    for slot in (5, 7):
+        scene.gather([2] if slot == 7 else [0], slot=slot)
+    scene.settle()
+    assert scene.got == [[Number(1)]]
+    assert len(scene.node.waiting()) == 2

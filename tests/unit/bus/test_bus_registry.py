@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from bus_numbers import TABLE, WORDS
 
-from bus.errors import CallFailed, LeaseRefused, PeerLost, TypeMismatch
+from bus.errors import BusError, CallFailed, LeaseRefused, PeerLost, QosIncompatible, TypeMismatch
 from bus.messages import Array, Arrivals, Peer, ReportExit, Tick
 from bus.process import Process
+from bus.qos import RELIABLE
 from bus.testing import Cluster
 
 ARRIVALS = Arrivals(Array.of(np.arange(4.0)))
@@ -256,3 +257,42 @@ def test_peers_are_listed_with_their_nodes_and_topics(run: Run) -> None:
     assert node.name == "/cell/2"
     assert [record.topic for record in node.publishes] == ["/cell/2/arrivals"]
     assert [record.topic for record in node.subscribes] == ["/hub/tick"]
+
+
+def test_a_promise_too_small_is_refused_on_both_ends_by_the_graph(numbers: Cluster) -> None:
+    numbers.hub({"edge": 2})
+    numbers.processes[0].register()
+    writer, reader = numbers.member("writer", "edge", 0), numbers.member("reader", "edge", 1)
+    refusals: dict[str, list[BusError]] = {"writer": [], "reader": []}
+    for process in (writer, reader):
+        process.on_refused(refusals[process.name].append)
+    publisher = writer.nodes["/edge/0"].publisher("/edge/0/gauge")
+    subscription = reader.nodes["/edge/1"].subscribe("/edge/0/gauge", lambda m, h: None, RELIABLE)
+    writer.register()
+    reader.register()
+    numbers.until(lambda: all(refusals.values()))
+    for name, other in (("writer", "reader"), ("reader", "writer")):
+        (error,) = refusals[name]
+        assert isinstance(error, QosIncompatible)
+        assert (error.topic, error.asked, error.offered) == ("/edge/0/gauge", "reliable", "best_effort")
+        assert error.peer in (other, f"instance {writer.instance}")
+    assert not publisher.matched
+    assert not subscription.matched
+    assert not reader.ready
+
+
+def test_thousands_of_links_become_ready_in_moments(bus: Cluster) -> None:
+    edges, groups = 24, 3
+    bus.hub({"edge": edges})
+    bus.processes[0].register()
+    for group in range(groups):
+        process = bus.member(f"edges-{group}", "edge", count=edges // groups)
+        for name, node in process.nodes.items():
+            here = int(name.rsplit("/", 1)[1])
+            for there in set(range(edges)) - {here}:
+                node.publisher(f"/edge/{here}/offload/{there}")
+                node.collect("offload", f"/edge/{there}/offload/{here}", there)
+        process.register()
+    bus.all_ready(20.0)
+    assert bus.registry is not None
+    assert bus.registry.version < 10  # joins that come together make few graphs

@@ -1,0 +1,137 @@
+"""A process's place in the hub's time: ticks and rosters in, one Done a slot out.
+
+A slot is a transaction. Actors compute it when told to start; told again, with a higher attempt, they go back to their
+last committed state and compute it again with the new roster. The next tick commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bus.codec import Header
+from bus.messages import Binding, Done, Message, Roster, Shutdown, Tick
+from bus.process import Process
+from bus.publisher import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A slot to compute: where in time, which attempt, and who takes part.
+
+    Attributes:
+        slot, frame, attempt: Where we are.
+        first: Whether it is its frame's first slot.
+        members: Names of the nodes that take part.
+        bindings: Who decides for each edge server.
+    """
+
+    slot: int
+    frame: int
+    attempt: int
+    first: bool
+    members: frozenset[str]
+    bindings: tuple[Binding, ...] = ()
+
+
+class Actor(Protocol):
+    """A node that takes part in every slot."""
+
+    name: str
+
+    def start(self, now: Now) -> None:
+        """Compute a slot from the last committed state; call ``SlotDriver.finish`` when done."""
+        ...
+
+    def commit(self) -> None:
+        """The slot computed last counts."""
+        ...
+
+
+@dataclass
+class _Part:
+    """What a process did in the current slot."""
+
+    finished: set[str] = field(default_factory=set)
+    digests: list[tuple[str, int, bytes]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class SlotDriver:
+    """Runs the actors of one process by the hub's ticks and acknowledges each slot once."""
+
+    def __init__(self, process: Process, slots_per_frame: int, slot_wall_s: float | None) -> None:
+        """Follow the hub.
+
+        Args:
+            process: Whose actors these are.
+            slots_per_frame: K.
+            slot_wall_s: Wall seconds of a slot on the wall clock; None in lockstep.
+        """
+        self.process = process
+        self.now: Now | None = None
+        self.shutdown: Shutdown | None = None
+        self._slots_per_frame = slots_per_frame
+        self._slot_wall_s = slot_wall_s
+        self._actors: list[Actor] = []
+        self._roster = Roster(0, ())
+        self._part = _Part()
+        self._started_s = 0.0
+        self._done = process.publisher(f"/process/{process.name}/done")
+        process.subscribe("/hub/roster", self._on_roster)
+        process.subscribe("/hub/tick", self._on_tick)
+        process.subscribe("/hub/shutdown", self._on_shutdown)
+
+    def add(self, actor: Actor) -> None:
+        """Let an actor take part."""
+        self._actors.append(actor)
+
+    def left_s(self, share: float) -> float | None:
+        """Wall seconds until a share of the slot has passed; None in lockstep, where only messages close a gather."""
+        if self._slot_wall_s is None:
+            return None
+        return max(0.0, self._started_s + share * self._slot_wall_s - self.process.clock())
+
+    def publish(self, publisher: Publisher, message: Message, now: Now, *, digest: bool = True) -> None:
+        """Publish a message of this slot, and note its digest if its topic is one that the run's digest covers."""
+        payload = publisher.publish(message, slot=now.slot, attempt=now.attempt)
+        if digest and publisher.spec.digest:
+            self._part.digests.append((publisher.topic, 0, hashlib.sha256(payload).digest()))
+
+    def note(self, stage: str, seconds: float) -> None:
+        """Note wall seconds of work of this slot."""
+        self._part.timings[stage] = seconds
+
+    def finish(self, actor: Actor, now: Now) -> None:
+        """An actor has done all it has to do in a slot."""
+        if now is not self.now:
+            return  # an attempt that was given up meanwhile
+        self._part.finished.add(actor.name)
+        if len(self._part.finished) == len(self._actors):
+            done = Done(self.process.name, now.slot, tuple(self._part.digests), self._part.timings)
+            self._done.publish(done, slot=now.slot, attempt=now.attempt)
+
+    def _on_roster(self, roster: Roster, header: Header) -> None:
+        self._roster = roster
+        if header.attempt > 0:
+            self._start(header.slot, header.attempt)
+
+    def _on_tick(self, tick: Tick, header: Header) -> None:
+        if self.now is not None:
+            for actor in self._actors:
+                actor.commit()
+        self._started_s = self.process.clock()
+        self._start(header.slot, 0)
+
+    def _start(self, slot: int, attempt: int) -> None:
+        frame, within = divmod(slot, self._slots_per_frame)
+        members = frozenset(member.node for member in self._roster.members)
+        self.now = now = Now(slot, frame, attempt, within == 0, members, self._roster.bindings)
+        self._part = _Part()
+        for actor in self._actors:
+            actor.start(now)
+
+    def _on_shutdown(self, shutdown: Shutdown, _header: Header) -> None:
+        self.shutdown = shutdown
+        self.process.stop()
