@@ -166,8 +166,7 @@ def test_a_process_that_announced_work_may_be_silent(bus: Cluster) -> None:
     run.start()
     victim = run.cells[0]
     victim.busy(30.0)
-    bus.until(lambda: (run.registry.last_beat(victim.instance) or victim).busy_s > 0)  # type: ignore[union-attr]
-    bus.processes.remove(victim)
+    bus.processes.remove(victim)  # it works, and takes no turns
     ticks: list[int] = []
     run.hub.after(0.3, lambda: ticks.append(1))
     bus.until(lambda: bool(ticks))
