@@ -11,15 +11,18 @@ from bus.messages import Message
 from emulator import records
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.model import ledger, queueing, serving
-from emulator.model.ledger import FrameRow, SlotRow
+from emulator.model.ledger import FrameRow, SlotRow, Sums
 from emulator.model.offloading import Bools, Floats, FrameCosts, cloud_delay, flows, frame_costs
 from emulator.model.queueing import Executor
+from emulator.model.scheduling import transfer_seconds
 from emulator.model.serving import Ends
 from emulator.model.streams import Stream
 from emulator.scenario import Scenario
 
 Schedule = Callable[[Floats, FrameCosts], Floats]
 """Tasks (edge, service) and the frame's costs to shares (edge, target, service)."""
+
+CompiledServing = Callable[[Floats, Floats, FrameCosts, Floats, Floats, Floats], tuple[Ends, Sums]]
 
 TIMES_PER_SLOT = 1 << 20
 """Uniforms a slot owns in the streams of routing and of arrival times: more tasks than a cell can have."""
@@ -90,6 +93,7 @@ class World:
         self._routing = [routing_stream(scenario, m) for m in range(network.edges)]
         self._times = [times_stream(scenario, m) for m in range(network.edges)]
         self._own = np.arange(network.edges)
+        self._compiled = _compiled_serving() if scenario.scheduler.backend == "numba" else None
         self.reset()
 
     def reset(self) -> None:
@@ -97,10 +101,11 @@ class World:
         self.slot = 0
         self.totals = ledger.Totals(self.edges_s)
         self.counts = np.zeros((self.network.edges, 0, self.network.services))
-        self.deployed: Bools = np.zeros((self.network.edges, self.network.services), dtype=np.bool_)
-        self.costs = frame_costs(self.network, self.deployed)
+        self.deploy(np.zeros((self.network.edges, self.network.services), dtype=np.bool_))
         self._executors = [Executor(float(hz)) for hz in self.network.compute_hz]
         self._waiting = np.zeros(self.network.edges)
+        self._waiting_sum = 0.0
+        self._drawn_frame = -1
 
     @property
     def frame(self) -> int:
@@ -109,32 +114,45 @@ class World:
 
     def arrivals(self, slot: int) -> Floats:
         """Tasks that arrive in a slot, shape (edge, service)."""
-        return np.stack([demand.counts(slot) for demand in self._demand])
+        frame, k = divmod(slot, self.scenario.slots_per_frame)
+        if frame != self._drawn_frame:
+            self._drawn, self._drawn_frame = self._draw(frame), frame
+        return self._drawn[k]
 
     def frame_arrivals(self, frame: int) -> Floats:
         """Tasks that arrive in each slot of a frame, shape (edge, slot, service); what an oracle knows."""
-        first = frame * self.scenario.slots_per_frame
-        slots = range(first, first + self.scenario.slots_per_frame)
-        return np.stack([self.arrivals(slot) for slot in slots], axis=1)
+        return np.ascontiguousarray(self._draw(frame).swapaxes(0, 1))
+
+    def _draw(self, frame: int) -> Floats:
+        """A frame's arrivals in an array of its own, shape (slot, edge, service)."""
+        slots = self.scenario.slots_per_frame
+        drawn = np.empty((slots, self.network.edges, self.network.services))
+        for m, demand in enumerate(self._demand):
+            for k in range(slots):
+                drawn[k, m] = demand.counts(frame * slots + k)
+        return drawn
 
     def deploy(self, deployed: Bools) -> None:
         """Put a frame's deployments in force, shape (edge, service); they must fit."""
         self.deployed = deployed
         self.costs = frame_costs(self.network, deployed)
+        self._transfer_s = transfer_seconds(self.costs)
 
     def step_slot(self, schedule: Schedule) -> SlotStep:
         """Serve one slot's tasks under the deployments in force."""
         tasks = self.arrivals(self.slot)
         split = schedule(tasks, self.costs)
+        waiting, in_flight = self._waiting, 0.0
+        sums: Sums | None = None
         if self.scenario.tasks == "queued":
             ends, waiting = self._serve_queued(tasks, split)
+            in_flight = float(waiting.sum())
         else:
             flow = flows(tasks, split) if self.scenario.tasks == "expected" else self._routed(tasks, split)
-            ends, waiting = self._serve(tasks, np.ascontiguousarray(flow.swapaxes(0, 1))), self._waiting
-        before = float(self._waiting.sum())
-        row = ledger.settle(self.slot, self.frame, ends, float(waiting.sum()), before)
-        self._waiting = waiting
-        self.totals.add_slot(row, ends)
+            ends, sums = self._serve(tasks, flow)
+        row = ledger.settle(self.slot, self.frame, ends, in_flight, self._waiting_sum, sums=sums)
+        self._waiting, self._waiting_sum = waiting, in_flight
+        self.totals.add_slot(row, ends, sums=sums)
         self.slot += 1
         return SlotStep(row, tasks, split, ends, waiting)
 
@@ -142,13 +160,17 @@ class World:
         """Serve one frame's tasks under given deployments, shape (edge, service)."""
         self.deploy(deployed)
         slots = [self.step_slot(schedule) for _ in range(self.scenario.slots_per_frame)]
+        return self.close_frame(slots, refused)
+
+    def close_frame(self, slots: list[SlotStep], refused: list[str] | None = None) -> FrameStep:
+        """Book a frame whose slots were stepped one by one; ``refused`` as each edge server answered."""
         self.counts = np.stack([slot.tasks for slot in slots], axis=1)
         refusals = refused or [""] * self.network.edges
         row = ledger.close_frame(
-            [slot.row for slot in slots], int(deployed.sum()), sum(1 for reason in refusals if reason)
+            [slot.row for slot in slots], int(self.deployed.sum()), sum(1 for reason in refusals if reason)
         )
         self.totals.add_frame(row)
-        return FrameStep(row, slots, deployed, refusals)
+        return FrameStep(row, slots, self.deployed, refusals)
 
     def _routed(self, tasks: Floats, split: Floats) -> Floats:
         """Whole tasks by target, shape (edge from, target, service)."""
@@ -160,14 +182,18 @@ class World:
             ]
         )
 
-    def _serve(self, tasks: Floats, flow: Floats) -> Ends:
-        """Serve by the expected delays of eq. (4)-(5); flow of shape (target, edge from, service)."""
+    def _serve(self, tasks: Floats, flow: Floats) -> tuple[Ends, Sums | None]:
+        """Serve by the expected delays of eq. (4)-(5); flow of shape (edge from, target, service)."""
         costs, edges = self.costs, self.network.edges
-        delay_s = np.empty_like(flow)
+        if self._compiled is not None:
+            return self._compiled(tasks, flow, costs, self._transfer_s, self._cloud_s, self.edges_s)
+        by_target = np.ascontiguousarray(flow.swapaxes(0, 1))
+        delay_s = np.empty_like(by_target)
         for n in range(edges):
-            delay_s[n] = costs.transfer_into(n) + costs.compute_s[n] * serving.loads(flow[n])
+            delay_s[n] = costs.transfer_into(n) + costs.compute_s[n] * serving.loads(by_target[n])
         delay_s[edges] = self._cloud_s
-        return serving.ended(tasks, flow, delay_s, self._cloud_s, self.edges_s, own=self._own, cloud=True)
+        ends = serving.ended(tasks, by_target, delay_s, self._cloud_s, self.edges_s, own=self._own, cloud=True)
+        return ends, None
 
     def _serve_queued(self, tasks: Floats, split: Floats) -> tuple[Ends, Floats]:
         """Serve in time; returns also the tasks of each cell that are not done."""
@@ -191,3 +217,9 @@ class World:
             )
         waiting = np.sum([executor.outstanding(edges) for executor in self._executors], axis=0).astype(np.float64)
         return Ends(*(np.stack(parts) for parts in zip(*ends, strict=True))), waiting
+
+
+def _compiled_serving() -> CompiledServing:
+    from emulator.model import serving_numba
+
+    return serving_numba.serve

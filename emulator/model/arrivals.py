@@ -18,7 +18,7 @@ from emulator.model.streams import Stream
 
 Workload = Literal["static", "drift", "periodic"]
 NOBODY = -1
-FRAMES_PER_BLOCK = 32
+FRAMES_PER_BLOCK = 64
 """Frames drawn in one go: what a draw costs is mostly the call."""
 
 
@@ -65,33 +65,48 @@ class PopularityScores:
         self._start = np.stack([stream.normals(0, services) for stream in ranks])
         self._other = np.stack([stream.normals(1, services) for stream in ranks])
         self._frame = 0
-        self._state = self._start.copy()
+        self._state = self._start
 
-    def at(self, frame: int) -> NDArray[np.float64]:
-        """Scores in a frame, shape (service,)."""
-        common, own = self._parts(frame)
+    def of(self, frame: int, frames: int) -> NDArray[np.float64]:
+        """Scores in consecutive frames.
+
+        Args:
+            frame: The first frame.
+            frames: How many.
+        Returns: Shape (frame, service).
+        Source: as the class.
+        """
         alike = self._habits.alike_share
+        common, own = self._parts(frame, frames).swapaxes(0, 1)
         return np.sqrt(alike) * common + np.sqrt(1.0 - alike) * own
 
-    def _parts(self, frame: int) -> NDArray[np.float64]:
+    def _parts(self, frame: int, frames: int) -> NDArray[np.float64]:
+        """The common and the own part, shape (frame, part, service)."""
         if self._habits.workload == "static":
-            return self._start
+            return np.broadcast_to(self._start, (frames, *self._start.shape))
         if self._habits.workload == "periodic":
-            weight = 0.5 * (1.0 + np.cos(2.0 * np.pi * frame / self._habits.period_frames))
+            turn = np.arange(frame, frame + frames) / self._habits.period_frames
+            weight = 0.5 * (1.0 + np.cos(2.0 * np.pi * turn))[:, None, None]
             return np.sqrt(weight) * self._start + np.sqrt(1.0 - weight) * self._other
-        return self._drifted(frame)
+        return self._drifted(frame, frames)
 
-    def _drifted(self, frame: int) -> NDArray[np.float64]:
+    def _drifted(self, frame: int, frames: int) -> NDArray[np.float64]:
         """An Ornstein-Uhlenbeck walk sampled each frame; stationary, unit variance."""
         if frame < self._frame:
-            self._frame, self._state = 0, self._start.copy()
+            self._frame, self._state = 0, self._start
         keep = float(np.exp(-1.0 / self._habits.drift_frames))
         push = np.sqrt(1.0 - keep * keep)
-        while self._frame < frame:
-            self._frame += 1
-            noise = np.stack([stream.normals(self._frame, self._services) for stream in self._drift])
-            self._state = keep * self._state + push * noise
-        return self._state
+        walked = np.empty((frames, *self._start.shape))
+        first, last = self._frame, frame + frames - 1
+        noise = np.stack([stream.normals_of(first, last + 1 - first, self._services) for stream in self._drift], axis=1)
+        for k in range(first, last + 1):
+            # A walk begins at its start: frame 0 has no push, and the frame it stopped at has had its own.
+            if k > self._frame:
+                self._state = keep * self._state + push * noise[k - first]
+            if k >= frame:
+                walked[k - frame] = self._state
+        self._frame = last
+        return walked
 
 
 class ZipfDemand:
@@ -114,17 +129,30 @@ class ZipfDemand:
         self._counts = np.zeros((FRAMES_PER_BLOCK * slots_per_frame, services))
 
     def counts(self, slot: int) -> NDArray[np.float64]:
-        """Tasks by service that arrive in a slot, shape (service,), whole numbers."""
+        """Tasks by service that arrive in a slot.
+
+        Args:
+            slot: Any slot; going on is cheap, going back starts again at slot 0.
+        Returns: [N_m^j] shape (service,), whole numbers; valid until the next call.
+        Source: TTOSC section V.A.
+        """
         block, within = divmod(slot, len(self._counts))
         if block != self._block:
             self._advance_to(block)
         return self._counts[within]
 
-    def probabilities(self, frame: int) -> NDArray[np.float64]:
-        """Probability that a task is for each service, shape (service,)."""
-        order = np.argsort(-self._scores.at(frame), kind="stable")
-        probability = np.empty(self._services)
-        probability[order] = self._rank_probability
+    def probabilities(self, frame: int, frames: int = 1) -> NDArray[np.float64]:
+        """Probability that a fresh task is for each service.
+
+        Args:
+            frame: The first frame.
+            frames: How many.
+        Returns: Shape (frame, service).
+        Source: TTOSC section V.A, Zipf's law over the cell's ranks.
+        """
+        order = np.argsort(-self._scores.of(frame, frames), axis=1, kind="stable")
+        probability = np.empty(order.shape)
+        np.put_along_axis(probability, order, self._rank_probability[None], axis=1)
         return probability
 
     def _advance_to(self, block: int) -> None:
@@ -141,10 +169,13 @@ class ZipfDemand:
         active, sticky, choice = np.split(self._users.uniforms(block * slots, slots), 3, axis=1)
         population = np.repeat(self._populations(block), self._slots_per_frame)
         asks = (active < self._habits.activity) & (np.arange(self._habits.users_max) < population[:, None])
-        service = self._repeat(self._fresh(block, choice), sticky < self._habits.stickiness, asks)
-        flat = np.nonzero(asks)[0] * self._services + service[asks]
-        counts = np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
-        self._counts = counts.astype(np.float64)
+        fresh = np.empty(asks.shape, dtype=np.int64)
+        fresh[asks] = self._fresh(block, asks, choice)
+        # User by user from here on, each user's tasks in order of time.
+        user, slot = np.nonzero(asks.T)
+        service = self._repeated(user, fresh[slot, user], sticky[slot, user] < self._habits.stickiness)
+        counts = np.bincount(slot * self._services + service, minlength=self._counts.size)
+        self._counts = counts.astype(np.float64).reshape(self._counts.shape)
 
     def _populations(self, block: int) -> NDArray[np.int64]:
         """Users of the cell in each frame of a block, shape (frame,)."""
@@ -158,29 +189,34 @@ class ZipfDemand:
         self._users_now = int(users[latest[-1]])
         return users[latest]
 
-    def _fresh(self, block: int, choice: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Services drawn by popularity, by inversion, shape (slot, user)."""
-        frames = [block * FRAMES_PER_BLOCK + k for k in range(FRAMES_PER_BLOCK)]
-        if self._habits.workload == "static":
-            picked = np.searchsorted(np.cumsum(self.probabilities(0)), choice, side="right")
-        else:
-            parts = np.split(choice, FRAMES_PER_BLOCK)
-            cumulative = [np.cumsum(self.probabilities(frame)) for frame in frames]
-            picked = np.concatenate(
-                [np.searchsorted(c, part, side="right") for c, part in zip(cumulative, parts, strict=True)]
-            )
+    def _fresh(self, block: int, asks: NDArray[np.bool_], choice: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Services drawn by popularity, by inversion, one for each task in order of time, shape (task,)."""
+        drawn = choice[asks]
+        static = self._habits.workload == "static"
+        frames = 1 if static else FRAMES_PER_BLOCK
+        cumulative = np.cumsum(self.probabilities(block * FRAMES_PER_BLOCK, frames), axis=1)
+        tasks = np.cumsum(asks.reshape(frames, -1).sum(axis=1))
+        parts = zip(cumulative, np.split(drawn, tasks[:-1]), strict=True)
+        picked = np.concatenate([np.searchsorted(c, part, side="right") for c, part in parts])
         return np.minimum(picked, self._services - 1)
 
-    def _repeat(
-        self, fresh: NDArray[np.int64], sticky: NDArray[np.bool_], asks: NDArray[np.bool_]
+    def _repeated(
+        self, user: NDArray[np.int64], fresh: NDArray[np.int64], sticky: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Let sticky tasks ask for their user's service of before, across slots and blocks, shape (slot, user)."""
-        line = np.arange(1, len(fresh) + 1)[:, None]
-        known = np.where(self._last_service == NOBODY, 0, 1)
+        """Let sticky tasks ask for their user's service of before, across slots and blocks.
+
+        Args:
+            user: Whose task it is, ascending, shape (task,).
+            fresh: The service drawn for it.
+            sticky: Whether it would rather repeat.
+        Returns: Services, shape (task,).
+        """
+        tasks = np.arange(len(user))
+        begins = np.searchsorted(user, user, side="left")
         # A user's very first task has nothing to repeat, so it is fresh whatever was drawn for it.
-        first = asks & (np.cumsum(asks, axis=0) + known == 1)
-        source = np.maximum.accumulate(np.where(asks & (~sticky | first), line, 0), axis=0)
-        table = np.concatenate([self._last_service[None], fresh])
-        service = np.take_along_axis(table, source, axis=0)
-        self._last_service = service[-1]
+        unknown = (begins == tasks) & (self._last_service[user] == NOBODY)
+        source = np.maximum.accumulate(np.where(~sticky | unknown, tasks, NOBODY))
+        service = np.where(source >= begins, fresh[source], self._last_service[user])
+        # Of several writes to one user the last one stays, that is its latest task.
+        self._last_service[user] = service
         return service

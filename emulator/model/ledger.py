@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.model.offloading import Floats, frame_reward, slot_delay, slot_gain
+from emulator.model.offloading import Floats, frame_reward, grand_total, slot_delay, slot_gain
 from emulator.model.serving import Ends
 
 TOLERANCE = 1e-9
@@ -46,11 +46,35 @@ class FrameRow(NamedTuple):
     refused: int
 
 
+class Sums(NamedTuple):
+    """A slot's ``Ends`` summed over cells and services: tasks, task-seconds."""
+
+    arrived: float
+    local: float
+    peer: float
+    cloud: float
+    dropped: float
+    cost_s: float
+    all_cloud_s: float
+
+
 class Broken(ValueError):
     """Tasks were lost or ended twice."""
 
 
-def settle(slot: int, frame: int, ends: Ends, in_flight: float = 0.0, before: float = 0.0) -> SlotRow:
+def sums_of(ends: Ends) -> Sums:
+    """Sum how the tasks of a slot ended.
+
+    Args:
+        ends: Arrays of shape (edge, service).
+    Source: TTOSC eq. (7), (8), numerators and denominators.
+    """
+    return Sums(*(grand_total(part) for part in ends[: len(Sums._fields)]))
+
+
+def settle(
+    slot: int, frame: int, ends: Ends, in_flight: float = 0.0, before: float = 0.0, *, sums: Sums | None = None
+) -> SlotRow:
     """Close one slot.
 
     Args:
@@ -59,21 +83,23 @@ def settle(slot: int, frame: int, ends: Ends, in_flight: float = 0.0, before: fl
         ends: How tasks ended, arrays of shape (edge, service).
         in_flight: Tasks that are still being worked on at the slot's end (queued tasks only).
         before: The same of the slot before.
+        sums: ``sums_of(ends)`` where the caller has them already.
+    Returns: The slot's row.
     Raises: Broken: arrived tasks did not end exactly once.
     Source: TTOSC eq. (8) and the gain of Algorithm 1, line 8.
     """
-    arrived = float(ends.arrived.sum())
-    local, peer, cloud, dropped = (float(part.sum()) for part in (ends.local, ends.peer, ends.cloud, ends.dropped))
-    ended = local + peer + cloud + dropped
-    if abs(before + arrived - ended - in_flight) > TOLERANCE * max(1.0, arrived + before):
+    arrived, local, peer, cloud, dropped, cost_s, all_cloud_s = sums or sums_of(ends)
+    completed = local + peer + cloud
+    ended = completed + dropped
+    # Written so that it also trips where something is not a number.
+    if not abs(before + arrived - ended - in_flight) <= TOLERANCE * max(1.0, arrived + before):
         raise Broken(
             f"slot {slot}: {before + arrived!r} tasks to serve, but {ended!r} ended and {in_flight!r} are in flight"
         )
-    completed = ends.local + ends.peer + ends.cloud
-    delay_s = slot_delay(completed, ends.cost_s)
-    all_cloud_s = slot_delay(completed, ends.all_cloud_s)
-    gain_s = slot_gain(all_cloud_s, delay_s)
-    return SlotRow(slot, frame, arrived, delay_s, all_cloud_s, gain_s, local, peer, cloud, dropped, in_flight)
+    delay_s = slot_delay(completed, cost_s)
+    all_cloud_delay_s = slot_delay(completed, all_cloud_s)
+    gain_s = slot_gain(all_cloud_delay_s, delay_s)
+    return SlotRow(slot, frame, arrived, delay_s, all_cloud_delay_s, gain_s, local, peer, cloud, dropped, in_flight)
 
 
 def close_frame(rows: list[SlotRow], deployed: int, refused: int) -> FrameRow:
@@ -112,13 +138,16 @@ class Totals:
     def __post_init__(self) -> None:
         self.histogram = np.zeros(len(self.edges_s) + 1)
 
-    def add_slot(self, row: SlotRow, ends: Ends) -> None:
-        """Add one slot."""
+    def add_slot(self, row: SlotRow, ends: Ends, *, sums: Sums | None = None) -> None:
+        """Add one slot; ``sums`` as for ``settle``."""
         self.slots += 1
-        for name in self.tasks:
-            self.tasks[name] += getattr(row, name)
-        self.cost_s += float(ends.cost_s.sum())
-        self.all_cloud_s += float(ends.all_cloud_s.sum())
+        self.tasks["local"] += row.local
+        self.tasks["peer"] += row.peer
+        self.tasks["cloud"] += row.cloud
+        self.tasks["dropped"] += row.dropped
+        sums = sums or sums_of(ends)
+        self.cost_s += sums.cost_s
+        self.all_cloud_s += sums.all_cloud_s
         self.histogram += ends.histogram.sum(axis=0)
         self.in_flight = row.in_flight
 

@@ -230,6 +230,17 @@ def ordered_sum(rows: Floats) -> Floats:
     return total
 
 
+def grand_total(values: Floats) -> float:
+    """Sum of all values, strictly in the order of memory.
+
+    Args:
+        values: Any shape, not empty.
+    Returns: The sum; unlike ``ndarray.sum``, whose pairing is NumPy's own business, a plain loop has the same bits.
+    Source: ours: equal numbers compiled and not.
+    """
+    return float(values.cumsum()[-1])
+
+
 def flows(tasks: Floats, shares: Floats) -> Floats:
     """Expected tasks sent from an edge server to each target.
 
@@ -279,17 +290,16 @@ def service_delay(tasks: Floats, cost_s: Floats) -> Floats:
     return np.divide(ordered_sum(cost_s), total, out=np.zeros_like(total), where=total > 0.0)
 
 
-def slot_delay(tasks: Floats, cost_s: Floats) -> float:
+def slot_delay(tasks: float, cost_s: float) -> float:
     """Expected delay of any task of one slot.
 
     Args:
-        tasks: [N_m^j] tasks that were served, shape (edge, service).
-        cost_s: Task-seconds by origin, shape (edge, service).
+        tasks: [N] tasks that were served, over all cells and services.
+        cost_s: Their delays summed, task-seconds.
     Returns: [T] seconds per task; 0.0 in a slot without tasks.
     Source: TTOSC eq. (8); (7) into (8) collapses to total cost over total tasks.
     """
-    total = float(tasks.sum())
-    return float(cost_s.sum()) / total if total > 0.0 else 0.0
+    return cost_s / tasks if tasks > 0.0 else 0.0
 
 
 def slot_gain(all_cloud_s: float, delay_s: float) -> float:

@@ -35,7 +35,13 @@ class Stream:
         self.draws = draws
 
     def generator(self, slot: int) -> np.random.Generator:
-        """A generator that starts at a slot's first draw; it may run on into later slots' numbers."""
+        """A generator that starts at a slot's first draw.
+
+        Args:
+            slot: The slot.
+        Returns: A generator of its own; it may run on into later slots' numbers.
+        Source: ours: as the module.
+        """
         return np.random.Generator(np.random.Philox(key=self._key, counter=slot * self._blocks))
 
     def uniforms(self, slot: int, slots: int = 1) -> NDArray[np.float64]:
@@ -45,17 +51,25 @@ class Stream:
             slot: The first slot.
             slots: How many.
         Returns: Shape (slots, draws).
+        Source: ours: as the module.
         """
         words = self._blocks * WORDS_PER_BLOCK
         return self.generator(slot).random(slots * words).reshape(slots, words)[:, : self.draws]
 
     def normals(self, slot: int, count: int) -> NDArray[np.float64]:
-        """Standard normals that belong to one slot, by inversion-free pairs (Box-Muller), shape (count,).
+        """Standard normals that belong to one slot, shape (count,); see ``normals_of``."""
+        return self.normals_of(slot, 1, count)[0]
+
+    def normals_of(self, slot: int, slots: int, count: int) -> NDArray[np.float64]:
+        """Standard normals of consecutive slots, by inversion-free pairs (Box-Muller).
 
         Args:
-            slot: The slot.
-            count: At most ``draws // 2``.
+            slot: The first slot.
+            slots: How many.
+            count: Normals of each slot, at most ``draws // 2``.
+        Returns: Shape (slots, count).
+        Source: ours: a fixed number of uniforms for each normal keeps slots apart.
         """
-        pair = self.generator(slot).random(2 * count)
-        radius = np.sqrt(-2.0 * np.log1p(-pair[:count]))
-        return radius * np.cos(2.0 * np.pi * pair[count:])
+        pair = self.uniforms(slot, slots)
+        radius = np.sqrt(-2.0 * np.log1p(-pair[:, :count]))
+        return radius * np.cos(2.0 * np.pi * pair[:, count : 2 * count])
