@@ -56,7 +56,7 @@ class Moves(Protocol):
         ...
 
 
-class World(NamedTuple):
+class Terms(NamedTuple):
     """The numbers the search needs, per service in rows; a service's row is contiguous.
 
     Attributes:
@@ -80,7 +80,7 @@ class World(NamedTuple):
     storage: Floats
 
 
-def world_of(network: Network, demand: Floats) -> World:
+def terms_of(network: Network, demand: Floats) -> Terms:
     """The search's form of a network and an expected demand.
 
     Sums of whole bytes are exact in every order, so what fits here fits on the edge server.
@@ -91,7 +91,7 @@ def world_of(network: Network, demand: Floats) -> World:
     """
     cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
     bits = BITS_PER_BYTE * network.task_bytes
-    return World(
+    return Terms(
         tasks=np.ascontiguousarray(demand.T),
         cycles=network.task_cycles,
         bits=bits,
@@ -113,31 +113,31 @@ class NumpyMoves:
     """
 
     def __init__(self, network: Network, demand: Floats) -> None:
-        self._world = world_of(network, demand)
+        self._terms = terms_of(network, demand)
         self._matrix_bps = network.link_matrix_bps
         edges = network.edges
         width = (1 + 3 * edges) * network.services
-        by_edge = self._world.tasks.T, self._world.leave_s.T, self._world.cloud_s.T
+        by_edge = self._terms.tasks.T, self._terms.leave_s.T, self._terms.cloud_s.T
         tiled = (np.broadcast_to(rows[:, None], (edges, 1 + 3 * edges, network.services)) for rows in by_edge)
         self._tasks, self._leave_s, self._cloud_s = (np.ascontiguousarray(rows).reshape(edges, width) for rows in tiled)
 
     def steepest(self, deployed: Bools, swaps: bool) -> Move:
         """See ``Moves``."""
         now, flipped, more, fewer = self._tables(deployed)
-        used = np.where(deployed, self._world.sizes, 0.0).sum(axis=1)
-        room = self._world.storage - used
+        used = np.where(deployed, self._terms.sizes, 0.0).sum(axis=1)
+        room = self._terms.storage - used
         diluted = np.where(deployed, more - now, 0.0).sum(axis=1)
         relieved = np.where(deployed, fewer - now, 0.0)
         add = diluted[:, None] + (more - now)
         drop = relieved.sum(axis=1)[:, None] - relieved + (flipped - now)
-        change = np.where(deployed, drop, np.where(self._world.sizes <= room[:, None], add, np.inf))
+        change = np.where(deployed, drop, np.where(self._terms.sizes <= room[:, None], add, np.inf))
         total = float(now.sum())
         changes = [change.ravel()]
         if swaps:
             moved = flipped - now
             exchange = moved[:, :, None] + moved[:, None, :]
             allowed = deployed[:, :, None] & ~deployed[:, None, :]
-            allowed &= self._world.sizes <= (room[:, None] + self._world.sizes)[:, :, None]
+            allowed &= self._terms.sizes <= (room[:, None] + self._terms.sizes)[:, :, None]
             changes.append(np.where(allowed, exchange, np.inf).ravel())
         return _chosen(np.concatenate(changes), deployed, total)
 
@@ -157,17 +157,17 @@ class NumpyMoves:
 
     def _costs(self, hosts: Bools, counts: Floats) -> FrameCosts:
         """Seconds per task; hosts of shape (edge, variant, service), counts of shape (edge, variant)."""
-        world, shape = self._world, self._tasks.shape
-        share_hz = (world.compute_hz[:, None] / counts)[..., None]
-        enter_s = world.bits * (counts / world.link_bps[:, None])[..., None]
+        terms, shape = self._terms, self._tasks.shape
+        share_hz = (terms.compute_hz[:, None] / counts)[..., None]
+        enter_s = terms.bits * (counts / terms.link_bps[:, None])[..., None]
         transfer_s = None
         if self._matrix_bps is not None:
-            enter = world.bits * (counts / self._matrix_bps[:, :, None])[..., None]
+            enter = terms.bits * (counts / self._matrix_bps[:, :, None])[..., None]
             transfer_s = self._leave_s[:, None] + enter.reshape(shape[0], *shape)
             transfer_s[np.arange(shape[0]), np.arange(shape[0])] = 0.0
         return FrameCosts(
             hosts=hosts.reshape(shape),
-            compute_s=np.where(hosts, world.cycles / share_hz, 0.0).reshape(shape),
+            compute_s=np.where(hosts, terms.cycles / share_hz, 0.0).reshape(shape),
             leave_s=self._leave_s,
             enter_s=np.where(hosts, enter_s, 0.0).reshape(shape),
             transfer_s=transfer_s,
@@ -197,7 +197,7 @@ def moves_of(network: Network, demand: Floats, backend: Literal["numpy", "numba"
     if backend == "numba" and network.link_matrix_bps is None:
         from agents.search_numba import NumbaMoves
 
-        return NumbaMoves(world_of(network, demand))
+        return NumbaMoves(terms_of(network, demand))
     return NumpyMoves(network, demand)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.search import NONE, TOLERANCE, Move, World
+from agents.search import NONE, TOLERANCE, Move, Terms
 from emulator.model.offloading import Bools, Floats
 from emulator.model.scheduling_numba import compiled, pooled_service_cost
 
@@ -18,86 +18,114 @@ from emulator.model.scheduling_numba import compiled, pooled_service_cost
 class NumbaMoves:
     """Prices moves by the compiled pooled solver."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        services, edges = world.tasks.shape
-        self._tables = np.zeros((3, edges, services))
+    def __init__(self, terms: Terms) -> None:
+        services, edges = terms.tasks.shape
+        self._terms = terms
+        # Plain arrays: a cached signature with a class of ours would not survive that class being renamed.
+        self._cells = np.stack([terms.tasks, terms.leave_s, terms.cloud_s], axis=1)
+        self._task = np.stack([terms.cycles, terms.bits], axis=1)
+        self._rates = np.stack([terms.compute_hz, terms.link_bps])
         self._now = np.zeros(services)
+        self._tables = np.zeros((3, edges, services))
         self._seen = np.zeros((edges, services), dtype=np.bool_)
         self._priced = np.zeros(1, dtype=np.bool_)
 
     def steepest(self, deployed: Bools, swaps: bool) -> Move:
         """See ``search.Moves``."""
-        world = self._world
-        refresh(world, deployed, self._seen, self._priced, self._now, self._tables)
-        return Move(*choose(world.sizes, world.storage, deployed, self._now, self._tables, swaps))
+        stale = changed(deployed, self._seen, self._priced)
+        refresh(self._cells, self._task, self._rates, deployed, *stale, self._now, self._tables)
+        sizes, storage = self._terms.sizes, self._terms.storage
+        return Move(*choose(sizes, storage, deployed, self._now, self._tables, swaps))
 
 
 @compiled
-def refresh(world: World, deployed: Bools, seen: Bools, priced: Bools, now: Floats, tables: Floats) -> None:
-    """Brings the tables from one deployment to another.
+def changed(deployed: Bools, seen: Bools, priced: Bools) -> tuple[Floats, Bools, Bools]:
+    """What has to be priced again between one deployment and the next.
 
     Args:
-        world: The search's form of the network.
         deployed: Shape (edge, service).
-        seen: What the tables were priced for; becomes ``deployed``.
-        priced: Whether they were priced at all, shape (1,).
-        now: Cost of each service, shape (service,), task-seconds.
-        tables: Flipped, more and fewer, shape (3, edge, service), task-seconds.
-    Source: ours; ``search.NumpyMoves``.
+        seen: What the tables were priced for, the same shape; becomes ``deployed``.
+        priced: Whether they were priced at all, shape (1,); becomes true.
+    Returns: Services by server, shape (edge,); servers whose count changed, shape (edge,); services that gained or
+        lost a host or a share, shape (service,).
+    Source: ours.
     """
     edges, services = deployed.shape
     counts = np.zeros(edges)
-    row = np.zeros(edges, dtype=np.bool_)
-    column = np.zeros(services, dtype=np.bool_)
+    servers = np.zeros(edges, dtype=np.bool_)
+    columns = np.zeros(services, dtype=np.bool_)
     for n in range(edges):
         before = 0.0
         for j in range(services):
             counts[n] += deployed[n, j]
             before += seen[n, j]
-        row[n] = counts[n] != before or not priced[0]
+        servers[n] = counts[n] != before or not priced[0]
         for j in range(services):
-            if deployed[n, j] != seen[n, j] or not priced[0] or (row[n] and deployed[n, j]):
-                column[j] = True
+            if deployed[n, j] != seen[n, j] or not priced[0] or (servers[n] and deployed[n, j]):
+                columns[j] = True
             seen[n, j] = deployed[n, j]
     priced[0] = True
-    hosts = np.empty(edges, dtype=np.bool_)
-    rates = np.empty((2, edges))
-    for j in range(services):
-        if column[j]:
-            now[j] = _price(world, deployed, counts, j, NONE, False, 1.0, hosts, rates)
-        for n in range(edges):
-            if column[j] or row[n]:
-                here, count = deployed[n, j], counts[n]
-                tables[0, n, j] = _price(world, deployed, counts, j, n, not here, max(count, 1.0), hosts, rates)
-                tables[1, n, j] = _price(world, deployed, counts, j, n, True, count + 1.0, hosts, rates)
-                if here:
-                    tables[2, n, j] = _price(world, deployed, counts, j, n, True, max(count - 1.0, 1.0), hosts, rates)
+    return counts, servers, columns
 
 
 @compiled
-def _price(
-    world: World,
+def refresh(
+    cells: Floats,
+    task: Floats,
+    rates: Floats,
     deployed: Bools,
     counts: Floats,
-    j: int,
-    changed: int,
-    here: bool,
-    count: float,
-    hosts: Bools,
-    rates: Floats,
-) -> float:
-    """Cost of one service with one server changed: whether it hosts, and how many services it splits between."""
-    for n in range(len(counts)):
-        split = counts[n]
-        hosts[n] = deployed[n, j]
-        if n == changed:
-            hosts[n] = here
-            split = count
+    servers: Bools,
+    columns: Bools,
+    now: Floats,
+    tables: Floats,
+) -> None:
+    """Prices again what ``changed`` found.
+
+    Args:
+        cells: Tasks, sender's part of the transfer and delay of the cloud, shape (service, 3, edge).
+        task: Cycles and bits of a task, shape (service, 2).
+        rates: Compute and link of a server, shape (2, edge).
+        deployed: Shape (edge, service).
+        counts: Services by server, shape (edge,).
+        servers: Whose entries are stale, shape (edge,).
+        columns: Services whose entries are all stale, shape (service,).
+        now: Cost of each service, shape (service,), task-seconds.
+        tables: Flipped, more and fewer, shape (3, edge, service), task-seconds.
+    Source: ours; ``search.NumpyMoves``.
+    """
+    edges, services = deployed.shape
+    hosts = np.empty(edges, dtype=np.bool_)
+    split = np.maximum(counts, 1.0)
+    pace = np.empty((2, edges))
+    for j in range(services):
+        for n in range(edges):
+            hosts[n] = deployed[n, j]
+        if columns[j]:
+            now[j] = _price(cells[j], task[j], rates, hosts, split, pace)
+        for n in range(edges):
+            if columns[j] or servers[n]:
+                here = hosts[n]
+                hosts[n] = not here
+                tables[0, n, j] = _price(cells[j], task[j], rates, hosts, split, pace)
+                hosts[n] = True
+                split[n] = counts[n] + 1.0
+                tables[1, n, j] = _price(cells[j], task[j], rates, hosts, split, pace)
+                if here:
+                    split[n] = max(counts[n] - 1.0, 1.0)
+                    tables[2, n, j] = _price(cells[j], task[j], rates, hosts, split, pace)
+                hosts[n] = here
+                split[n] = max(counts[n], 1.0)
+
+
+@compiled
+def _price(cells: Floats, task: Floats, rates: Floats, hosts: Bools, split: Floats, pace: Floats) -> float:
+    """Cost of one service, by who hosts it and how many services each server splits between, task-seconds."""
+    for n in range(len(hosts)):
         if hosts[n]:
-            rates[0, n] = 0.5 / (world.cycles[j] / (world.compute_hz[n] / split))
-            rates[1, n] = world.bits[j] * (split / world.link_bps[n])
-    return pooled_service_cost(world.tasks[j], hosts, rates[0], world.leave_s[j], rates[1], world.cloud_s[j])
+            pace[0, n] = 0.5 / (task[0] / (rates[0, n] / split[n]))
+            pace[1, n] = task[1] * (split[n] / rates[1, n])
+    return pooled_service_cost(cells[0], hosts, pace[0], cells[1], pace[1], cells[2])
 
 
 @compiled
