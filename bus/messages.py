@@ -317,6 +317,68 @@ class Status(Message, frozen=True):
     waiting: tuple[str, ...] = ()
 
 
+# -- a run, as the launcher and tools see it ---------------------------------------------------------------------------
+
+
+class RunStatus(Message, frozen=True):
+    """How far a run is. delay_s, all_cloud_delay_s: means so far, seconds per task; tasks: by target."""
+
+    phase: str
+    slot: int
+    slots: int
+    frame: int
+    delay_s: float
+    all_cloud_delay_s: float
+    reward_s: float
+    tasks: dict[str, float]
+    messages: int
+    late: int
+    refused: int
+    members: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Stop(Message, frozen=True):
+    """End the run now."""
+
+    reason: str
+    code: int = 0
+
+
+class Stopped(Message, frozen=True):
+    """The hub is on its way to end the run."""
+
+    slot: int
+
+
+class LinkTraffic(Message, frozen=True):
+    """What one process sent another on the topics of one pattern; wire_bytes is 0 within a process."""
+
+    publisher: str
+    topic: str
+    plane: str
+    kind: str
+    subscriber: str
+    messages: int
+    payload_bytes: int
+    wire_bytes: int
+
+
+class LinkReport(Message, frozen=True):
+    """A process's traffic at the end of a run, and its counters by name."""
+
+    process: str
+    links: tuple[LinkTraffic, ...]
+    counters: dict[str, float]
+
+
+class Setup(Message, frozen=True):
+    """What a process needs: the resolved scenario as TOML, and the wall seconds of a slot (0: lockstep)."""
+
+    scenario: str
+    slot_wall_s: float
+
+
 # -- calls: request and reply ------------------------------------------------------------------------------------------
 
 

@@ -111,6 +111,7 @@ class Registry:
         answering = Answering(router)
         for method, (request_type, handler) in self._methods.items():
             answering.serve(HUB, method, request_type, handler)
+        self._answering = answering
         self.address = process.sockets.listen(router, address)
         own = self._admit(process.name)
         own.names = names
@@ -119,6 +120,10 @@ class Registry:
         process.membership.attach(names, self._ask_directly)
         self._graph = process.publisher("/hub/graph")
         process.timers.every(liveliness_s / 10.0, self._expire)
+
+    def serve(self, method: str, request_type: type[Message], handler: Callable[[Any], Message]) -> None:
+        """Answer one more method at the registry's address, where tools without a process on the bus can call."""
+        self._answering.serve(HUB, method, request_type, handler)
 
     # -- what the hub asks ---------------------------------------------------------------------------------------------
 
@@ -318,15 +323,15 @@ class Client:
 
     def peers(self) -> tuple[Peer, ...]:
         """All registered processes."""
-        return self._call("peers", Query(), Peers).peers
+        return self.call("peers", Query(), Peers).peers
 
     def status(self) -> Status:
         """How far the start is, and who waits for whom."""
-        return self._call("status", Query(), Status)
+        return self.call("status", Query(), Status)
 
     def report_exit(self, process: str, pid: int, code: int) -> bool:
         """Tell that a child ended; returns whether the registry still counted on it."""
-        return self._call("report_exit", ReportExit(process, pid, code), BeatAck).known
+        return self.call("report_exit", ReportExit(process, pid, code), BeatAck).known
 
     def close(self) -> None:
         """Close the socket; idempotent."""
@@ -341,7 +346,8 @@ class Client:
     ) -> None:
         self.close()
 
-    def _call(self, method: str, request: Message, reply_type: type[R]) -> R:
+    def call(self, method: str, request: Message, reply_type: type[R]) -> R:
+        """Ask the hub for anything it serves at its address."""
         answers: list[R | Failure] = []
         self._asking.ask(HUB, method, request, reply_type, self._deadline_s, answers.append)
         while not answers:

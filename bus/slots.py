@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bus.codec import Header
 from bus.messages import Binding, Done, Message, Roster, Shutdown, Tick
-from bus.process import Process
+from bus.node import Node
 from bus.publisher import Publisher
 
 
@@ -61,15 +61,15 @@ class _Part:
 class SlotDriver:
     """Runs the actors of one process by the hub's ticks and acknowledges each slot once."""
 
-    def __init__(self, process: Process, slots_per_frame: int, slot_wall_s: float | None) -> None:
+    def __init__(self, node: Node, slots_per_frame: int, slot_wall_s: float | None) -> None:
         """Follow the hub.
 
         Args:
-            process: Whose actors these are.
+            node: One of the process's nodes; it speaks for the process.
             slots_per_frame: K.
             slot_wall_s: Wall seconds of a slot on the wall clock; None in lockstep.
         """
-        self.process = process
+        self.process = process = node.process
         self.now: Now | None = None
         self.shutdown: Shutdown | None = None
         self._slots_per_frame = slots_per_frame
@@ -78,10 +78,10 @@ class SlotDriver:
         self._roster = Roster(0, ())
         self._part = _Part()
         self._started_s = 0.0
-        self._done = process.publisher(f"/process/{process.name}/done")
-        process.subscribe("/hub/roster", self._on_roster)
-        process.subscribe("/hub/tick", self._on_tick)
-        process.subscribe("/hub/shutdown", self._on_shutdown)
+        self._done = node.publisher(f"/process/{process.name}/done")
+        node.subscribe("/hub/roster", self._on_roster)
+        node.subscribe("/hub/tick", self._on_tick)
+        node.subscribe("/hub/shutdown", self._on_shutdown)
 
     def add(self, actor: Actor) -> None:
         """Let an actor take part."""

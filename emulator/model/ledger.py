@@ -109,13 +109,15 @@ def close_frame(rows: list[SlotRow], deployed: int, refused: int) -> FrameRow:
         rows: Its slots, in order.
         deployed: Services deployed, summed over edge servers.
         refused: Decisions refused in the frame.
+    Returns: The frame's row; its delays are means over completed tasks.
     Source: TTOSC Algorithm 1, line 9.
     """
     tasks = sum(row.tasks for row in rows)
-    completed = [row.tasks - row.dropped for row in rows]
-    weight = max(sum(completed), 1.0)
-    delay_s = sum(row.delay_s * n for row, n in zip(rows, completed, strict=True)) / weight
-    all_cloud_s = sum(row.all_cloud_delay_s * n for row, n in zip(rows, completed, strict=True)) / weight
+    completed = [row.local + row.peer + row.cloud for row in rows]
+    delay_s = slot_delay(sum(completed), sum(row.delay_s * n for row, n in zip(rows, completed, strict=True)))
+    all_cloud_s = slot_delay(
+        sum(completed), sum(row.all_cloud_delay_s * n for row, n in zip(rows, completed, strict=True))
+    )
     reward_s = frame_reward([row.gain_s for row in rows])
     return FrameRow(rows[0].frame, reward_s, delay_s, all_cloud_s, tasks, deployed, refused)
 

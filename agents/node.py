@@ -1,0 +1,101 @@
+"""An agent as a node: observations in, decisions out, once a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents.policy import Observation, Policy, Reward
+from bus.codec import Header
+from bus.gather import Absent
+from bus.messages import Deployment, FrameReward, Roster, Tick
+from bus.node import Node
+from emulator import records
+from emulator.model.offloading import Floats, Network
+
+INPUT_SHARE = 0.2
+"""Share of a slot after which, on the wall clock, it decides on what has come."""
+
+
+class AgentNode:
+    """Decides deployments of one edge server.
+
+    It follows frames, not slots, so that it sleeps while slots pass. A frame's first slot may be computed again with
+    another roster; it then decides again on what it is shown again.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        edge: int,
+        network: Network,
+        slots_per_frame: int,
+        policy: Policy,
+        slot_wall_s: float | None,
+    ) -> None:
+        self.name = node.name
+        self._node = node
+        self._edge = edge
+        self._network = network
+        self._slots_per_frame = slots_per_frame
+        self._policy = policy
+        self._deadline_s = None if slot_wall_s is None else INPUT_SHARE * slot_wall_s
+        self._members: frozenset[str] = frozenset()
+        self._observed: dict[int, Observation] = {}
+        self._shown = range(network.edges) if policy.observes == "network" else [edge]
+        self._deployment = node.publisher(f"/agent/{edge}/deployment")
+        for m in self._shown:
+            node.collect("observation", f"/edge/{m}/frame_observation", f"/edge/{m}")
+        node.subscribe("/hub/roster", self._on_roster)
+        node.subscribe("/hub/frame", self._on_frame)
+        node.subscribe("/ledger/frame_reward", self._on_reward)
+
+    def _on_roster(self, roster: Roster, header: Header) -> None:
+        self._members = frozenset(member.node for member in roster.members)
+        if header.attempt > 0 and header.slot % self._slots_per_frame == 0:
+            self._begin(header.slot, header.attempt)
+
+    def _on_frame(self, tick: Tick, header: Header) -> None:
+        self._begin(header.slot, 0)
+
+    def _begin(self, slot: int, attempt: int) -> None:
+        self._node.begin(slot, attempt)
+        own = f"/edge/{self._edge}"
+        if own not in self._members or self.name not in self._members:
+            return
+        edges = [m for m in self._shown if f"/edge/{m}" in self._members]
+        self._node.gather(
+            "observation",
+            [f"/edge/{m}" for m in edges],
+            slot,
+            attempt,
+            lambda messages: self._decide(slot, attempt, edges, messages),
+            deadline_s=self._deadline_s,
+        )
+
+    def _decide(self, slot: int, attempt: int, edges: list[int], messages: list[Any]) -> None:
+        frame = slot // self._slots_per_frame
+        observation = Observation(frame, self._counts(edges, messages))
+        self._observed[frame] = observation
+        wanted = self._policy.decide(observation)
+        row = wanted[self._edge] if self._policy.observes == "network" else wanted
+        message = Deployment(self._edge, frame, records.services_of(row))
+        self._deployment.publish(message, slot=slot, attempt=attempt)
+
+    def _counts(self, edges: list[int], messages: list[Any]) -> Floats:
+        """Counts as the policy wants them; an edge server that shows nothing saw nothing."""
+        counts = {m: msg.counts.numpy() for m, msg in zip(edges, messages, strict=True) if not isinstance(msg, Absent)}
+        if self._policy.observes == "local":
+            return counts.get(self._edge, np.zeros((0, self._network.services)))
+        slots = max((len(rows) for rows in counts.values()), default=0)
+        everyone = np.zeros((self._network.edges, slots, self._network.services))
+        for m, rows in counts.items():
+            everyone[m, slots - len(rows) :] = rows
+        return everyone
+
+    def _on_reward(self, reward: FrameReward, _header: Header) -> None:
+        observation = self._observed.pop(reward.frame, None)
+        self._observed = {frame: seen for frame, seen in self._observed.items() if frame > reward.frame}
+        if observation is not None:
+            self._policy.after_frame(observation, Reward(reward.frame, reward.reward_s, reward.delay_s))

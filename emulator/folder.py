@@ -1,0 +1,149 @@
+"""The run folder: created once, written at every commit, readable however the run ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from emulator.errors import RunFolderError
+from emulator.model.ledger import FrameRow, SlotRow
+
+TIMING_FIELDS = ("slot", "attempts", "wall_s", "schedule_s", "decision_s")
+MESSAGE_FIELDS = ("publisher", "topic", "plane", "kind", "subscriber", "messages", "payload_bytes", "wire_bytes")
+MOST_RUNS = 100_000
+
+
+def create(out: str | None, name: str, seed: int) -> Path:
+    """Make a new run folder.
+
+    Args:
+        out: The path asked for; None for ``runs/<name>-<seed>-<n>``.
+        name: The scenario's name.
+        seed: The run's seed.
+    Raises: RunFolderError: it exists already, or cannot be made.
+    """
+    try:
+        if out is not None:
+            path = Path(out)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        else:
+            path = _next_free(Path("runs"), f"{name}-{seed}")
+        (path / "logs").mkdir()
+    except FileExistsError:
+        raise RunFolderError(f"{out}: exists already; choose another --out or remove it") from None
+    except OSError as error:
+        raise RunFolderError(
+            f"{out or 'runs'}: cannot make a run folder ({error.strerror}); choose another --out"
+        ) from None
+    return path
+
+
+def _next_free(root: Path, stem: str) -> Path:
+    """The next numbered folder; mkdir decides, so that runs that start at once do not meet."""
+    root.mkdir(parents=True, exist_ok=True)
+    for number in range(1, MOST_RUNS):
+        path = root / f"{stem}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise RunFolderError(f"{root}: holds {MOST_RUNS} runs of {stem}; remove some")
+
+
+class Writer:
+    """Writes a run's tables, a line at each commit."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open slots.csv, frames.csv and timing.csv.
+
+        Raises: RunFolderError: a file cannot be written.
+        """
+        self.folder = folder
+        self._files: dict[str, TextIO] = {}
+        for name, fields in (
+            ("slots.csv", SlotRow._fields),
+            ("frames.csv", FrameRow._fields),
+            ("timing.csv", TIMING_FIELDS),
+        ):
+            self._guard(name, lambda name=name, fields=fields: self._open(name, fields))
+
+    def slot(self, row: SlotRow) -> None:
+        """Add a line to slots.csv; floats are written so that reading them gives the same bits."""
+        self._line("slots.csv", row)
+
+    def frame(self, row: FrameRow) -> None:
+        """Add a line to frames.csv."""
+        self._line("frames.csv", row)
+
+    def timing(self, row: Sequence[object]) -> None:
+        """Add a line to timing.csv: slot, attempts, seconds of wall time."""
+        self._line("timing.csv", row)
+
+    def messages(self, rows: Sequence[Sequence[object]]) -> None:
+        """Write messages.csv."""
+
+        def write() -> None:
+            with (self.folder / "messages.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(MESSAGE_FIELDS)
+                writer.writerows(rows)
+
+        self._guard("messages.csv", write)
+
+    def json(self, name: str, document: dict[str, Any]) -> None:
+        """Write a JSON document."""
+        self._guard(name, lambda: write_json(self.folder / name, document))
+
+    def close(self) -> None:
+        """Close the tables."""
+        for name, file in self._files.items():
+            self._guard(name, file.close)
+        self._files.clear()
+
+    def _open(self, name: str, fields: Sequence[str]) -> None:
+        file = self._files[name] = (self.folder / name).open("w", encoding="utf-8")
+        file.write(",".join(fields) + "\n")
+        file.flush()
+
+    def _line(self, name: str, row: Sequence[object]) -> None:
+        try:
+            file = self._files[name]
+            file.write(",".join(map(_cell, row)) + "\n")
+            file.flush()
+        except OSError as error:
+            raise self._trouble(name, error) from None
+
+    def _guard(self, name: str, action: Any) -> None:
+        try:
+            action()
+        except OSError as error:
+            raise self._trouble(name, error) from None
+
+    def _trouble(self, name: str, error: OSError) -> RunFolderError:
+        return RunFolderError(f"{self.folder / name}: {error.strerror}; make room or choose another --out")
+
+
+def _cell(value: object) -> str:
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON document whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_table(path: Path) -> dict[str, list[float]]:
+    """Read a table of numbers by column; a line that a crash cut short is left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        fields = next(reader, [])
+        rows = [row for row in reader if len(row) == len(fields)]
+    return {name: [float(row[k]) for row in rows] for k, name in enumerate(fields)}

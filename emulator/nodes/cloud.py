@@ -1,0 +1,79 @@
+"""The cloud: executes whatever is sent up, each task on its own resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bus.gather import Absent
+from bus.messages import Array, Completed
+from bus.node import Node
+from bus.slots import Now, SlotDriver
+from emulator.model.offloading import Network, cloud_delay
+from emulator.nodes.deadlines import OFFLOAD, SCHEDULE
+
+
+class CloudNode:
+    """The cloud's executor."""
+
+    def __init__(self, node: Node, driver: SlotDriver, network: Network) -> None:
+        self.name = node.name
+        self._node = node
+        self._driver = driver
+        self._network = network
+        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
+        self._completed = [node.publisher(f"/cloud/completed/{m}") for m in range(network.edges)]
+        for m in range(network.edges):
+            node.collect("offload", f"/edge/{m}/offload/cloud", f"/edge/{m}")
+            node.collect("offload", f"/cell/{m}/offload/cloud", f"/cell/{m}")
+        node.collect("schedule", "/scheduler/schedule", "/scheduler")
+        driver.add(self)
+
+    def commit(self) -> None:
+        """The cloud keeps nothing."""
+
+    def start(self, now: Now) -> None:
+        """Learn from the schedule who sends, and wait for them and for cells without an edge server."""
+        self._node.begin(now.slot, now.attempt)
+        edges = range(self._network.edges)
+        orphans = [m for m in edges if f"/cell/{m}" in now.members and f"/edge/{m}" not in now.members]
+        if "/scheduler" not in now.members:
+            # Edge servers that schedule for themselves tell the cloud every slot whether they send or not.
+            self._expect(now, [m for m in edges if f"/edge/{m}" in now.members], orphans)
+            return
+
+        def scheduled(messages: list[Any]) -> None:
+            senders = [m for m in edges if f"/edge/{m}" in now.members]
+            if not isinstance(messages[0], Absent):
+                targets = messages[0].target.numpy()
+                sources = np.unique(messages[0].source.numpy()[targets == self._network.edges]).tolist()
+                senders = [m for m in senders if m in sources]
+            self._expect(now, senders, orphans)
+
+        self._node.gather(
+            "schedule",
+            ("/scheduler",),
+            now.slot,
+            now.attempt,
+            scheduled,
+            deadline_s=self._driver.left_s(SCHEDULE),
+        )
+
+    def _expect(self, now: Now, senders: list[int], orphans: list[int]) -> None:
+        sources = [f"/edge/{m}" for m in senders] + [f"/cell/{m}" for m in orphans]
+        self._node.gather(
+            "offload",
+            sources,
+            now.slot,
+            now.attempt,
+            lambda messages: self._execute(now, senders + orphans, messages),
+            deadline_s=self._driver.left_s(OFFLOAD),
+        )
+
+    def _execute(self, now: Now, origins: list[int], messages: list[Any]) -> None:
+        for origin, message in zip(origins, messages, strict=True):
+            if not isinstance(message, Absent):
+                answer = Completed(Array.of(self._cloud_s[origin]))
+                self._driver.publish(self._completed[origin], answer, now)
+        self._driver.finish(self, now)

@@ -1,0 +1,13 @@
+"""How far into a slot each stage may last on the wall clock, as a share of the slot.
+
+In lockstep nothing here is read: gathers close by messages alone.
+"""
+
+from __future__ import annotations
+
+DECISION = 0.25
+SCHEDULER_INPUT = 0.35
+SCHEDULE = 0.5
+OFFLOAD = 0.65
+COMPLETED = 0.85
+OUTCOME = 0.95

@@ -1,0 +1,177 @@
+"""The emulated edge server: deploys, sends its cell's tasks where the schedule says, executes what comes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bus.gather import Absent
+from bus.messages import Arrivals
+from bus.node import Node
+from bus.slots import Now, SlotDriver
+from emulator import records
+from emulator.model.offloading import Floats, FrameCosts, Network, frame_costs
+from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
+from emulator.nodes.edge_decision import DeploymentKeeper
+from emulator.nodes.edge_schedule import ScheduleSource, default_shares
+from emulator.nodes.edge_serving import Answers, Serving
+
+
+class EdgeNode:
+    """One edge server.
+
+    A slot: deployment (first slot of a frame) -> own arrivals and schedule -> offloads out and in -> answers out and in
+    -> outcome. Every arrow is a gather; nothing blocks.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        driver: SlotDriver,
+        edge: int,
+        network: Network,
+        keeper: DeploymentKeeper,
+        source: ScheduleSource,
+        serving: Serving,
+    ) -> None:
+        self.name = node.name
+        self._node = node
+        self._driver = driver
+        self._edge = edge
+        self._network = network
+        self._keeper = keeper
+        self._source = source
+        self._serving = serving
+        self._cloud = network.edges
+        self._costs: FrameCosts | None = None
+        self._costs_of = b""
+        self._no_tasks = np.zeros(network.services)
+        self._tasks: Floats = self._no_tasks
+        self._shares: Floats | None = None
+        self._inputs = 0
+        self._outputs = 0
+        self._answers: Answers | None = None
+        others = [n for n in range(network.edges) if n != edge]
+        self._offload = {n: node.publisher(f"/edge/{edge}/offload/{n}") for n in others}
+        self._offload[self._cloud] = node.publisher(f"/edge/{edge}/offload/cloud")
+        self._completed = {n: node.publisher(f"/edge/{edge}/completed/{n}") for n in others}
+        self._outcome = node.publisher(f"/edge/{edge}/outcome")
+        self._late = node.process.measurements.counter("late_messages", stage="edge")
+        node.collect("own arrivals", f"/cell/{edge}/arrivals", f"/cell/{edge}")
+        for n in others:
+            node.collect("offload", f"/edge/{n}/offload/{edge}", n)
+            node.collect("completed", f"/edge/{n}/completed/{edge}", n)
+        node.collect("completed", f"/cloud/completed/{edge}", self._cloud)
+        driver.add(self)
+
+    def commit(self) -> None:
+        """The slot computed last counts."""
+        self._keeper.saw(self._tasks)
+        self._keeper.commit()
+        self._source.commit()
+        self._serving.commit()
+
+    def start(self, now: Now) -> None:
+        """Begin a slot from the committed state."""
+        self._node.begin(now.slot, now.attempt)
+        self._tasks, self._shares, self._inputs, self._outputs = self._no_tasks, None, 0, 0
+        self._answers = None
+        self._serving.begin(now.slot, self._alive(now))
+        self._keeper.begin(now)
+        if f"/cell/{self._edge}" in now.members:
+            self._gather(
+                "own arrivals", (f"/cell/{self._edge}",), now, SCHEDULE, lambda got: self._arrived(now, got[0])
+            )
+        else:
+            self._arrived(now, Absent("no_cell"))
+        self._source.ask(now, lambda shares: self._scheduled(now, shares))
+
+    def _alive(self, now: Now) -> list[int]:
+        return [n for n in range(self._network.edges) if f"/edge/{n}" in now.members]
+
+    def _gather(self, kind: str, sources: Any, now: Now, share: float, then: Any) -> None:
+        self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=self._driver.left_s(share))
+
+    def _arrived(self, now: Now, message: Any) -> None:
+        if isinstance(message, Arrivals):
+            self._tasks = message.tasks.numpy()
+        self._input(now)
+
+    def _scheduled(self, now: Now, shares: Floats | None) -> None:
+        if shares is None:
+            self._late.value += 1.0
+        self._shares = shares
+        self._input(now)
+
+    def _input(self, now: Now) -> None:
+        """Both inputs of the routing are there: send, and wait for what others send."""
+        self._inputs += 1
+        if self._inputs < 2:
+            return
+        costs = self._frame_costs()
+        shares, alive = self._shares, self._alive(now)
+        senders = [n for n in alive if n != self._edge]
+        if shares is None:
+            split = default_shares(costs.hosts[self._edge], self._edge, self._cloud + 1)
+        else:
+            split = shares[self._edge]
+            asked = set(np.nonzero(shares[:, self._edge].any(axis=1))[0].tolist())
+            senders = [n for n in senders if n in asked]
+        targets = self._targets(now, split)
+        for target, offload in self._serving.route(self._tasks, split, targets).items():
+            if target != self._cloud or "/cloud" in now.members:
+                self._driver.publish(self._offload[target], offload, now)
+        self._await_answers(now, costs)
+        self._gather("offload", senders, now, OFFLOAD, lambda got: self._execute(now, costs, senders, got))
+
+    def _targets(self, now: Now, split: Floats) -> list[int]:
+        """Whom the schedule sends this cell's tasks to, itself left out."""
+        asked = np.nonzero((split * (self._tasks > 0.0)).any(axis=1))[0].tolist()
+        targets = [n for n in asked if n != self._edge]
+        # Without a scheduler the cloud cannot know who sends, so all edge servers tell it, every slot.
+        if "/scheduler" not in now.members and self._cloud not in targets:
+            targets.append(self._cloud)
+        return targets
+
+    def _execute(self, now: Now, costs: FrameCosts, senders: list[int], messages: list[Any]) -> None:
+        came = [(n, message) for n, message in zip(senders, messages, strict=True) if not isinstance(message, Absent)]
+        self._late.value += len(senders) - len(came)
+        for origin, answer in self._serving.execute(came, costs).items():
+            if f"/edge/{origin}" in now.members:
+                self._driver.publish(self._completed[origin], answer, now)
+        self._output(now, costs, None)
+
+    def _await_answers(self, now: Now, costs: FrameCosts) -> None:
+        owing = [n for n in self._serving.owes() if n != self._cloud or "/cloud" in now.members]
+        self._gather("completed", owing, now, COMPLETED, lambda got: self._answered(now, costs, owing, got))
+
+    def _answered(self, now: Now, costs: FrameCosts, owing: list[int], messages: list[Any]) -> None:
+        pairs = list(zip(owing, messages, strict=True))
+        lost = {n: "late" for n, message in pairs if isinstance(message, Absent)}
+        if "/cloud" not in now.members:
+            lost[self._cloud] = "no_cloud"
+        done = [(n, message) for n, message in pairs if n not in lost]
+        self._output(now, costs, Answers(done, lost))
+
+    def _output(self, now: Now, costs: FrameCosts, answers: Answers | None) -> None:
+        """Both halves of the slot are done, own tasks answered and others' served: say how it ended."""
+        self._answers = answers or self._answers
+        self._outputs += 1
+        if self._outputs < 2 or self._answers is None:
+            return
+        ends, reasons, in_flight = self._serving.end(self._answers, costs)
+        self._answers = None
+        reasons = {reason: count for reason, count in reasons.items() if count > 0.0}
+        self._driver.publish(self._outcome, records.outcome(ends, reasons, in_flight), now)
+        self._driver.finish(self, now)
+
+    def _frame_costs(self) -> FrameCosts:
+        """Costs of the deployment in force; only this server's own row is filled, and only that is read."""
+        deployed = self._keeper.deployed
+        key = deployed.tobytes()
+        if self._costs is None or key != self._costs_of:
+            matrix = np.zeros((self._network.edges, self._network.services), dtype=np.bool_)
+            matrix[self._edge] = deployed
+            self._costs, self._costs_of = frame_costs(self._network, matrix), key
+        return self._costs

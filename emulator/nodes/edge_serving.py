@@ -1,0 +1,252 @@
+"""How an edge server serves: as origin of its cell's tasks and as executor of others'.
+
+Two ways with one face: tasks that are done within their slot (``expected``, ``sampled``), and queued ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from bus.messages import Array, Completed, Offload
+from emulator.model import queueing, serving
+from emulator.model.offloading import Floats, FrameCosts, Network, cloud_delay, compute_delay, flows, target_delay
+from emulator.model.serving import Ends
+from emulator.model.streams import Stream
+
+
+class Answers(NamedTuple):
+    """What came back to an origin: (executor, answer), executors ascending, the cloud as index M."""
+
+    done: Sequence[tuple[int, Completed]]
+    lost: dict[int, str]
+    """Targets whose tasks are lost, with the reason."""
+
+
+class Serving(Protocol):
+    """One edge server's work in a slot; ``begin`` before it, ``commit`` when it counts."""
+
+    def begin(self, slot: int, alive: Sequence[int]) -> None:
+        """Start from the committed state with these edge servers."""
+        ...
+
+    def commit(self) -> None:
+        """The slot computed last counts."""
+        ...
+
+    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
+        """Deal the cell's tasks; split of shape (target, service). Targets other than itself get a message each."""
+        ...
+
+    def owes(self) -> list[int]:
+        """Executors other than itself that will answer this slot, the cloud as index M."""
+        ...
+
+    def debtors(self) -> list[int]:
+        """Origins whom this executor must answer although they may send nothing new."""
+        ...
+
+    def execute(self, offloads: Sequence[tuple[int, Offload]], costs: FrameCosts) -> dict[int, Completed]:
+        """Serve what came, and answer each origin."""
+        ...
+
+    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
+        """How the cell's tasks ended: ends, dropped by reason, tasks in flight."""
+        ...
+
+
+class WithinSlot:
+    """Tasks that are done in the slot they arrive in, by the expected delays of eq. (4)-(5)."""
+
+    def __init__(self, edge: int, network: Network, edges_s: Floats, routing: Stream | None) -> None:
+        self._edge = edge
+        self._network = network
+        self._edges_s = edges_s
+        self._routing = routing
+        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
+        self._slot = 0
+        self._tasks = self._flow = np.zeros(0)
+        self._own_delay_s = np.zeros(0)
+        self._targets: list[int] = []
+
+    def begin(self, slot: int, alive: Sequence[int]) -> None:
+        """Nothing is kept from slot to slot."""
+        self._slot = slot
+
+    def commit(self) -> None:
+        """Nothing is kept from slot to slot."""
+
+    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
+        """Expected flows, or one drawn target for each task."""
+        if self._routing is None:
+            self._flow = flows(tasks, split)
+        else:
+            uniforms = self._routing.generator(self._slot).random(int(tasks.sum()))
+            self._flow = serving.routed(tasks, split, uniforms)
+        self._tasks = tasks
+        self._targets = list(targets)
+        return {n: Offload(Array.of(self._flow[n])) for n in targets}
+
+    def owes(self) -> list[int]:
+        """Those who were sent a message."""
+        return self._targets
+
+    def debtors(self) -> list[int]:
+        """None: everything is answered in its slot."""
+        return []
+
+    def execute(self, offloads: Sequence[tuple[int, Offload]], costs: FrameCosts) -> dict[int, Completed]:
+        """Every origin gets its delay: its own transfer, and the compute part under the common load."""
+        edges = self._network.edges
+        into = np.zeros((edges, self._network.services))
+        into[self._edge] = self._flow[self._edge]
+        for origin, offload in offloads:
+            into[origin] = offload.tasks.numpy()
+        compute_s = compute_delay(serving.loads(into), costs.compute_s[self._edge])
+        transfer_s = costs.transfer_into(self._edge)
+        self._own_delay_s = target_delay(transfer_s[self._edge], compute_s)
+        return {origin: Completed(Array.of(target_delay(transfer_s[origin], compute_s))) for origin, _ in offloads}
+
+    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
+        """Account for the cell's tasks."""
+        delay_s = np.zeros_like(self._flow)
+        delay_s[self._edge] = self._own_delay_s
+        for executor, answer in answers.done:
+            delay_s[executor] = answer.delay_s.numpy()
+        flow = self._flow
+        reasons: dict[str, float] = {}
+        lost = np.zeros_like(self._tasks)
+        if answers.lost:
+            flow = flow.copy()
+            for target, reason in answers.lost.items():
+                lost += flow[target]
+                reasons[reason] = reasons.get(reason, 0.0) + float(flow[target].sum())
+                flow[target] = 0.0
+        ends = serving.ended(
+            self._tasks, flow, delay_s, self._cloud_s[self._edge], self._edges_s, own=self._edge, cloud=True
+        )
+        return (ends._replace(dropped=lost) if reasons else ends), reasons, 0.0
+
+
+class Queued:
+    """Tasks that arrive, travel and share compute in time, and may outlive their slot."""
+
+    def __init__(
+        self, edge: int, network: Network, edges_s: Floats, routing: Stream, times: Stream, slot_s: float
+    ) -> None:
+        self._edge = edge
+        self._network = network
+        self._edges_s = edges_s
+        self._routing = routing
+        self._times = times
+        self._slot_s = slot_s
+        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)[edge]
+        self._kept = queueing.Executor(float(network.compute_hz[edge]))
+        self._executor = self._kept
+        self._pending_kept = np.zeros(network.edges)
+        self._pending = self._pending_kept
+        self._slot = 0
+        self._gone: Floats = np.zeros(network.edges)
+        self._tasks = self._flow = np.zeros(0)
+        self._own: Offload | None = None
+        self._own_done: Completed | None = None
+        self._targets: list[int] = []
+
+    def begin(self, slot: int, alive: Sequence[int]) -> None:
+        """Forget the tasks of origins that are gone, and those that lay at executors that are gone."""
+        self._slot = slot
+        self._executor = self._kept.copy()
+        self._executor.waiting = [task for task in self._executor.waiting if task.origin in alive]
+        there = np.isin(np.arange(self._network.edges), alive)
+        self._gone = np.where(there, 0.0, self._pending_kept)
+        self._pending = np.where(there, self._pending_kept, 0.0)
+
+    def commit(self) -> None:
+        """The queues as they are now."""
+        self._kept, self._pending_kept = self._executor, self._pending
+
+    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
+        """Draw a target and a sending time for each task."""
+        total = int(tasks.sum())
+        self._tasks = tasks
+        self._flow = serving.routed(tasks, split, self._routing.generator(self._slot).random(total))
+        at_s = self._times.generator(self._slot).random(total) * self._slot_s
+        parts = queueing.times_by_target(self._flow, at_s)
+        self._targets = list(targets)
+        offloads = {n: Offload(Array.of(self._flow[n]), Array.of(parts[n])) for n in [*targets, self._edge]}
+        self._own = offloads.pop(self._edge)
+        return offloads
+
+    def owes(self) -> list[int]:
+        """Those who were sent a message now, or still hold tasks from before."""
+        holds = [n for n in np.nonzero(self._pending > 0.0)[0].tolist() if n != self._edge]
+        return sorted({*self._targets, *holds})
+
+    def debtors(self) -> list[int]:
+        """Origins with tasks still here."""
+        outstanding = self._executor.outstanding(self._network.edges)
+        return [m for m, count in enumerate(outstanding) if count and m != self._edge]
+
+    def execute(self, offloads: Sequence[tuple[int, Offload]], costs: FrameCosts) -> dict[int, Completed]:
+        """Work until the slot's end, and tell each origin what of its tasks finished."""
+        start_s = self._slot * self._slot_s
+        transfer_s = costs.transfer_into(self._edge)
+        origins = sorted({*self.debtors(), *(origin for origin, _ in offloads)})
+        mine = [(self._edge, self._own)] if self._own is not None else []
+        for origin, offload in sorted([*offloads, *mine], key=lambda entry: entry[0]):
+            at_s = offload.at_s.numpy() if offload.at_s is not None else np.zeros(0)
+            self._executor.admit(
+                origin, offload.tasks.numpy(), at_s, start_s, transfer_s[origin], self._network.task_cycles
+            )
+        finished = self._executor.run(start_s, start_s + self._slot_s, costs.hosts[self._edge])
+        answers = {}
+        for origin in [*origins, self._edge]:
+            service, delay_s = queueing.finished_arrays(finished, origin)
+            answers[origin] = Completed(Array.of(delay_s), Array.of(service))
+        self._own_done = answers.pop(self._edge)
+        return answers
+
+    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
+        """Account for what finished in this slot."""
+        edges = self._network.edges
+        done = {executor: answer for executor, answer in answers.done if executor < edges}
+        if self._own_done is not None:
+            done[self._edge] = self._own_done
+        self._pending = self._pending + self._flow[:edges].sum(axis=1)
+        reasons = {"executor_lost": float(self._gone.sum())} if self._gone.any() else {}
+        for target, reason in answers.lost.items():
+            lost = float(self._flow[target].sum()) if target == edges else float(self._pending[target])
+            reasons[reason] = reasons.get(reason, 0.0) + lost
+            if target < edges:
+                self._pending[target] = 0.0
+        finished = []
+        for executor in range(edges):
+            service, delay_s = np.zeros(0), np.zeros(0)
+            answer = done.get(executor)
+            if answer is not None and answer.service is not None:
+                service, delay_s = answer.service.numpy(), answer.delay_s.numpy()
+            self._pending[executor] -= len(service)
+            finished.append((executor, service, delay_s))
+        to_cloud = self._flow[edges] if edges not in answers.lost else np.zeros_like(self._tasks)
+        dropped = np.zeros_like(self._tasks)
+        # Whose they were is forgotten with them; only their number is known.
+        dropped[0] = sum(reasons.values())
+        ends = queueing.queued_ends(self._tasks, finished, to_cloud, dropped, self._cloud_s, self._edges_s, self._edge)
+        return ends, reasons, float(self._pending.sum())
+
+
+def make_serving(
+    tasks: Literal["expected", "sampled", "queued"],
+    edge: int,
+    network: Network,
+    edges_s: Floats,
+    routing: Stream,
+    times: Stream,
+    slot_s: float,
+) -> Serving:
+    """The way of serving that a scenario asks for."""
+    if tasks == "queued":
+        return Queued(edge, network, edges_s, routing, times, slot_s)
+    return WithinSlot(edge, network, edges_s, routing if tasks == "sampled" else None)

@@ -1,0 +1,381 @@
+"""The hub: gives names and time, declares deaths, commits slots, and keeps the run's books."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+from bus.accounting import link_report
+from bus.digest import Entry, RunDigest
+from bus.messages import (
+    Binding,
+    Done,
+    LinkReport,
+    Member,
+    Message,
+    Peer,
+    Query,
+    Roster,
+    RunStatus,
+    Setup,
+    Shutdown,
+    Stop,
+    Stopped,
+    Tick,
+)
+from bus.node import Node
+from bus.process import Process
+from bus.registry import Registry
+from bus.slots import Now
+from emulator import records
+from emulator.errors import RunStalled
+from emulator.folder import Writer
+from emulator.nodes.ledger import LedgerNode
+from emulator.scenario import Scenario
+
+_log = logging.getLogger("hub")
+
+ACTING = ("cell", "edge", "cloud", "scheduler")
+"""Roles whose processes acknowledge every slot; agents only ever answer their edge server."""
+
+INTERRUPTED = 130
+
+
+class Hub:
+    """Conducts one run; ``run`` returns its exit code."""
+
+    def __init__(
+        self,
+        process: Process,
+        registry: Registry,
+        node: Node,
+        ledger: LedgerNode,
+        scenario: Scenario,
+        scenario_text: str,
+        writer: Writer,
+    ) -> None:
+        self._process = process
+        self._node = node
+        self._ledger = ledger
+        self._scenario = scenario
+        self._writer = writer
+        self._wall_s = scenario.slot_s / scenario.rate if scenario.clock == "wall" else None
+        self._digest = RunDigest()
+        self._roster = 0
+        self._members: dict[str, tuple[int, str]] = {}
+        self._epochs: dict[int, int] = {}
+        self._bound: dict[int, int] = {}
+        self._roster_stale = False
+        self._now: Now | None = None
+        self._slot_started_s = 0.0
+        self._attempts = 0
+        self._done: dict[str, Done] = {}
+        self._followed: set[str] = set()
+        self._reports: dict[str, LinkReport] = {}
+        self._decision_s: list[float] = []
+        self._notes: list[str] = []
+        self._warned_s = 0.0
+        self.phase = "starting"
+        self.code = 0
+        self.reason = ""
+        self._tick = node.publisher("/hub/tick")
+        self._frame = node.publisher("/hub/frame")
+        self._roster_topic = node.publisher("/hub/roster")
+        self._shutdown = node.publisher("/hub/shutdown")
+        self._node_up = process.measurements.gauge
+        self._registry = registry
+        setup = Setup(scenario_text, self._wall_s or 0.0)
+        self._registry.serve("setup", Query, lambda _: setup)
+        self._registry.serve("run_status", Query, lambda _: self.status())
+        self._registry.serve("stop", Stop, self._on_stop)
+        self._registry.serve("report", LinkReport, self._on_report)
+        node.timer(0.5, self._watch)
+
+    def run(self) -> int:
+        """Start when everyone is there, run all slots, end.
+
+        Raises: RunFolderError: a table cannot be written. Broken: tasks do not add up.
+        """
+        if self._await_everyone():
+            self._start()
+            self._process.spin(lambda: self.phase == "ending")
+        if self._process.stopping and self.phase != "ending":
+            self._end(INTERRUPTED, "interrupted")
+        self._close()
+        return self.code
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def _await_everyone(self) -> bool:
+        deadline_s = self._scenario.deadlines.start_s
+        everyone = self._process.spin(lambda: self.phase == "ending" or not self._registry.missing(), deadline_s)
+        if self.phase == "ending":
+            return False
+        if not everyone and not self._process.stopping:
+            missing = "; ".join(self._registry.missing()[:8])
+            self._end(3, f"not everyone came within {deadline_s:g} s (deadlines.start_s): {missing}")
+        return everyone and self.phase != "ending"
+
+    def _start(self) -> None:
+        self.phase = "running"
+        for peer in self._registry.peers():
+            self._admit(peer)
+        self._begin(0)
+
+    # -- members -------------------------------------------------------------------------------------------------------
+
+    def on_join(self, peer: Peer) -> None:
+        """The registry knows a new process."""
+        _log.info("%s joins (%s)", peer.process, ", ".join(node.name for node in peer.nodes))
+        for node in peer.nodes:
+            self._node_up("node_up", node=node.name).value = 1.0
+        if peer.process not in self._followed and any(_role(node.name) in ACTING for node in peer.nodes):
+            self._followed.add(peer.process)
+            self._node.subscribe(f"/process/{peer.process}/done", self._on_done)
+
+    def _admit(self, peer: Peer) -> None:
+        """Let a process take part from the coming slot on."""
+        for record in peer.nodes:
+            role, _, index = record.name.lstrip("/").partition("/")
+            if role not in (*ACTING, "agent"):
+                continue
+            self._members[record.name] = (peer.instance, peer.process)
+            if role == "agent" and self._bound.get(int(index)) != peer.instance:
+                self._bound[int(index)] = peer.instance
+                self._epochs[int(index)] = self._epochs.get(int(index), 0) + 1
+        self._roster_stale = True
+
+    def _admit_joiners(self) -> None:
+        """At a frame boundary: processes that are registered, matched and not members yet."""
+        members = {instance for instance, _ in self._members.values()}
+        for peer in self._registry.peers():
+            acts = any(_role(node.name) in (*ACTING, "agent") for node in peer.nodes)
+            if acts and peer.instance not in members and self._registry.ready(peer.instance):
+                self._admit(peer)
+                self._note(f"{peer.process} takes part from slot {self._next_slot()} on")
+
+    def on_lost(self, peer: Peer, reason: str) -> None:
+        """The registry declares a process lost."""
+        gone = [node.name for node in peer.nodes]
+        for name in gone:
+            self._node_up("node_up", node=name).value = 0.0
+        lost = [name for name in gone if self._members.get(name, (0, ""))[0] == peer.instance]
+        if self.phase == "ending" or not lost:
+            return
+        for name in lost:
+            del self._members[name]
+        self._note(f"lost {', '.join(lost)}: {reason}")
+        if self.phase == "starting":
+            return
+        self._roster_stale = True
+        if self._wall_s is None:
+            self._attempt_again()
+
+    def _next_slot(self) -> int:
+        return 0 if self._now is None else self._now.slot + 1
+
+    def _note(self, text: str) -> None:
+        _log.warning("%s", text)
+        self._notes = [*self._notes[-63:], text]
+
+    # -- slots ---------------------------------------------------------------------------------------------------------
+
+    def _begin(self, slot: int) -> None:
+        frame, within = divmod(slot, self._scenario.slots_per_frame)
+        if within == 0:
+            self._admit_joiners()
+        if self._roster_stale:
+            self._publish_roster(slot, 0)
+        tick = Tick(slot, frame, self._roster)
+        if within == 0:
+            self._frame.publish(tick, slot=slot)
+        self._tick.publish(tick, slot=slot)
+        self._slot_started_s = self._process.clock()
+        self._attempts = 0
+        self._compute(slot, 0)
+        if self._wall_s is not None:
+            self._process.after(self._wall_s, lambda: self._on_wall(slot))
+
+    def _publish_roster(self, slot: int, attempt: int) -> None:
+        self._roster += 1
+        self._roster_stale = False
+        members = tuple(Member(name, instance) for name, (instance, _) in sorted(self._members.items()))
+        bindings = tuple(
+            Binding(edge, "deployment", self._members[f"/agent/{edge}"][0], epoch)
+            for edge, epoch in sorted(self._epochs.items())
+            if f"/agent/{edge}" in self._members
+        )
+        self._roster_topic.publish(Roster(self._roster, members, bindings), slot=slot, attempt=attempt)
+
+    def _attempt_again(self) -> None:
+        """Somebody died in this slot: everyone else computes it again without them."""
+        if self._now is None:
+            return
+        self._attempts += 1
+        self._publish_roster(self._now.slot, self._attempts)
+        self._compute(self._now.slot, self._attempts)
+
+    def _compute(self, slot: int, attempt: int) -> None:
+        frame, within = divmod(slot, self._scenario.slots_per_frame)
+        self._now = Now(slot, frame, attempt, within == 0, frozenset(self._members))
+        self._done = {}
+        self._warned_s = self._slot_started_s
+        self._node.begin(slot, attempt)
+        self._ledger.start(self._now, self._left_s)
+        self._process.later(self._maybe_commit)
+
+    def _left_s(self, share: float) -> float | None:
+        if self._wall_s is None:
+            return None
+        return max(0.0, self._slot_started_s + share * self._wall_s - self._process.clock())
+
+    def _on_done(self, done: Done, header: Any) -> None:
+        now = self._now
+        if now is not None and (header.slot, header.attempt) == (now.slot, now.attempt):
+            self._done[done.process] = done
+            self._process.later(self._maybe_commit)
+
+    def _acting(self) -> set[str]:
+        """Processes that must acknowledge a slot."""
+        return {process for name, (_, process) in self._members.items() if _role(name) in ACTING}
+
+    def _maybe_commit(self) -> None:
+        if self.phase != "running" or self._wall_s is not None or self._now is None:
+            return
+        if self._ledger.complete and self._done.keys() >= self._acting():
+            self._commit()
+
+    def _on_wall(self, slot: int) -> None:
+        """The slot's time is over, whether everyone is done or not."""
+        if self.phase == "running" and self._now is not None and self._now.slot == slot:
+            self._commit()
+
+    def _commit(self) -> None:
+        """The slot counts: write it down, reward, go on."""
+        now = self._now
+        if now is None:
+            return
+        _row, frame = self._ledger.commit()
+        entries: list[Entry] = [entry for done in self._done.values() for entry in done.digests]
+        if frame is not None:
+            entries.append(self._publish(self._ledger.reward, records.frame_reward(frame), now))
+        self._digest.commit(now.slot, entries)
+        self._time(now)
+        if now.slot + 1 >= self._scenario.slots:
+            self._end(0, "done")
+        else:
+            self._begin(now.slot + 1)
+
+    @staticmethod
+    def _publish(publisher: Any, message: Message, now: Now) -> Entry:
+        payload = publisher.publish(message, slot=now.slot, attempt=now.attempt)
+        return publisher.topic, 0, hashlib.sha256(payload).digest()
+
+    def _time(self, now: Now) -> None:
+        timings = {stage: seconds for done in self._done.values() for stage, seconds in done.timings.items()}
+        decisions = [seconds for stage, seconds in timings.items() if stage.startswith("decision_s")]
+        self._decision_s += decisions
+        wall_s = self._process.clock() - self._slot_started_s
+        self._writer.timing(
+            (now.slot, self._attempts + 1, wall_s, timings.get("schedule_s", 0.0), max(decisions, default=0.0))
+        )
+
+    # -- watching ------------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Say who is waited for when a slot lasts too long; end the run when it lasts far too long."""
+        if self.phase != "running" or self._wall_s is not None or self._now is None:
+            return
+        clock, deadlines = self._process.clock(), self._scenario.deadlines
+        if clock - self._slot_started_s > deadlines.give_up_s:
+            self._end(3, str(RunStalled(self._now.slot, self.waiting())))
+        elif clock - self._warned_s > deadlines.stall_s:
+            self._warned_s = clock
+            self._note(f"slot {self._now.slot} takes long; waiting for {'; '.join(self.waiting()) or 'nobody known'}")
+
+    def waiting(self) -> list[str]:
+        """Who has not acknowledged the slot, and what they said they wait for."""
+        sentences = []
+        for process in sorted(self._acting() - self._done.keys()):
+            instance = next(instance for instance, owner in self._members.values() if owner == process)
+            beat = self._registry.last_beat(instance)
+            detail = f" (waits for {', '.join(beat.waiting[:3])})" if beat is not None and beat.waiting else ""
+            sentences.append(f"{process}{detail}")
+        return sentences + self._node.waiting()
+
+    def status(self) -> RunStatus:
+        """How far the run is."""
+        totals = self._ledger.totals
+        completed = max(totals.completed, 1e-300)
+        slot = -1 if self._now is None else self._now.slot
+        sent = sum(p.traffic.messages for p in self._process.publishers.values())
+        received = sum(s.messages for s in self._process.subscriptions.values())
+        return RunStatus(
+            self.phase,
+            slot,
+            self._scenario.slots,
+            max(slot, 0) // self._scenario.slots_per_frame,
+            totals.cost_s / completed if totals.completed else 0.0,
+            totals.all_cloud_s / completed if totals.completed else 0.0,
+            totals.reward_s,
+            dict(totals.tasks),
+            sent + received,
+            self._ledger.late,
+            self._ledger.refused,
+            tuple(sorted(self._members)),
+            tuple(self._registry.missing() if self.phase == "starting" else self._notes[-4:]),
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _on_stop(self, stop: Stop) -> Message:
+        self._end(stop.code, stop.reason)
+        return Stopped(self._next_slot())
+
+    def _end(self, code: int, reason: str) -> None:
+        if self.phase == "ending":
+            return
+        self.phase, self.code, self.reason = "ending", code, reason
+        self._shutdown.publish(Shutdown(reason, code), slot=self._next_slot())
+
+    def _on_report(self, report: LinkReport) -> Message:
+        self._reports[report.process] = report
+        return Stopped(self._next_slot())
+
+    def _close(self) -> None:
+        """Wait for everyone's traffic report, then write what only the hub knows."""
+        expected = {peer.process for peer in self._registry.peers() if peer.process != self._process.name}
+        expected = {process for process in expected if any(p == process for _, p in self._members.values())}
+        self._process.stopping = False
+        self._process.spin(lambda: self._reports.keys() >= expected, self._scenario.deadlines.stop_s / 2.0)
+        self._reports[self._process.name] = link_report(self._process)
+        rows = [
+            [getattr(link, field) for field in link.__struct_fields__]
+            for _, report in sorted(self._reports.items())
+            for link in report.links
+        ]
+        self._writer.messages(rows)
+        counters: dict[str, float] = {}
+        for report in self._reports.values():
+            for name, value in report.counters.items():
+                counters[name] = counters.get(name, 0.0) + value
+        self._writer.json(
+            "ledger.json",
+            {
+                **self._ledger.totals.facts(),
+                "digest": self._digest.hex(),
+                "late": self._ledger.late + int(counters.get("decisions_refused{late}", 0.0)),
+                "refused": self._ledger.refused,
+                "missed": int(counters.get("decisions_missed", 0.0)),
+                "decision_s": sorted(self._decision_s),
+                "counters": dict(sorted(counters.items())),
+                "notes": self._notes,
+                "exit": {"code": self.code, "reason": self.reason},
+            },
+        )
+        self._writer.close()
+
+
+def _role(name: str) -> str:
+    return name.lstrip("/").partition("/")[0]

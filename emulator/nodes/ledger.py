@@ -1,0 +1,160 @@
+"""The books of a run on the bus: collects how each slot ended, and writes it down when the hub commits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bus.gather import Absent
+from bus.messages import DeploymentInForce, Outcome
+from bus.node import Node
+from bus.slots import Now
+from emulator import records
+from emulator.folder import Writer
+from emulator.model import ledger
+from emulator.model.ledger import FrameRow, SlotRow, Totals
+from emulator.model.offloading import Floats, Network
+from emulator.model.serving import Ends
+from emulator.nodes.deadlines import OUTCOME
+
+
+class LedgerNode:
+    """Collects outcomes; ``commit`` closes the slot."""
+
+    def __init__(self, node: Node, network: Network, edges_s: Floats, slots_per_frame: int, writer: Writer) -> None:
+        self._node = node
+        self._slots_per_frame = slots_per_frame
+        self._network = network
+        self._writer = writer
+        self.totals = Totals(edges_s)
+        self.late = 0
+        self.refused = 0
+        self.complete = False
+        self._buckets = len(edges_s) + 1
+        self._now: Now | None = None
+        self._outcomes: list[Any] = []
+        self._in_force: list[Any] = []
+        self._rows: list[SlotRow] = []
+        self._deployed = 0
+        self._frame_refused = 0
+        self._in_flight = np.zeros(network.edges)
+        self.reward = node.publisher("/ledger/frame_reward")
+        count = node.process.measurements
+        self._tasks = {t: count.counter("tasks", target=t) for t in ("local", "peer", "cloud", "dropped")}
+        self._delay = count.histogram("task_delay_seconds", edges_s[3::4].tolist())
+        self._slot_gauge, self._frame_gauge = count.gauge("slot"), count.gauge("frame")
+        self._reward_gauge, self._reward_sum = count.gauge("frame_reward_seconds"), count.counter("reward_seconds")
+        self._mean_gauge = count.gauge("slot_delay_seconds", scheme="run")
+        self._cloud_gauge = count.gauge("slot_delay_seconds", scheme="all_cloud")
+        for m in range(network.edges):
+            node.collect("outcome", f"/edge/{m}/outcome", f"/edge/{m}")
+            node.collect("outcome", f"/cell/{m}/outcome", f"/cell/{m}")
+            node.collect("in force", f"/edge/{m}/deployment_in_force", f"/edge/{m}")
+
+    def start(self, now: Now, left_s: Any) -> None:
+        """Wait for how the slot ends in every cell; ``left_s`` as ``SlotDriver.left_s``."""
+        self._node.begin(now.slot, now.attempt)
+        self._now, self.complete = now, False
+        self._outcomes, self._in_force = [], []
+        sources = [self._source(m, now) for m in range(self._network.edges)]
+        there = [source for source in sources if source]
+        edges = [source for source in there if source.startswith("/edge/")]
+
+        def ended(messages: list[Any]) -> None:
+            came = dict(zip(there, messages, strict=True))
+            self._outcomes = [came.get(source) for source in sources]
+            if now.first:
+                self._gather("in force", edges, now, left_s, decided)
+            else:
+                self.complete = True
+
+        def decided(messages: list[Any]) -> None:
+            self._in_force = messages
+            self.complete = True
+
+        self._gather("outcome", there, now, left_s, ended)
+
+    def _gather(self, kind: str, sources: list[str], now: Now, left_s: Any, then: Any) -> None:
+        self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=left_s(OUTCOME))
+
+    def _source(self, m: int, now: Now) -> str:
+        """Who tells how cell m's tasks ended: its edge server, the cell itself without one, or nobody."""
+        names = (f"/edge/{m}", f"/cell/{m}")
+        return next((name for name in names if name in now.members), "")
+
+    def commit(self) -> tuple[SlotRow, FrameRow | None]:
+        """Close the slot; at a frame's end, close the frame.
+
+        Raises: Broken: tasks were lost or ended twice. RunFolderError: a table cannot be written.
+        """
+        now = self._now
+        if now is None:
+            raise RuntimeError("commit() before start()")
+        outcomes = [self._valid(message) for message in self._outcomes or [None] * self._network.edges]
+        ends = records.ends_from(outcomes)
+        in_flight = np.array([message.in_flight for message in outcomes])
+        gone = np.array([self._source(m, now) == "" or "/cell" in self._source(m, now) for m in range(len(outcomes))])
+        lost = float(self._in_flight[gone].sum())
+        if lost:
+            # Tasks that were in flight when their edge server died end here; which service they were for died with it.
+            dropped = ends.dropped.copy()
+            dropped[gone, 0] += self._in_flight[gone]
+            ends = ends._replace(dropped=dropped)
+        row = ledger.settle(now.slot, now.frame, ends, float(in_flight.sum()), float(self._in_flight.sum()))
+        self._in_flight = in_flight
+        self._book(row, ends, outcomes, lost)
+        self._frame(now)
+        return row, self._close_frame() if (len(self._rows) and self._ends_frame(now)) else None
+
+    def _ends_frame(self, now: Now) -> bool:
+        return (now.slot + 1) % self._slots_per_frame == 0
+
+    def _valid(self, message: Any) -> Outcome:
+        if isinstance(message, Outcome):
+            return message
+        if isinstance(message, Absent):
+            self.late += 1
+        zeros = np.zeros(self._network.services)
+        empty = Ends(zeros, zeros, zeros, zeros, zeros, zeros, zeros, np.zeros(self._buckets))
+        return records.outcome(empty, {})
+
+    def _book(self, row: SlotRow, ends: Ends, outcomes: list[Outcome], lost: float) -> None:
+        self._writer.slot(row)
+        self.totals.add_slot(row, ends)
+        self._rows.append(row)
+        reasons = self.totals.reasons
+        for outcome in outcomes:
+            for reason, count in outcome.reasons.items():
+                reasons[reason] = reasons.get(reason, 0.0) + count
+        if lost:
+            reasons["edge_lost"] = reasons.get("edge_lost", 0.0) + lost
+        for target, counter in self._tasks.items():
+            counter.value += getattr(row, target)
+        self._slot_gauge.value, self._frame_gauge.value = row.slot, row.frame
+        self._mean_gauge.value, self._cloud_gauge.value = row.delay_s, row.all_cloud_delay_s
+        self._observe(ends)
+
+    def _observe(self, ends: Ends) -> None:
+        """Add the fine buckets to the coarse ones of the metric."""
+        fine = ends.histogram.sum(axis=0)
+        counts = self._delay.counts
+        for k in range(len(counts)):
+            counts[k] += float(fine[4 * k : 4 * k + 4].sum())
+        self._delay.total += float(ends.cost_s.sum())
+
+    def _frame(self, now: Now) -> None:
+        if now.first:
+            said = [message for message in self._in_force if isinstance(message, DeploymentInForce)]
+            self._deployed = sum(len(message.services) for message in said)
+            self._frame_refused = sum(1 for message in said if message.refused)
+            self.refused += self._frame_refused
+
+    def _close_frame(self) -> FrameRow:
+        frame = ledger.close_frame(self._rows, self._deployed, self._frame_refused)
+        self._rows = []
+        self._writer.frame(frame)
+        self.totals.add_frame(frame)
+        self._reward_gauge.value = frame.reward_s
+        self._reward_sum.value += max(0.0, frame.reward_s)
+        return frame

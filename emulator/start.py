@@ -1,0 +1,289 @@
+"""Starts one process of a run: joins the hub, makes its nodes, spins until the run ends.
+
+Wires a process together, so it may import upward; imports are kept to what the kind of process needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+from bus.accounting import link_report
+from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
+from bus.messages import Query, Setup, Stopped
+from bus.process import Process, stop_on_signals
+from bus.registry import Client, Registry
+from bus.slots import SlotDriver
+from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.errors import RunFolderError, RunStalled, ScenarioError
+from emulator.model.ledger import Broken
+from emulator.nodes.edge_decision import Orphan
+from emulator.scenario import Scenario
+from emulator.scenario_file import parse
+
+Backend = Literal["numpy", "numba"]
+KINDS = ("hub", "cell", "edge", "agent", "cloud")
+HUB_ANSWERS_S = 10.0
+REPORT_S = 1.0
+
+_log = logging.getLogger("start")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one process; returns its exit code.
+
+    Args:
+        arguments: ``KIND --hub ADDRESS [--index N] [--count N] ...``; for the hub ``--run FOLDER``.
+    """
+    options = _parser().parse_args(list(arguments))
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        return _hub(options) if options.kind == "hub" else _member(options)
+    except (LeaseRefused, ScenarioError, RunFolderError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (PeerLost, CallTimeout, CallFailed, RunStalled) as error:
+        print(error, file=sys.stderr)
+        return 3
+    except Broken as error:
+        print(f"invariant broken: {error}", file=sys.stderr)
+        return 4
+    except OSError as error:
+        print(f"{options.kind}: {error.strerror or error}; check address and rights", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgerig node start", description="Start one process of a run.")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--hub", default=os.environ.get("EDGERIG_HUB", ""), help="the hub's address, tcp://HOST:PORT")
+    parser.add_argument("--run", help="the run folder (hub only)")
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="name others reach this process by")
+    parser.add_argument("--port", default="*", help="port of the hub")
+    for role in ("cell", "edge", "agent"):
+        parser.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
+    parser.add_argument("--count", type=int, default=1, help="how many nodes this process hosts")
+    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for a name that is held")
+    parser.add_argument("--metrics-port", type=int, default=0)
+    return parser
+
+
+# -- the hub -----------------------------------------------------------------------------------------------------------
+
+
+def _hub(options: argparse.Namespace) -> int:
+    from emulator.folder import Writer
+    from emulator.nodes.hub import Hub
+    from emulator.nodes.ledger import LedgerNode
+    from monitoring.exporter import serve_metrics
+
+    folder = Path(options.run)
+    text = (folder / "scenario.toml").read_text(encoding="utf-8")
+    scenario = parse(text, origin=str(folder / "scenario.toml"))
+    network = build_network(scenario)
+    process = Process("hub", host=options.host, bind=options.bind)
+    stop_on_signals(process)
+    writer = Writer(folder)
+    registry = Registry(
+        process,
+        _pool(scenario),
+        address=f"tcp://{options.bind}:{options.port}",
+        names=("/hub", "/ledger"),
+        liveliness_s=scenario.deadlines.liveliness_s,
+        grace_s=scenario.deadlines.start_s,
+        on_join=lambda peer: hub.on_join(peer),
+        on_lost=lambda peer, reason: hub.on_lost(peer, reason),
+    )
+    node, ledger_node = process.node("/hub"), process.node("/ledger")
+    ledger = LedgerNode(ledger_node, network, delay_edges(network), scenario.slots_per_frame, writer)
+    hub = Hub(process, registry, node, ledger, scenario, text, writer)
+    url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers)
+    process.register(url)
+    address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
+    writer.json("hub.json", {"hub": address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name})
+    print(address, flush=True)
+    try:
+        code = hub.run()
+        if hub.reason and code not in (0, 130):
+            print(hub.reason, file=sys.stderr)
+        return code
+    finally:
+        process.close("the run is over")
+
+
+def _pool(scenario: Scenario) -> dict[str, int | None]:
+    count = scenario.edges.count
+    pool: dict[str, int | None] = {"cell": count, "edge": count, "agent": count, "cloud": None}
+    if scenario.scheduler.at == "cloud":
+        pool["scheduler"] = None
+    return pool
+
+
+# -- everyone else -----------------------------------------------------------------------------------------------------
+
+
+def _member(options: argparse.Namespace) -> int:
+    if not options.hub:
+        print("node start: no hub; give --hub tcp://HOST:PORT or set EDGERIG_HUB", file=sys.stderr)
+        return 2
+    try:
+        with Client(options.hub, HUB_ANSWERS_S) as client:
+            setup = client.call("setup", Query(), Setup)
+    except CallTimeout:
+        print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
+        return 3
+    scenario = parse(setup.scenario, origin="the hub's scenario")
+    process = Process(_name(options), host=options.host, bind=options.bind)
+    stop_on_signals(process)
+    _watch_launcher(process)
+    process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
+    try:
+        driver = _MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
+        from monitoring.exporter import serve_metrics
+
+        process.register(serve_metrics(process, options.bind, options.metrics_port))
+        process.spin()
+        _report(process, options.hub)
+        return driver.shutdown.code if driver is not None and driver.shutdown is not None else 0
+    finally:
+        process.close()
+
+
+def _name(options: argparse.Namespace) -> str:
+    if options.kind == "cloud":
+        return "cloud"
+    if options.index is None:
+        return f"{options.kind}-{os.getpid()}"
+    last = options.index + options.count - 1
+    return f"{options.kind}-{options.index}" + (f"-{last}" if last != options.index else "")
+
+
+def _hub_lost(process: Process, reason: str) -> None:
+    raise PeerLost("/hub", reason)
+
+
+def _watch_launcher(process: Process) -> None:
+    """End with the launcher, even when it was killed: nobody else would stop us."""
+    parent = os.getppid()
+    if os.environ.get("EDGERIG_LAUNCHED") == str(parent):
+        process.timers.every(1.0, lambda: process.stop() if os.getppid() != parent else None)
+
+
+def _report(process: Process, hub: str) -> None:
+    """Tell the hub what was sent to whom; a hub that is gone needs no report."""
+    try:
+        with Client(hub, REPORT_S) as client:
+            client.call("report", link_report(process), Stopped)
+    except BusError as error:
+        _log.info("no traffic report: %s", error)
+
+
+def _lease(options: argparse.Namespace, process: Process, role: str) -> list[int]:
+    names = process.join(options.hub, role, options.index, options.count, wait_s=options.wait)
+    return [int(name.rpartition("/")[2]) for name in names]
+
+
+def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+    from emulator.nodes.cell import CellNode
+
+    network = build_network(scenario)
+    edges_s = delay_edges(network)
+    cells = _lease(options, process, "cell")
+    nodes = [process.node(f"/cell/{cell}") for cell in cells]
+    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
+    for node, cell, demand in zip(nodes, cells, build_demand(scenario, cells), strict=True):
+        CellNode(node, driver, cell, demand, network, edges_s)
+    return driver
+
+
+def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+    from emulator.nodes.edge import EdgeNode
+    from emulator.nodes.edge_decision import DeploymentKeeper
+    from emulator.nodes.edge_schedule import ScheduleSource
+    from emulator.nodes.edge_serving import make_serving
+    from emulator.world import routing_stream, times_stream
+
+    network = build_network(scenario)
+    edges_s = delay_edges(network)
+    backend = cast("Backend", scenario.scheduler.backend)
+    edges = _lease(options, process, "edge")
+    nodes = [process.node(f"/edge/{edge}") for edge in edges]
+    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
+    for node, edge in zip(nodes, edges, strict=True):
+        orphan = _orphan(scenario, edge)
+        keeper = DeploymentKeeper(node, driver, edge, network, scenario.agent, orphan)
+        source = ScheduleSource(node, driver, edge, network, backend, alone=scenario.scheduler.at == "edges")
+        serving = make_serving(
+            scenario.tasks,
+            edge,
+            network,
+            edges_s,
+            routing_stream(scenario, edge),
+            times_stream(scenario, edge),
+            scenario.slot_s,
+        )
+        EdgeNode(node, driver, edge, network, keeper, source, serving)
+    return driver
+
+
+def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
+    """The policy an edge server runs itself when nobody decides for it."""
+    if scenario.agent.orphan in ("keep", "empty"):
+        return None
+    from agents.policy import Observation, Setting, make_policy
+
+    setting = Setting(build_network(scenario), scenario.slots_per_frame, edge, scenario.seed)
+    policy = make_policy(scenario.agent.orphan, setting)
+    return lambda frame, counts: policy.decide(Observation(frame, counts))
+
+
+def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from agents.node import AgentNode
+    from agents.policy import Policy, Setting, make_policy, observes, per_edge_specs
+
+    network = build_network(scenario)
+    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
+    planners: dict[str, Policy] = {}
+    agents = _lease(options, process, "agent")
+    for edge in agents:
+        spec = specs[edge]
+        own = None if observes(spec) == "network" else edge
+        backend = cast("Backend", scenario.scheduler.backend)
+        policy = planners.get(spec) or make_policy(
+            spec, Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
+        )
+        AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
+    process.nodes[f"/agent/{agents[0]}"].subscribe("/hub/shutdown", lambda _message, _header: process.stop())
+
+
+def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+    from emulator.nodes.cloud import CloudNode
+
+    network = build_network(scenario)
+    process.join(options.hub, "cloud", wait_s=options.wait)
+    node = process.node("/cloud")
+    driver = SlotDriver(node, scenario.slots_per_frame, slot_wall_s)
+    CloudNode(node, driver, network)
+    if scenario.scheduler.at == "cloud":
+        from agents.scheduler_node import SchedulerNode
+        from agents.schedulers import make_scheduler
+
+        process.join(options.hub, "scheduler", wait_s=options.wait)
+        scheduler = make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend))
+        SchedulerNode(process.node("/scheduler"), driver, network, scheduler.schedule)
+    return driver
+
+
+_MAKERS: dict[str, Callable[[argparse.Namespace, Process, Scenario, float | None], SlotDriver | None]] = {
+    "cell": _cells,
+    "edge": _edges,
+    "agent": _agents,
+    "cloud": _cloud,
+}
