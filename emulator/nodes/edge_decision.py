@@ -20,6 +20,9 @@ from emulator.scenario import Agent
 Orphan = Callable[[int, Floats], Bools]
 """A policy the edge server runs itself when nobody decides: frame and counts (slot, service) to deployment."""
 
+DECISION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+"""Upper edges of the buckets of the metric, seconds."""
+
 
 @dataclass(slots=True)
 class DeploymentState:
@@ -54,6 +57,7 @@ class DeploymentKeeper:
         count = node.process.measurements.counter
         self._refused = {r: count("decisions_refused", reason=r) for r in ("late", "malformed", "infeasible", "stale")}
         self._missed = count("decisions_missed")
+        self._took = node.process.measurements.histogram("decision_seconds", DECISION_S, edge=str(edge))
         self._outcome = ""
         node.collect("deployment", f"/agent/{edge}/deployment", self._agent)
 
@@ -107,6 +111,8 @@ class DeploymentKeeper:
     def _decided(self, now: Now, message: Any) -> None:
         took_s = self._node.process.clock() - self._asked_s
         reason = self._judge(now, message, took_s)
+        if not isinstance(message, Absent):
+            self._took.observe(took_s)
         self._outcome = reason
         if not reason:
             self._driver.note(f"decision_s{self._agent}", took_s)
