@@ -133,6 +133,17 @@ def _cell(value: object) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises: RunFolderError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path}: {error.strerror}; make room or choose another --out") from None
+
+
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a JSON document whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")

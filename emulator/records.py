@@ -5,6 +5,7 @@ Equal arrays give equal bytes, which is what makes the digest of a run comparabl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -31,6 +32,11 @@ _ENCODER = msgspec.msgpack.Encoder()
 def payload_of(message: Message) -> bytes:
     """What a message's payload is on the wire."""
     return _ENCODER.encode(message)
+
+
+def digest_entry(topic: str, message: Message) -> tuple[str, int, bytes]:
+    """What a message adds to the run's digest."""
+    return topic, 0, hashlib.sha256(payload_of(message)).digest()
 
 
 def arrivals(tasks: Floats) -> Arrivals:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any
 
@@ -259,18 +258,15 @@ class Hub:
         _row, frame = self._ledger.commit()
         entries: list[Entry] = [entry for done in self._done.values() for entry in done.digests]
         if frame is not None:
-            entries.append(self._publish(self._ledger.reward, records.frame_reward(frame), now))
+            reward = records.frame_reward(frame)
+            self._ledger.reward.publish(reward, slot=now.slot)
+            entries.append(records.digest_entry(self._ledger.reward.topic, reward))
         self._digest.commit(now.slot, entries)
         self._time(now)
         if now.slot + 1 >= self._scenario.slots:
             self._end(0, "done")
         else:
             self._begin(now.slot + 1)
-
-    @staticmethod
-    def _publish(publisher: Any, message: Message, now: Now) -> Entry:
-        payload = publisher.publish(message, slot=now.slot, attempt=now.attempt)
-        return publisher.topic, 0, hashlib.sha256(payload).digest()
 
     def _time(self, now: Now) -> None:
         timings = {stage: seconds for done in self._done.values() for stage, seconds in done.timings.items()}

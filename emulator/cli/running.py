@@ -1,0 +1,156 @@
+"""`edgerig run` and `edgerig sim`."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import click
+import msgspec
+
+from emulator import run as runs
+from emulator.cli.options import read, scenario_options
+from emulator.cli.progress import Progress
+from emulator.errors import ScenarioError
+from emulator.scenario import Scenario
+
+
+@click.command("run")
+@scenario_options
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="On the wall clock: simulated seconds a second.")
+@click.option("--lockstep", is_flag=True, help="As fast as it goes, equal to the in-process world (default).")
+def run_command(
+    scenario: str,
+    changes: tuple[str, ...],
+    seed: int | None,
+    slots: int | None,
+    frames: int | None,
+    agent: str | None,
+    scheduler: str | None,
+    out: str | None,
+    as_json: bool,
+    rate: float | None,
+    lockstep: bool,
+) -> int:
+    """Run SCENARIO as processes on the bus."""
+    if rate is not None and lockstep:
+        raise ScenarioError("--rate and --lockstep: give one of them")
+    found = read(scenario, changes, seed, slots, frames, agent, scheduler)
+    if rate is not None:
+        found = msgspec.structs.replace(found, clock="wall", rate=rate)
+    elif lockstep:
+        found = msgspec.structs.replace(found, clock="lockstep")
+    prepared = runs.prepare(found, on_bus=True)
+    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
+        result = runs.on_bus(prepared, out, progress.show, lambda launcher: None)
+    _tell(result, as_json)
+    return result.code
+
+
+@click.command("sim")
+@scenario_options
+@click.option("--seeds", metavar="A-B", help="Several seeds, e.g. 0-9 or 1,5,7.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Seeds at a time.")
+def sim_command(
+    scenario: str,
+    changes: tuple[str, ...],
+    seed: int | None,
+    slots: int | None,
+    frames: int | None,
+    agent: str | None,
+    scheduler: str | None,
+    out: str | None,
+    as_json: bool,
+    seeds: str | None,
+    jobs: int,
+) -> int:
+    """Run SCENARIO in this process: the same numbers, much faster."""
+    found = read(scenario, changes, seed, slots, frames, agent, scheduler)
+    if found.clock == "wall":
+        raise ScenarioError(f"{scenario}: clock is wall, which only `edgerig run` has; add --set clock=lockstep")
+    prepared = runs.prepare(found, on_bus=False)
+    if seeds is not None:
+        return _several(prepared, _parse_seeds(seeds), out, jobs, as_json)
+    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
+        result = runs.in_process(prepared, out, progress.show)
+    _tell(result, as_json)
+    return result.code
+
+
+def _parse_seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+    except ValueError:
+        raise ScenarioError(f"--seeds {text}: must be like 0-9 or 1,5,7") from None
+    if not seeds or len(seeds) != len(set(seeds)):
+        raise ScenarioError(f"--seeds {text}: names no seed, or one twice")
+    return seeds
+
+
+def _one(scenario: Scenario, out: str | None) -> dict[str, Any]:
+    return runs.in_process(scenario, out, lambda status: None).summary
+
+
+def _several(scenario: Scenario, seeds: list[int], out: str | None, jobs: int, as_json: bool) -> int:
+    each = [msgspec.structs.replace(scenario, seed=seed) for seed in seeds]
+    outs = [None if out is None else f"{out}-{seed}" for seed in seeds]
+    # Spawned, not forked: a child must not inherit sockets or compiled state half made.
+    with ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_one, one, folder) for one, folder in zip(each, outs, strict=True)]
+        summaries = []
+        for seed, future in zip(seeds, futures, strict=True):
+            summaries.append(future.result())
+            if not as_json:
+                click.echo(f"seed {seed}: delay {summaries[-1]['delay_s']['mean']:.4f} s", err=True)
+    if as_json:
+        click.echo(json.dumps(summaries, indent=2))
+        return 0
+    delays = [summary["delay_s"]["mean"] for summary in summaries]
+    spread = statistics.stdev(delays) / math.sqrt(len(delays)) if len(delays) > 1 else 0.0
+    click.echo(f"{len(delays)} seeds: delay {statistics.mean(delays):.4f} s, standard error {spread:.4f} s")
+    return 0
+
+
+def _tell(result: runs.Result, as_json: bool) -> None:
+    summary = result.summary
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+        return
+    delay, tasks = summary["delay_s"], summary["tasks"]
+    total = max(sum(tasks[name] for name in ("local", "peer", "cloud", "dropped")), 1e-300)
+    shares = ", ".join(f"{name} {100 * tasks[name] / total:.1f} %" for name in ("local", "peer", "cloud", "dropped"))
+    click.echo(f"{summary['scenario']}, agent {summary['agent']}, seed {summary['seed']}, {summary['mode']}")
+    click.echo(f"  slots    {summary['slots']} in {summary['wall_s']:.1f} s")
+    click.echo(f"  delay    {delay['mean']:.4f} s a task; all-cloud {summary['all_cloud_delay_s']:.4f} s")
+    click.echo(f"  reward   {summary['reward']['mean']:.3f} s a frame")
+    click.echo(f"  tasks    {shares}")
+    if summary["messages"]["total"]:
+        click.echo(
+            f"  bus      {summary['messages']['total']} messages, {summary['bytes']['wire'] / 1e6:.2f} MB on the wire"
+        )
+    for note in summary.get("notes", [])[-5:]:
+        click.echo(f"  note     {note}")
+    if summary["digest"]:
+        click.echo(f"  digest   {summary['digest'][:16]}")
+    click.echo(f"  folder   {result.folder}")
+    if result.code not in (0, 130):
+        click.echo(f"the run ended with code {result.code}: {_why(summary, result)}", err=True)
+
+
+def _why(summary: dict[str, Any], result: runs.Result) -> str:
+    reason = (summary.get("exit") or {}).get("reason")
+    if reason:
+        return str(reason)
+    log = result.folder / "logs" / "hub.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return f"{lines[-1] if lines else 'the hub died'} (see {log})"
+
+
+COMMANDS = [run_command, sim_command]

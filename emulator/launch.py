@@ -1,0 +1,205 @@
+"""Starts the processes of a run, watches them, starts them again where the scenario says so, and ends them.
+
+The only place that spawns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from bus.errors import BusError
+from bus.messages import Query, RunStatus, Stop, Stopped
+from bus.registry import Client
+from emulator.errors import RunFolderError
+from emulator.scenario import Processes, Scenario
+
+MOST_RESTARTS = 20
+STATUS_S = 0.25
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Child:
+    """One process of a run."""
+
+    name: str
+    kind: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    restarts: int = 0
+    pidfd: int = field(default=-1)
+
+
+def layout(scenario: Scenario) -> list[tuple[str, str, list[str]]]:
+    """Processes of a run besides the hub: (name, kind, arguments), in the order of starting."""
+    plan: list[tuple[str, str, list[str]]] = [("cloud", "cloud", [])]
+    for kind in ("cell", "edge", "agent"):
+        groups = getattr(scenario.processes, kind) if kind in Processes.__struct_fields__ else 0
+        for first, count in _groups(scenario.edges.count, groups):
+            name = f"{kind}-{first}" + (f"-{first + count - 1}" if count > 1 else "")
+            plan.append((name, kind, ["--index", str(first), "--count", str(count)]))
+    return plan
+
+
+def _groups(count: int, groups: int) -> list[tuple[int, int]]:
+    """Spread nodes over processes as evenly as can be; 0 groups: a process each."""
+    groups = min(groups or count, count)
+    bounds = [count * k // groups for k in range(groups + 1)]
+    return [(a, b - a) for a, b in itertools.pairwise(bounds)]
+
+
+class Launcher:
+    """The processes of one run."""
+
+    def __init__(self, folder: Path, scenario: Scenario) -> None:
+        """Prepare; ``start`` spawns. The resolved scenario must be in the folder already."""
+        self._folder = folder
+        self._scenario = scenario
+        self._children: dict[str, Child] = {}
+        self._poll = select.poll()
+        self._by_fd: dict[int, Child] = {}
+        self._client: Client | None = None
+        self.address = ""
+        self.notes: list[str] = []
+
+    def start(self) -> None:
+        """Start the hub, learn its address, start everyone else.
+
+        Raises: RunFolderError: the hub could not start; says why.
+        """
+        hub = self._spawn("hub", "hub", ["--run", str(self._folder.resolve())], stdout=subprocess.PIPE)
+        self.address = self._address_of(hub)
+        self._client = Client(self.address, deadline_s=2.0)
+        for name, kind, arguments in layout(self._scenario):
+            self._spawn(name, kind, [*arguments, "--hub", self.address])
+
+    def watch(self, on_status: Callable[[RunStatus], None]) -> int:
+        """Wait for the hub to end, telling how far the run is; returns the run's exit code."""
+        hub = self._children["hub"]
+        next_status_s = 0.0
+        while hub.process.poll() is None:
+            for fd, _ in self._poll.poll(int(STATUS_S * 1000)):
+                self._ended(self._by_fd[fd])
+            now_s = time.monotonic()
+            if now_s >= next_status_s and hub.process.poll() is None:
+                next_status_s = now_s + STATUS_S
+                status = self.status()
+                if status is not None:
+                    on_status(status)
+        code = hub.process.returncode
+        return code if code >= 0 else 3
+
+    def status(self) -> RunStatus | None:
+        """How far the run is; None when the hub does not answer."""
+        if self._client is None:
+            return None
+        try:
+            return self._client.call("run_status", Query(), RunStatus)
+        except BusError:
+            return None
+
+    def interrupt(self) -> None:
+        """Ask the hub to end the run now."""
+        with contextlib.suppress(BusError):
+            if self._client is not None:
+                self._client.call("stop", Stop("interrupted", 130), Stopped)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, of those that run."""
+        return {name: child.process.pid for name, child in self._children.items() if child.process.poll() is None}
+
+    def close(self) -> None:
+        """End every process: first by itself, then by SIGTERM, then by SIGKILL, within the scenario's stop_s."""
+        stop_s = self._scenario.deadlines.stop_s
+        for number, patience_s in ((None, stop_s * 0.5), (signal.SIGTERM, stop_s * 0.4), (signal.SIGKILL, 5.0)):
+            alive = [child for child in self._children.values() if child.process.poll() is None]
+            for child in alive:
+                if number is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(child.process.pid, number)
+            self._await(alive, patience_s)
+        for child in self._children.values():
+            child.log.close()
+            if child.process.stdout is not None:
+                child.process.stdout.close()
+            if child.pidfd >= 0:
+                os.close(child.pidfd)
+        self._children = {}
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    @staticmethod
+    def _await(children: list[Child], patience_s: float) -> None:
+        end_s = time.monotonic() + patience_s
+        for child in children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, end_s - time.monotonic()))
+
+    def _spawn(self, name: str, kind: str, arguments: list[str], stdout: int | None = None) -> Child:
+        log = (self._folder / "logs" / f"{name}.log").open("ab")
+        environment = {
+            **os.environ,
+            "EDGERIG_LAUNCHED": str(os.getpid()),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+            "PYTHONUNBUFFERED": "1",
+            # One thread each: many processes share the cores, and sums must not depend on how many there are.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "emulator", "node", "start", kind, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout if stdout is not None else log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+        child = Child(name, kind, arguments, process, log)
+        child.pidfd = os.pidfd_open(process.pid)
+        self._poll.register(child.pidfd, select.POLLIN)
+        self._by_fd[child.pidfd] = child
+        before = self._children.get(name)
+        child.restarts = before.restarts + 1 if before is not None else 0
+        self._children[name] = child
+        return child
+
+    def _address_of(self, hub: Child) -> str:
+        """The line with which the hub says where it is."""
+        assert hub.process.stdout is not None  # noqa: S101 -- asked for by start()
+        ready, _, _ = select.select([hub.process.stdout], [], [], self._scenario.deadlines.start_s)
+        line = hub.process.stdout.readline().decode().strip() if ready else ""
+        if not line.startswith("tcp://"):
+            log = self._folder / "logs" / "hub.log"
+            last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise RunFolderError(f"the hub did not start: {last} (see {log})")
+        return line
+
+    def _ended(self, child: Child) -> None:
+        """A child ended: tell the hub at once, and start it again where the scenario says so."""
+        self._poll.unregister(child.pidfd)
+        del self._by_fd[child.pidfd]
+        os.close(child.pidfd)
+        child.pidfd = -1
+        code = child.process.wait()
+        if child.kind == "hub" or self._client is None:
+            return
+        with contextlib.suppress(BusError):
+            self._client.report_exit(child.name, child.process.pid, code)
+        rule = getattr(self._scenario.restart, child.kind, "never")
+        if code != 0 and rule == "on-failure" and child.restarts < MOST_RESTARTS:
+            child.log.close()
+            self.notes.append(f"{child.name} ended with code {code}; started again")
+            self._spawn(child.name, child.kind, child.arguments)

@@ -1,0 +1,139 @@
+"""One execution of a scenario, on the bus or in this process, from its folder to its summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents import rollout
+from agents.errors import AgentError
+from agents.policy import per_edge_specs
+from agents.schedulers import make_scheduler
+from bus.digest import RunDigest
+from bus.messages import RunStatus
+from emulator import folder as run_folder
+from emulator import records, scenario_file, summary
+from emulator.assembly import resolve
+from emulator.launch import Launcher
+from emulator.scenario import Scenario
+from emulator.world import World
+
+INTERRUPTED = 130
+OnStatus = Callable[[RunStatus], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    folder: Path
+    code: int
+    summary: dict[str, Any]
+
+
+def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
+    """Resolve a scenario and check what only the agents know.
+
+    Raises: ScenarioError, AgentError: it cannot be run like this.
+    """
+    resolved = resolve(scenario)
+    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
+    if on_bus and any(spec.partition(":")[0] == "oracle" for spec in specs):
+        raise AgentError("agent oracle: knows the coming frame, so it only works in process; use `edgerig sim`")
+    if scenario.agent.orphan not in ("keep", "empty"):
+        per_edge_specs(scenario.agent.orphan, scenario.edges.count)
+    make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
+    return resolved
+
+
+def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: Callable[[Launcher], None]) -> Result:
+    """Run a prepared scenario as processes.
+
+    Raises: RunFolderError: no folder, or the hub could not start.
+    """
+    started_s = time.monotonic()
+    folder = _folder(scenario, out)
+    launcher = Launcher(folder, scenario)
+    first_slot_s: float | None = None
+
+    def told(status: RunStatus) -> None:
+        nonlocal first_slot_s
+        if first_slot_s is None and status.slot >= 0:
+            first_slot_s = time.monotonic() - started_s
+        on_status(status)
+
+    try:
+        try:
+            launcher.start()
+            on_start(launcher)
+            code = launcher.watch(told)
+        except KeyboardInterrupt:
+            launcher.interrupt()
+            code = INTERRUPTED
+    finally:
+        launcher.close()
+    wall_s = time.monotonic() - started_s
+    return Result(folder, code, summary.write(folder, scenario, scenario.clock, wall_s, code, first_slot_s))
+
+
+def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Result:
+    """Run a prepared scenario in this process; the same tables, the same numbers."""
+    started_s = time.monotonic()
+    folder = _folder(scenario, out)
+    writer = run_folder.Writer(folder)
+    world, digest = World(scenario), RunDigest()
+    decisions: list[float] = []
+    refused, code = 0, 0
+    try:
+        for played in rollout.play(scenario, world):
+            decisions += played.decision_s
+            refused += played.step.row.refused
+            first = played.step.slots[0].row.slot
+            for k, messages in enumerate(played.step.records(scenario.slots_per_frame)):
+                digest.commit(first + k, [records.digest_entry(topic, message) for topic, message in messages])
+            for slot in played.step.slots:
+                writer.slot(slot.row)
+            writer.frame(played.step.row)
+            on_status(_status(world, scenario, refused))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    facts = {**world.totals.facts(), "digest": digest.hex(), "late": 0, "refused": refused, "missed": 0}
+    writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
+    writer.close()
+    wall_s = time.monotonic() - started_s
+    return Result(folder, code, summary.write(folder, scenario, "in-process", wall_s, code, None))
+
+
+def _folder(scenario: Scenario, out: str | None) -> Path:
+    folder = run_folder.create(out, scenario.name, scenario.seed)
+    run_folder.write_text(folder / "scenario.toml", scenario_file.dump(scenario))
+    return folder
+
+
+def _status(world: World, scenario: Scenario, refused: int) -> RunStatus:
+    totals = world.totals
+    completed = max(totals.completed, 1e-300)
+    return RunStatus(
+        "running",
+        world.slot - 1,
+        scenario.slots,
+        (world.slot - 1) // scenario.slots_per_frame,
+        totals.cost_s / completed,
+        totals.all_cloud_s / completed,
+        totals.reward_s,
+        dict(totals.tasks),
+        0,
+        0,
+        refused,
+        (),
+    )
+
+
+def with_changes(scenario: Scenario, **changes: Any) -> Scenario:
+    """A scenario with top-level keys replaced; None leaves one as it is."""
+    return msgspec.structs.replace(scenario, **{key: value for key, value in changes.items() if value is not None})

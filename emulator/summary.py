@@ -1,0 +1,130 @@
+"""summary.json: what a run came to, however it ended."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from collections import defaultdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.folder import read_table, write_json
+from emulator.scenario import Scenario
+
+PACKAGES = ("edgerig", "numpy", "pyzmq", "msgspec", "numba")
+
+
+def versions() -> dict[str, str]:
+    """Versions that may change the last bits of a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write(
+    folder: Path, scenario: Scenario, mode: str, wall_s: float, code: int, first_slot_s: float | None
+) -> dict[str, Any]:
+    """Gather what the run folder holds into summary.json.
+
+    Args:
+        folder: The run folder.
+        scenario: The resolved scenario.
+        mode: How it was run: in-process, lockstep or wall.
+        wall_s: Seconds the run took, start and end included.
+        code: Its exit code.
+        first_slot_s: Seconds until the first slot began; None if unknown.
+    Returns: What was written.
+    """
+    ledger = _ledger(folder)
+    messages, sizes = _traffic(folder / "messages.csv")
+    decisions = np.array(ledger.pop("decision_s", []) or [0.0])
+    document = {
+        "scenario": scenario.name,
+        "mode": mode,
+        "seed": scenario.seed,
+        "world_seed": scenario.world_seed,
+        "agent": scenario.agent.policy,
+        "scheduler": f"{scenario.scheduler.kind}@{scenario.scheduler.at} ({scenario.scheduler.backend})",
+        "tasks_mode": scenario.tasks,
+        "exit_code": code,
+        "interrupted": code == 130,
+        "versions": versions(),
+        "wall_s": wall_s,
+        "first_slot_s": first_slot_s,
+        **ledger,
+        "messages": messages,
+        "bytes": sizes,
+        "decision_s": {"p50": float(np.quantile(decisions, 0.5)), "p99": float(np.quantile(decisions, 0.99))},
+    }
+    write_json(folder / "summary.json", document)
+    return document
+
+
+def _ledger(folder: Path) -> dict[str, Any]:
+    """What the hub said at its end; without it, what the tables still tell."""
+    path = folder / "ledger.json"
+    if path.exists():
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+        return facts
+    slots = read_table(folder / "slots.csv") if (folder / "slots.csv").exists() else {}
+    frames = read_table(folder / "frames.csv") if (folder / "frames.csv").exists() else {}
+    tasks = np.array(slots.get("tasks", []))
+    done = tasks - np.array(slots.get("dropped", []))
+    rewards = frames.get("reward_s", [])
+
+    def mean(name: str) -> float:
+        return float(np.average(slots[name], weights=done)) if done.sum() > 0 else 0.0
+
+    return {
+        "slots": len(tasks),
+        "frames": len(rewards),
+        "delay_s": {"mean": mean("delay_s"), "p50": None, "p95": None},
+        "all_cloud_delay_s": mean("all_cloud_delay_s"),
+        "reward": {"mean": float(np.mean(rewards)) if rewards else 0.0, "total": sum(rewards)},
+        "tasks": {name: sum(slots.get(name, [])) for name in ("local", "peer", "cloud", "dropped")},
+        "digest": None,
+        "late": None,
+        "refused": None,
+        "notes": ["the hub ended before it could write its books; this is read from the tables"],
+    }
+
+
+def _traffic(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Messages and wire bytes, in total, by plane, by topic, and what repair took."""
+    messages: dict[str, Any] = {"total": 0, "by_plane": defaultdict(int), "by_topic": defaultdict(int), "repair": 0}
+    sizes: dict[str, Any] = {
+        "wire": 0,
+        "payload": 0,
+        "by_plane": defaultdict(int),
+        "by_topic": defaultdict(int),
+        "repair": 0,
+    }
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                _add(messages, row, int(row["messages"]), "total")
+                _add(sizes, row, int(row["wire_bytes"]), "wire")
+                sizes["payload"] += int(row["payload_bytes"])
+    for document in (messages, sizes):
+        document["by_plane"], document["by_topic"] = (
+            dict(document["by_plane"]),
+            dict(sorted(document["by_topic"].items())),
+        )
+    return messages, sizes
+
+
+def _add(document: dict[str, Any], row: dict[str, str], amount: int, total: str) -> None:
+    document[total] += amount
+    document["by_plane"][row["plane"]] += amount
+    document["by_topic"][row["topic"]] += amount
+    if row["kind"] == "repair":
+        document["repair"] += amount
