@@ -8,7 +8,7 @@ Source: ours; defined as ``docs/decisions/0005-baselines.md`` records.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,8 +25,8 @@ RESTARTS = 30
 WARM_RESTARTS = 6
 ORACLE_RESTARTS = 100
 
-Search = Callable[[Moves, Bools, int], Bools]
-"""Prices of moves, a start of shape (edge, service) and the frame, to a deployment of the same shape."""
+Search = Callable[[Moves, Sequence[Bools], int], Bools]
+"""Prices of moves, starts of shape (edge, service) and the frame, to a deployment of the same shape."""
 
 
 class Forecast:
@@ -65,14 +65,13 @@ class Planner:
             setting: The world.
             search: How a deployment is sought.
             weight: Weight of the last frame in the expected demand; 1: it alone.
-            warm: Start from the plan of the frame before, not from nothing.
+            warm: Start from the plan of the frame before as well as from nothing.
         """
         self._setting = setting
         self._search = search
         self._forecast = Forecast(weight)
         self._warm = warm
-        self._nothing = np.zeros((setting.network.edges, setting.network.services), dtype=np.bool_)
-        self._in_force = self._nothing
+        self._starts = [np.zeros((setting.network.edges, setting.network.services), dtype=np.bool_)]
         self._latest: tuple[Observation, Bools] | None = None
 
     def decide(self, observation: Observation) -> Bools:
@@ -82,14 +81,14 @@ class Planner:
             plan = random_packing(self._setting, observation.frame)
         else:
             moves = moves_of(self._setting.network, demand, self._setting.backend)
-            plan = self._search(moves, self._in_force, observation.frame)
+            plan = self._search(moves, self._starts, observation.frame)
         self._latest = observation, plan
         return plan.copy()
 
     def after_frame(self, observation: Observation, reward: Reward) -> None:
         """Smooth the demand and, for a warm start, remember the plan."""
         if self._warm:
-            self._in_force = self._plan_of(observation)
+            self._starts = [self._starts[0], self._plan_of(observation)]
         self._forecast.learn(observation.counts)
 
     def _plan_of(self, observation: Observation) -> Bools:
@@ -116,7 +115,7 @@ class Oracle:
         """The plan for a frame, shape (edge, service)."""
         demand = self._upcoming(observation.frame).mean(axis=1)
         moves = moves_of(self._setting.network, demand, self._setting.backend)
-        return self._search(moves, self._nothing, observation.frame)
+        return self._search(moves, [self._nothing], observation.frame)
 
     def after_frame(self, observation: Observation, reward: Reward) -> None:
         """Learns nothing."""
@@ -129,14 +128,14 @@ def random_packing(setting: Setting, frame: int) -> Bools:
     return np.stack([first_fit(order, network, edge) for edge, order in enumerate(orders)])
 
 
-def _marginal(moves: Moves, start: Bools, frame: int) -> Bools:
-    return climb(moves, start, swaps=False)[0]
+def _marginal(moves: Moves, starts: Sequence[Bools], frame: int) -> Bools:
+    return climb(moves, starts[0], swaps=False)[0]
 
 
 def _iterated(setting: Setting, restarts: int) -> Search:
-    def search(moves: Moves, start: Bools, frame: int) -> Bools:
+    def search(moves: Moves, starts: Sequence[Bools], frame: int) -> Bools:
         kicks = setting.generator(frame).random((restarts, KICKS, 3))
-        return iterate(moves, start, kicks, setting.network)[0]
+        return iterate(moves, starts, kicks, setting.network)[0]
 
     return search
 
@@ -176,7 +175,7 @@ def _ils(setting: Setting, argument: str) -> Policy:
 
 @register("ils-warm", "network")
 def _ils_warm(setting: Setting, argument: str) -> Policy:
-    """The same from the plan in force, so that few restarts do."""
+    """The same, also from the plan of the frame before, so that few restarts do."""
     restarts, weight = _arguments("ils-warm", argument, WARM_RESTARTS)
     return Planner(setting, _iterated(setting, restarts), weight=weight, warm=True)
 

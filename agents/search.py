@@ -9,10 +9,12 @@ Source: ours (``ttosc`` section 5): the paper solves this problem by learning; t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from agents.errors import SolverFailed
 from emulator.model.offloading import BITS_PER_BYTE, Bools, Floats, FrameCosts, Network, cloud_delay
 from emulator.model.scheduling import total_cost
 
@@ -152,7 +154,10 @@ class NumpyMoves:
         hosts[own, 1 + edges + own] = True
         counts[own, 1 + edges + own] = count + 1.0
         counts[own, 1 + 2 * edges + own] = np.maximum(count - 1.0, 1.0)
-        cost_s = total_cost(self._tasks, self._costs(hosts, counts)).reshape(1 + 3 * edges, services)
+        try:
+            cost_s = total_cost(self._tasks, self._costs(hosts, counts)).reshape(1 + 3 * edges, services)
+        except ValueError as error:
+            raise SolverFailed(f"search of a deployment: {error}") from error
         return cost_s[0], cost_s[1 : 1 + edges], cost_s[1 + edges : 1 + 2 * edges], cost_s[1 + 2 * edges :]
 
     def _costs(self, hosts: Bools, counts: Floats) -> FrameCosts:
@@ -222,18 +227,23 @@ def climb(moves: Moves, start: Bools, *, swaps: bool) -> tuple[Bools, float]:
             deployed[edge, enters] = True
 
 
-def iterate(moves: Moves, start: Bools, kicks: Kicks, network: Network) -> tuple[Bools, float]:
-    """Climb, then perturb the best and climb again, once for each row of kicks; keep what is better.
+def iterate(moves: Moves, starts: Sequence[Bools], kicks: Kicks, network: Network) -> tuple[Bools, float]:
+    """Climb from every start, then perturb the best and climb again, once for each row of kicks; keep what is better.
 
     Args:
         moves: Prices.
-        start: Shape (edge, service); must fit.
+        starts: Each of shape (edge, service); must fit. From an empty one the result is never worse than the marginal
+            greedy deployment, for adds and drops come before swaps.
         kicks: What to perturb.
         network: Sizes and storage.
     Returns: The best deployment found, shape (edge, service), and its cost, task-seconds.
     Source: ours (iterated local search).
     """
-    best, best_s = climb(moves, start, swaps=True)
+    best, best_s = starts[0], np.inf
+    for start in starts:
+        found, found_s = climb(moves, climb(moves, start, swaps=False)[0], swaps=True)
+        if found_s < best_s * (1.0 - TOLERANCE):
+            best, best_s = found, found_s
     for each in kicks:
         found, found_s = climb(moves, perturbed(best, each, network), swaps=True)
         if found_s < best_s * (1.0 - TOLERANCE):
