@@ -1,0 +1,168 @@
+"""The metrics of a real run: every process of the quickstart scenario, scraped while it works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bus.registry import Client
+from monitoring.metrics import LABELS, METRICS
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).parents[2]
+START = "import sys; from emulator.start import main; sys.exit(main(sys.argv[1:]))"
+EVERYONE_S = 60.0
+PROCESSES = 13
+
+
+class Run:
+    """A quickstart run that lasts until it is stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: list[subprocess.Popen[bytes]] = []
+        text = (ROOT / "emulator/scenarios/quickstart.toml").read_text()
+        (folder / "scenario.toml").write_text(re.sub(r"frames = \d+", "frames = 100000", text, count=1))
+        (folder / "logs").mkdir()
+        self.start("hub", "--run", str(folder))
+        self.hub = self._hub()
+        self.start("cloud")
+        self.start("cell", "--index", "0", "--count", "5")
+        for edge in range(5):
+            self.start("edge", "--index", str(edge))
+            self.start("agent", "--index", str(edge))
+
+    def start(self, kind: str, *arguments: str) -> None:
+        hub = () if kind == "hub" else ("--hub", self.hub["hub"])
+        with (self.folder / "logs" / f"{kind}-{len(self.children)}.log").open("wb") as log:
+            command = [sys.executable, "-c", START, kind, *hub, *arguments]
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            self.children.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment))
+
+    def _hub(self) -> dict[str, Any]:
+        until(lambda: (self.folder / "hub.json").exists(), "the hub starts")
+        return json.loads((self.folder / "hub.json").read_text())
+
+    def slots(self) -> int:
+        table = self.folder / "slots.csv"
+        return len(table.read_text().splitlines()) - 1 if table.exists() else 0
+
+    def close(self) -> None:
+        for child in self.children:
+            child.terminate()
+        for child in self.children:
+            try:
+                child.wait(5.0)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def until(condition: Any, what: str) -> None:
+    """Wait for what other processes do; there is no event of theirs to wait for."""
+    end_s = time.monotonic() + EVERYONE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < end_s, f"not within {EVERYONE_S} s: {what}"
+        pause.wait(0.05)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    run = Run(tmp_path_factory.mktemp("run"))
+    try:
+        until(lambda: run.slots() >= 50, "50 slots")
+        yield run
+    finally:
+        run.close()
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10.0) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture(scope="module")
+def pages(run: Run) -> dict[str, str]:
+    found = json.loads(get(run.hub["metrics"].replace("/metrics", "/sd")))
+    return {entry["labels"]["instance"]: get(f"http://{entry['targets'][0]}/metrics") for entry in found}
+
+
+def series(page: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(page)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def test_service_discovery_finds_every_process(pages: dict[str, str]) -> None:
+    assert len(pages) == PROCESSES
+    assert {"hub", "cloud", "/edge/0", "/agent/4"} <= pages.keys()
+
+
+def test_a_node_has_fewer_than_100_series(pages: dict[str, str]) -> None:
+    for instance, page in pages.items():
+        found = series(page)
+        nodes = sum(value for (name, _), value in found.items() if name == "edgerig_process_nodes")
+        assert len(found) < 100 * nodes, f"{instance} has {len(found)} series"
+
+
+def test_every_measurement_of_a_run_is_declared(pages: dict[str, str]) -> None:
+    for instance, page in pages.items():
+        assert series(page)[("edgerig_measurements_undeclared", ())] == 0.0, instance
+
+
+def test_every_declared_metric_is_shown_by_some_process(pages: dict[str, str]) -> None:
+    everything = "\n".join(pages.values())
+    missing = [metric.name for metric in METRICS if f"# TYPE {metric.name} " not in everything]
+    assert missing == []
+
+
+def test_only_the_agreed_labels_are_used(pages: dict[str, str]) -> None:
+    labels = {label for page in pages.values() for _, pairs in series(page) for label, _ in pairs}
+    assert labels <= LABELS | {"le"}
+
+
+def test_the_hub_counts_every_task_once(pages: dict[str, str]) -> None:
+    found = series(pages["hub"])
+    completed = sum(found["edgerig_tasks_total", (("target", t),)] for t in ("local", "peer", "cloud"))
+    assert completed > 0.0
+    assert found["edgerig_task_delay_seconds_count", ()] == pytest.approx(completed)
+    assert found["edgerig_task_delay_seconds_bucket", (("le", "+Inf"),)] == pytest.approx(completed)
+
+
+def test_an_edge_server_counts_its_decisions(pages: dict[str, str]) -> None:
+    found = series(pages["/edge/2"])
+    assert found["edgerig_decision_seconds_count", (("edge", "2"),)] >= 9.0
+    assert found["edgerig_bus_messages_received_total", (("plane", "control"), ("topic", "/hub/tick"))] >= 49.0
+
+
+def test_a_second_scrape_takes_at_most_5_ms_of_the_process(run: Run) -> None:
+    with Client(run.hub["hub"], 10.0) as client:
+        url = next(peer.metrics_url for peer in client.peers() if peer.process == "edge-0")
+    get(url)
+    took_s = []
+    for _ in range(21):
+        start_s = time.perf_counter()
+        get(url)
+        took_s.append(time.perf_counter() - start_s)
+    # The shortest of many: the others waited for a processor, which 13 busy processes share.
+    assert min(took_s) < 0.005
+
+
+def test_the_run_goes_on_while_it_is_scraped(run: Run) -> None:
+    before = run.slots()
+    for _ in range(50):
+        get(run.hub["metrics"])
+    until(lambda: run.slots() > before + 10, "10 slots more")
