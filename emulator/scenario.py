@@ -14,6 +14,7 @@ Natural = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 WORLDS = ("offloading",)
+MAX_SEED = 2**63 - 1
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +70,7 @@ class Demand(Table, frozen=True):
 
     kind: Literal["zipf", "trace"] = "zipf"
     users_min: Natural = 10
-    users_max: Count = 50
+    users_max: Annotated[int, Meta(ge=1, le=100_000)] = 50
     activity: Annotated[float, Meta(ge=0, le=1, description="probability that a user has a task in a slot")] = 0.25
     zipf_exponent: Annotated[float, Meta(ge=0)] = 1.2
     alike_share: Annotated[float, Meta(ge=0, le=1, description="popularity all cells have in common")] = 0.8
@@ -138,10 +139,10 @@ class Scenario(Table, frozen=True):
     name: Annotated[str, Meta(min_length=1, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     description: str = ""
     world: Literal["offloading"] = "offloading"
-    seed: Annotated[int, Meta(ge=0, description="draws arrivals, routing, exploration")] = 1
-    world_seed: Annotated[int, Meta(ge=0, description="draws services, popularity ranks, sites")] = 1
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="draws arrivals, routing, exploration")] = 1
+    world_seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="draws services, popularity ranks, sites")] = 1
     frames: Annotated[int, Meta(ge=1, description="frames to run")] = 40
-    slots_per_frame: Annotated[int, Meta(ge=1, description="K")] = 5
+    slots_per_frame: Annotated[int, Meta(ge=1, le=10_000, description="K")] = 5
     slot_s: Annotated[float, Meta(gt=0, description="length of a slot, simulated seconds")] = 60.0
     tasks: Literal["expected", "sampled", "queued"] = "expected"
     clock: Literal["lockstep", "wall"] = "lockstep"

@@ -6,10 +6,24 @@ from collections.abc import Iterator
 
 from emulator.scenario import Scenario
 
+MAX_SLOTS = 2**32 - 1
+"""A message's header counts slots in 32 bits."""
+
+MAX_FLOWS = 2**31
+"""Flows (edge from, target, service) of one slot, 16 GiB."""
+
 
 def contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
-    return [*_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+    return [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+
+
+def _sizes(scenario: Scenario) -> Iterator[str]:
+    if scenario.slots > MAX_SLOTS:
+        yield f"frames: {scenario.frames} frames of {scenario.slots_per_frame} slots are more than {MAX_SLOTS} slots"
+    edges, services = scenario.edges.count, scenario.services.count
+    if edges * (edges + 1) * services > MAX_FLOWS:
+        yield f"edges.count: {edges} edge servers and {services} services are too many for memory; take fewer of one"
 
 
 def _edges(scenario: Scenario) -> Iterator[str]:

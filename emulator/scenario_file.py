@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +20,22 @@ from emulator.scenario import Scenario, Table
 from emulator.scenario_checks import contradictions
 
 SHIPPED = resources.files("emulator.scenarios")
+BARE_KEY = r"[\w-]+"
+STEP = r"\w+(\[\d{1,9}\])?"
+MAY_BE_INFINITE = ("uplink_bps",)
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+    "date": "a date",
+    "time": "a time",
+    "datetime": "a date and time",
+}
+"""What msgspec calls a value, in words that a reader of TOML knows."""
 
 
 def shipped_names() -> list[str]:
@@ -34,12 +51,13 @@ def load(source: str, overrides: Sequence[str] = ()) -> Scenario:
         overrides: ``key=value`` with dotted keys, e.g. ``edges.count=9``; values are TOML.
     Raises: ScenarioError: with every problem found.
     """
-    path = _locate(source)
     try:
-        text = path.read_text(encoding="utf-8")
+        path = _locate(source)
+        # Editors on Windows put a byte order mark first.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ScenarioError(f"{source}: cannot be read ({reason}); check the path and its rights") from error
+        raise ScenarioError(f"{_one_line(source)}: cannot be read ({reason}); check the path and its rights") from error
     return parse(text, origin=source, overrides=overrides, folder=path.parent)
 
 
@@ -48,13 +66,15 @@ def _locate(source: str) -> Path:
     if source in names:
         return Path(str(SHIPPED / f"{source}.toml"))
     path = Path(source)
-    if path.is_dir() and (path / "scenario.toml").is_file():
-        return path / "scenario.toml"
-    if path.exists() or source.endswith(".toml") or "/" in source:
+    if source and path.is_dir():
+        if (path / "scenario.toml").is_file():
+            return path / "scenario.toml"
+        raise ScenarioError(f"{source}: is a folder without a scenario.toml; give a .toml file or the folder of a run")
+    if source and path.exists():
         return path
-    near = difflib.get_close_matches(source, names, n=1)
+    near = difflib.get_close_matches(source.removesuffix(".toml"), names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"shipped: {', '.join(names)}; or give a .toml file"
-    raise ScenarioError(f"{source}: no such scenario; {hint}")
+    raise ScenarioError(f"{_one_line(source) or 'nothing'}: no such scenario; {hint}")
 
 
 def parse(
@@ -66,9 +86,12 @@ def parse(
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{origin}: not TOML: {error}") from error
-    places = _lines_of_keys(text)
+    except RecursionError as error:
+        raise ScenarioError(f"{origin}: not TOML that can be read: nested too deeply; use plain tables") from error
+    except ValueError as error:
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else "a number has thousands of digits"
+        raise ScenarioError(f"{origin}: not TOML: {reason}; see toml.io") from error
+    places = {key: f"{origin}:{line}" for key, line in _lines_of_keys(text).items()}
     problems: list[str] = []
     for override in overrides:
         _apply(raw, override, places, problems)
@@ -96,7 +119,7 @@ def _with_absolute_path(scenario: Scenario, folder: Path) -> Scenario:
 def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return [_without_none(item) for item in value] if isinstance(value, list) else value
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _build(table: type[Any], values: dict[str, Any]) -> Any:
@@ -106,10 +129,10 @@ def _build(table: type[Any], values: dict[str, Any]) -> Any:
 def _fields(table: type[Table], raw: Mapping[str, Any], place: str, problems: list[str]) -> dict[str, Any]:
     """Convert a table field by field, so that one wrong value does not hide the next."""
     known = {field.name: field for field in msgspec.structs.fields(table)}
-    for key in raw.keys() - known.keys():
+    for key in (key for key in raw if key not in known):
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        problems.append(f"{place}{key}: unknown key; {hint}")
+        problems.append(f"{place}{key if re.fullmatch(BARE_KEY, key) else repr(key)}: unknown key; {hint}")
     values: dict[str, Any] = {}
     for name, field in known.items():
         if name not in raw:
@@ -138,43 +161,94 @@ def _value(wanted: Any, value: Any, place: str, problems: list[str]) -> Any:
     try:
         converted = msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        text = str(error).replace("`", "").replace(" - at $", " at ")
-        problems.append(f"{place}: {text[0].lower()}{text[1:]}, is {_shown(value)}")
+        problems.append(f"{place}: {_in_words(str(error), wanted)}, is {_shown(value)}")
         return None
-    if isinstance(converted, float) and math.isnan(converted):
-        problems.append(f"{place}: is not a number (nan)")
+    if place.rpartition(".")[2] not in MAY_BE_INFINITE and not _finite(converted):
+        problems.append(f"{place}: must be finite, is {_shown(value)}; give a number")
     return converted
 
 
+def _finite(value: Any) -> bool:
+    """Whether a number, or every number in rows of rows, is finite."""
+    if isinstance(value, tuple):
+        return all(_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _in_words(error: str, wanted: Any) -> str:
+    """What msgspec found wrong, without the words of a programmer."""
+    text = error.replace("`", "").replace(" - at $", " at ")
+    if text.startswith("Invalid enum value"):
+        return f"must be one of {', '.join(get_args(wanted))}"
+    text = re.sub(r"\b(null \| )?(int|float|str|bool|array|object|datetime|date|time)\b( \| null)?", _kind_found, text)
+    text = re.sub(r"matching regex .*", "of lower case letters, digits, '.', '_' and '-'", text)
+    text = text.replace("Expected", "must be", 1).replace(", got", ", not", 1)
+    return text.replace("a whole number, not a number", "a whole number, without a decimal point")
+
+
+def _kind_found(found: re.Match[str]) -> str:
+    return KINDS[found[2]]
+
+
 def _kind(value: Any) -> str:
-    return {str: "a string", bool: "true or false", int: "a number", float: "a number"}.get(type(value), "a list")
+    if isinstance(value, Mapping):
+        return "a table"
+    return KINDS.get({list: "array"}.get(type(value), type(value).__name__), "something else")
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """A value as TOML writes it, or nearly so, cut short."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value.isoformat() if isinstance(value, date | time) else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _apply(raw: dict[str, Any], override: str, places: dict[str, int], problems: list[str]) -> None:
-    """Put ``a.b=value`` or ``edge[2].b=value`` into the parsed tables."""
+def _apply(raw: dict[str, Any], override: str, places: dict[str, str], problems: list[str]) -> None:
+    """Put ``a.b=value`` or ``edge[2].b=value`` into the parsed tables; one more row than there are is a new one."""
     key, equals, text = override.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"\w+(\.\w+)*", key):
+    if not equals or not re.fullmatch(rf"{STEP}(\.{STEP})*", key):
         problems.append(f"--set {override}: must be key=value with a dotted key, e.g. edges.count=9")
         return
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    table = raw
     *path, last = key.split(".")
-    for part in path:
-        table = table.setdefault(part, {})
+    table: Any = raw
+    for step in path:
+        table = _step_into(table, step)
         if not isinstance(table, dict):
-            problems.append(f"--set {override}: {part} is not a table")
+            problems.append(f"--set {override}: {step} is not a table, or comes after a row that is missing")
             return
-    table[last] = value
-    places.pop(key, None)
+    if last.endswith("]"):
+        problems.append(f"--set {override}: a row is a table; name a key of it, e.g. {last}.index=3")
+        return
+    table[last] = _toml_value(text)
+    for inner in [place for place in places if re.match(rf"{re.escape(key)}(?!\w)", place)]:
+        del places[inner]
+    places[key] = f"--set {override}"
+    for k in range(1, len(path) + 1):
+        places.setdefault(".".join(path[:k]), places[key])
+
+
+def _step_into(table: dict[str, Any], step: str) -> Any:
+    """The table a step of a dotted key leads to, made if it is missing; None where there is none."""
+    name, bracket, index = step.rstrip("]").partition("[")
+    if not bracket:
+        return table.setdefault(name, {})
+    rows = table.setdefault(name, [])
+    if not isinstance(rows, list) or int(index) > len(rows):
+        return None
+    if int(index) == len(rows):
+        rows.append({})
+    return rows[int(index)]
+
+
+def _toml_value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none, so that strings need no quotes."""
+    try:
+        parsed = tomllib.loads(f"v = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["v"] if len(parsed) == 1 else text
 
 
 def _lines_of_keys(text: str) -> dict[str, int]:
@@ -196,11 +270,15 @@ def _lines_of_keys(text: str) -> dict[str, int]:
     return places
 
 
-def _at(problem: str, origin: str, places: dict[str, int]) -> str:
-    """Put the file and the line of the innermost key that has one before a problem."""
+def _at(problem: str, origin: str, places: Mapping[str, str]) -> str:
+    """Put where the innermost key that is known was given, a line or an override, before a problem."""
     place = problem.split(": ", 1)[0]
     while place:
         if place in places:
-            return f"{origin}:{places[place]}: {problem}"
+            return _one_line(f"{places[place]}: {problem}")
         place = place.rpartition("[" if place.endswith("]") else ".")[0]
-    return f"{origin}: {problem}"
+    return _one_line(f"{origin}: {problem}" if not problem.startswith("--set") else problem)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -20,6 +20,8 @@ Workload = Literal["static", "drift", "periodic"]
 NOBODY = -1
 FRAMES_PER_BLOCK = 64
 """Frames drawn in one go: what a draw costs is mostly the call."""
+UNIFORMS_PER_BLOCK = 1 << 22
+"""Fewer frames where users and slots are many, so that a block stays below 32 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,12 @@ class ZipfDemand:
         self._users = Stream(seed, f"/cell/{cell}", "arrivals", draws=3 * habits.users_max)
         weight = np.arange(1, services + 1, dtype=np.float64) ** -habits.zipf_exponent
         self._rank_probability = weight / weight.sum()
+        fits = UNIFORMS_PER_BLOCK // (self._users.draws * slots_per_frame)
+        self._frames = min(max(fits, 1), FRAMES_PER_BLOCK)
         self._block = -1
         self._last_service = np.full(habits.users_max, NOBODY)
         self._users_now = 0
-        self._counts = np.zeros((FRAMES_PER_BLOCK * slots_per_frame, services))
+        self._counts = np.zeros((self._frames * slots_per_frame, services))
 
     def counts(self, slot: int) -> NDArray[np.float64]:
         """Tasks by service that arrive in a slot.
@@ -180,12 +184,12 @@ class ZipfDemand:
     def _populations(self, block: int) -> NDArray[np.int64]:
         """Users of the cell in each frame of a block, shape (frame,)."""
         habits = self._habits
-        again, level = self._population.uniforms(block * FRAMES_PER_BLOCK, FRAMES_PER_BLOCK).T
+        again, level = self._population.uniforms(block * self._frames, self._frames).T
         drawn = habits.users_min + (level * (habits.users_max - habits.users_min + 1)).astype(np.int64)
         users = np.where(again < habits.redraw, drawn, NOBODY)
         if users[0] == NOBODY:
             users[0] = self._users_now if block else drawn[0]
-        latest = np.maximum.accumulate(np.where(users == NOBODY, 0, np.arange(FRAMES_PER_BLOCK)))
+        latest = np.maximum.accumulate(np.where(users == NOBODY, 0, np.arange(self._frames)))
         self._users_now = int(users[latest[-1]])
         return users[latest]
 
@@ -193,8 +197,8 @@ class ZipfDemand:
         """Services drawn by popularity, by inversion, one for each task in order of time, shape (task,)."""
         drawn = choice[asks]
         static = self._habits.workload == "static"
-        frames = 1 if static else FRAMES_PER_BLOCK
-        cumulative = np.cumsum(self.probabilities(block * FRAMES_PER_BLOCK, frames), axis=1)
+        frames = 1 if static else self._frames
+        cumulative = np.cumsum(self.probabilities(block * self._frames, frames), axis=1)
         tasks = np.cumsum(asks.reshape(frames, -1).sum(axis=1))
         parts = zip(cumulative, np.split(drawn, tasks[:-1]), strict=True)
         picked = np.concatenate([np.searchsorted(c, part, side="right") for c, part in parts])
