@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
+import numpy as np
+
 from bus.accounting import link_report
 from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
 from bus.messages import Query, Setup, Stopped
@@ -22,6 +24,7 @@ from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.model.ledger import Broken
+from emulator.model.offloading import frame_costs
 from emulator.nodes.edge_decision import Orphan
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
@@ -277,6 +280,9 @@ def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, sl
 
         process.join(options.hub, "scheduler", wait_s=options.wait)
         scheduler = make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend))
+        # Compiled code is loaded at its first use; on the wall clock that would cost the first slots their schedule.
+        nothing = np.zeros((network.edges, network.services))
+        scheduler.schedule(nothing, frame_costs(network, nothing.astype(np.bool_)))
         SchedulerNode(process.node("/scheduler"), driver, network, scheduler.schedule)
     return driver
 
