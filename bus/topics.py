@@ -81,6 +81,7 @@ TABLE: Final = TopicTable(
         TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload, PAIRWISE),
         TopicSpec("/edge/{n}/completed/{m}", messages.Completed, PAIRWISE),
         TopicSpec("/cloud/completed/{m}", messages.Completed, PAIRWISE),
+        TopicSpec("/cloud/completed/cell/{m}", messages.Completed, PAIRWISE),
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True),
         # control

@@ -94,7 +94,8 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
             decisions += played.decision_s
             refused += played.step.row.refused
             first = played.step.slots[0].row.slot
-            for k, messages in enumerate(played.step.records(scenario.slots_per_frame)):
+            steps = played.step.records(scenario.slots_per_frame, scheduler=scenario.scheduler.at == "cloud")
+            for k, messages in enumerate(steps):
                 digest.commit(first + k, [records.digest_entry(topic, message) for topic, message in messages])
             for slot in played.step.slots:
                 writer.slot(slot.row)

@@ -58,8 +58,13 @@ class FrameStep:
     deployed: Bools
     refused: list[str] = field(default_factory=list)
 
-    def records(self, slots_per_frame: int) -> Iterator[list[tuple[str, Message]]]:
-        """The messages a run on the bus would have committed, slot by slot, as (topic, message)."""
+    def records(self, slots_per_frame: int, *, scheduler: bool = True) -> Iterator[list[tuple[str, Message]]]:
+        """The messages a run on the bus would have committed, slot by slot, as (topic, message).
+
+        Args:
+            slots_per_frame: K.
+            scheduler: Whether there is a scheduler node; edge servers that schedule for themselves tell nobody.
+        """
         for k, slot in enumerate(self.slots):
             edges = range(len(self.deployed))
             found: list[tuple[str, Message]] = [(f"/cell/{m}/arrivals", records.arrivals(slot.tasks[m])) for m in edges]
@@ -71,7 +76,8 @@ class FrameStep:
                     )
                     for m in edges
                 ]
-            found.append(("/scheduler/schedule", records.schedule(slot.split, slot.tasks)))
+            if scheduler:
+                found.append(("/scheduler/schedule", records.schedule(slot.split, slot.tasks)))
             outcomes = records.outcomes_of(slot.ends, slot.in_flight, "no_cloud")
             found += [(f"/edge/{m}/outcome", outcome) for m, outcome in enumerate(outcomes)]
             if k == slots_per_frame - 1:

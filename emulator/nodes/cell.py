@@ -34,7 +34,7 @@ class CellNode:
         self._arrivals = node.publisher(f"/cell/{cell}/arrivals")
         self._offload = node.publisher(f"/cell/{cell}/offload/cloud")
         self._outcome = node.publisher(f"/cell/{cell}/outcome")
-        node.collect("completed", f"/cloud/completed/{cell}", "/cloud")
+        node.collect("completed", f"/cloud/completed/cell/{cell}", "/cloud")
         driver.add(self)
 
     def commit(self) -> None:

@@ -23,7 +23,10 @@ class CloudNode:
         self._driver = driver
         self._network = network
         self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
-        self._completed = [node.publisher(f"/cloud/completed/{m}") for m in range(network.edges)]
+        edges = range(network.edges)
+        # Cells ask only when their edge server is gone, so what edge servers get does not go to them as well.
+        self._completed = {f"/edge/{m}": node.publisher(f"/cloud/completed/{m}") for m in edges}
+        self._completed |= {f"/cell/{m}": node.publisher(f"/cloud/completed/cell/{m}") for m in edges}
         for m in range(network.edges):
             node.collect("offload", f"/edge/{m}/offload/cloud", f"/edge/{m}")
             node.collect("offload", f"/cell/{m}/offload/cloud", f"/cell/{m}")
@@ -67,13 +70,13 @@ class CloudNode:
             sources,
             now.slot,
             now.attempt,
-            lambda messages: self._execute(now, senders + orphans, messages),
+            lambda messages: self._execute(now, sources, senders + orphans, messages),
             deadline_s=self._driver.left_s(OFFLOAD),
         )
 
-    def _execute(self, now: Now, origins: list[int], messages: list[Any]) -> None:
-        for origin, message in zip(origins, messages, strict=True):
+    def _execute(self, now: Now, sources: list[str], origins: list[int], messages: list[Any]) -> None:
+        for source, origin, message in zip(sources, origins, messages, strict=True):
             if not isinstance(message, Absent):
                 answer = Completed(Array.of(self._cloud_s[origin]))
-                self._driver.publish(self._completed[origin], answer, now)
+                self._driver.publish(self._completed[source], answer, now)
         self._driver.finish(self, now)
