@@ -141,7 +141,14 @@ class Totals:
         self.histogram = np.zeros(len(self.edges_s) + 1)
 
     def add_slot(self, row: SlotRow, ends: Ends, *, sums: Sums | None = None) -> None:
-        """Add one slot; ``sums`` as for ``settle``."""
+        """Add one slot.
+
+        Args:
+            row: What ``settle`` made of it.
+            ends: How its tasks ended, arrays of shape (edge, service).
+            sums: ``sums_of(ends)`` where the caller has them already.
+        Source: TTOSC eq. (9), weighted by tasks: total cost over total tasks.
+        """
         self.slots += 1
         self.tasks["local"] += row.local
         self.tasks["peer"] += row.peer
@@ -154,7 +161,12 @@ class Totals:
         self.in_flight = row.in_flight
 
     def add_frame(self, row: FrameRow) -> None:
-        """Add one frame."""
+        """Add one frame.
+
+        Args:
+            row: What ``close_frame`` made of it.
+        Source: TTOSC Algorithm 1, line 9.
+        """
         self.frames += 1
         self.reward_s += row.reward_s
 
@@ -164,7 +176,13 @@ class Totals:
         return self.tasks["local"] + self.tasks["peer"] + self.tasks["cloud"]
 
     def quantile_s(self, share: float) -> float:
-        """Delay that a share of the tasks stays below, interpolated within its bucket, seconds; 0 without tasks."""
+        """Delay that a share of the tasks stays below.
+
+        Args:
+            share: Between 0 and 1.
+        Returns: Seconds, interpolated within its bucket; 0 without tasks; the last edge where it lies beyond.
+        Source: ours: the paper reports means only.
+        """
         total = float(self.histogram.sum())
         if total <= 0.0:
             return 0.0
@@ -178,7 +196,11 @@ class Totals:
         return low + within * (float(self.edges_s[bucket]) - low)
 
     def facts(self) -> dict[str, object]:
-        """The world's part of ``summary.json``."""
+        """The world's part of ``summary.json``.
+
+        Returns: Counts, delays in seconds per completed task, rewards in seconds.
+        Source: TTOSC eq. (9), over completed tasks.
+        """
         completed = max(self.completed, 1e-300)
         mean = self.cost_s / completed if self.completed else 0.0
         return {

@@ -49,7 +49,11 @@ class Executor:
     waiting: list[QueuedTask] = field(default_factory=list)
 
     def copy(self) -> Executor:
-        """The same state, apart."""
+        """The same state, apart.
+
+        Returns: An executor that shares nothing with this one.
+        Source: ours: a slot that lost a member is computed again.
+        """
         tasks = [QueuedTask(t.origin, t.service, t.sent_s, t.ready_s, t.left_cycles) for t in self.waiting]
         return Executor(self.compute_hz, tasks)
 
@@ -64,7 +68,8 @@ class Executor:
             at_s: Seconds into the slot at which each task is sent, in service order, shape (task,).
             start_s: Start of the slot.
             transfer_s: Seconds of transfer from that origin, shape (service,).
-            cycles: Work of a task, shape (service,).
+            cycles: Work of a task, shape (service,), cycles.
+        Source: ours: eq. (4)'s first term as time on the way, before its second begins.
         """
         services = np.repeat(np.arange(len(tasks)), tasks.astype(np.int64))
         for service, sent in zip(services.tolist(), at_s.tolist(), strict=True):
@@ -73,7 +78,13 @@ class Executor:
             self.waiting.append(QueuedTask(origin, service, sent_s, ready_s, float(cycles[service])))
 
     def outstanding(self, origins: int) -> list[int]:
-        """Tasks here that are not done, by origin."""
+        """Tasks here that are not done.
+
+        Args:
+            origins: How many cells there are.
+        Returns: A number for each origin.
+        Source: ours: every task ends once, so those that have not are counted.
+        """
         count = [0] * origins
         for task in self.waiting:
             count[task.origin] += 1
@@ -87,6 +98,8 @@ class Executor:
             end_s: To, seconds.
             deployed: Services deployed here, shape (service,).
         Returns: What finished, in order of time.
+        Source: ours: egalitarian processor sharing, of which eq. (4)'s second term is the case of tasks that all come
+            at once and all stay.
         """
         held = set(np.nonzero(deployed)[0].tolist()) | {task.service for task in self.waiting}
         share_hz = self.compute_hz / max(len(held), 1)
@@ -133,6 +146,7 @@ def finished_arrays(finished: Sequence[FinishedTask], origin: int) -> tuple[Floa
         finished: Tasks in order of time.
         origin: The origin.
     Returns: Service and delay in seconds of each of its tasks, shapes (task,).
+    Source: ours.
     """
     own = [task for task in finished if task.origin == origin]
     return np.array([float(task.service) for task in own]), np.array([task.delay_s for task in own])
@@ -145,6 +159,7 @@ def times_by_target(flow: Floats, at_s: Floats) -> list[Floats]:
         flow: Whole tasks, shape (target, service).
         at_s: Seconds into the slot, one for each task.
     Returns: Times for each target, its tasks in service order.
+    Source: ours: times are independent of targets, so any dealing has the same law.
     """
     counts = flow.sum(axis=1).astype(np.int64)
     return np.split(at_s[: counts.sum()], np.cumsum(counts)[:-1])
@@ -170,6 +185,7 @@ def queued_ends(
         edges_s: Upper edges of the delay buckets.
         own: Index of the origin.
     Returns: How tasks ended; the completed of a slot may have arrived in an earlier one.
+    Source: TTOSC eq. (6), (7) in sums, over the tasks that finish in the slot.
     """
     local, peer, cost_s = np.zeros_like(tasks), np.zeros_like(tasks), to_cloud * cloud_s
     buckets = histogram(to_cloud[None], cloud_s[None], edges_s)

@@ -55,6 +55,10 @@ class SlotSchedule:
 def resolve_backend(backend: Backend) -> Literal["numpy", "numba"]:
     """The backend that ``auto`` means here: numba where it is installed.
 
+    Args:
+        backend: ``numpy``, ``numba`` or ``auto``.
+    Returns: ``numpy`` or ``numba``.
+    Raises: ValueError: no such backend.
     Source: ours: a run records what it resolved to, since the last bits may differ.
     """
     if backend == "auto":
@@ -148,7 +152,13 @@ def _solve_matrix(tasks: Floats, costs: FrameCosts, backend: Backend) -> SlotSch
 
 
 def pooled_form(costs: FrameCosts) -> pooled.PooledCosts:
-    """The pooled solver's form of a frame's costs."""
+    """The pooled solver's form of a frame's costs.
+
+    Args:
+        costs: Seconds per task; the transfer is pooled.
+    Returns: What every slot of the frame can be solved with.
+    Source: TTOSC P4 in flow form.
+    """
     return pooled.pooled_costs(costs.hosts, costs.compute_s, costs.leave_s, costs.enter_s, costs.cloud_s)
 
 

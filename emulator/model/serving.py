@@ -73,6 +73,7 @@ def histogram(flow: Floats, delay_s: Floats, edges_s: Floats) -> Floats:
         delay_s: Seconds per task, the same shape.
         edges_s: Upper edges of the buckets, ascending, shape (bucket - 1,).
     Returns: Shape (..., bucket); a delay equal to an edge falls below it.
+    Source: ours: the paper reports means only.
     """
     origins = flow.shape[1:-1]
     buckets = len(edges_s) + 1
@@ -105,6 +106,7 @@ def ended(
         edges_s: Upper edges of the delay buckets.
         own: Index of the origin among the targets, or all of them.
         cloud: Whether there is a cloud; without one, what is sent up is dropped.
+    Returns: How each task ended, once: it stayed, went to another edge server or to the cloud, or was dropped.
     Source: TTOSC eq. (6), (7) in sums; design rule: a dropped task has gain 0, T covers completed tasks.
     """
     served = flow if cloud else np.concatenate([flow[:-1], np.zeros_like(flow[-1:])])

@@ -57,7 +57,14 @@ class Stream:
         return self.generator(slot).random(slots * words).reshape(slots, words)[:, : self.draws]
 
     def normals(self, slot: int, count: int) -> NDArray[np.float64]:
-        """Standard normals that belong to one slot, shape (count,); see ``normals_of``."""
+        """Standard normals that belong to one slot.
+
+        Args:
+            slot: The slot.
+            count: At most ``draws // 2``.
+        Returns: Shape (count,).
+        Source: ours: as ``normals_of``.
+        """
         return self.normals_of(slot, 1, count)[0]
 
     def normals_of(self, slot: int, slots: int, count: int) -> NDArray[np.float64]:
