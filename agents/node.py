@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from emulator.model.offloading import Floats, Network
 
 INPUT_SHARE = 0.2
 """Share of a slot after which, on the wall clock, it decides on what has come."""
+
+QUICK_S = 0.25
+HEADROOM = 10.0
+"""A decision that took longer than QUICK_S once is announced from then on, with that much room."""
 
 
 class AgentNode:
@@ -43,6 +48,7 @@ class AgentNode:
         self._deadline_s = None if slot_wall_s is None else INPUT_SHARE * slot_wall_s
         self._members: frozenset[str] = frozenset()
         self._observed: dict[int, Observation] = {}
+        self._slowest_s = 0.0
         self._shown = range(network.edges) if policy.observes == "network" else [edge]
         self._deployment = node.publisher(f"/agent/{edge}/deployment")
         for m in self._shown:
@@ -78,7 +84,12 @@ class AgentNode:
         frame = slot // self._slots_per_frame
         observation = Observation(frame, self._counts(edges, messages))
         self._observed[frame] = observation
+        if self._slowest_s > QUICK_S:
+            # The loop stands still while a policy thinks; who says so beforehand is not taken for dead.
+            self._node.process.busy(HEADROOM * self._slowest_s)
+        start_s = perf_counter()
         wanted = self._policy.decide(observation)
+        self._slowest_s = max(self._slowest_s, perf_counter() - start_s)
         row = wanted[self._edge] if self._policy.observes == "network" else wanted
         message = Deployment(self._edge, frame, records.services_of(row))
         self._deployment.publish(message, slot=slot, attempt=attempt)

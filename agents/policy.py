@@ -148,6 +148,17 @@ def _load() -> None:
     from agents import baselines, planners  # noqa: F401 -- they register themselves
 
 
+def warm_up(policy: Policy, setting: Setting) -> None:
+    """Ask a policy once about made-up counts, so that what it compiles or loads is there before time counts.
+
+    ``decide`` is pure, so this leaves no trace.
+    """
+    network = setting.network
+    shape = (setting.slots_per_frame, network.services)
+    counts = np.ones(shape if policy.observes == "local" else (network.edges, *shape))
+    policy.decide(Observation(0, counts))
+
+
 def per_edge_specs(spec: str, edges: int) -> list[str]:
     """Spread ``SPEC`` or ``EDGE=SPEC,...,SPEC`` over the edge servers; the part without an edge is for the rest.
 

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from agents import rollout
 from agents.errors import AgentError
-from agents.policy import per_edge_specs
+from agents.policy import Setting, make_policy, observes, per_edge_specs, warm_up
 from agents.schedulers import make_scheduler
 from bus.digest import RunDigest
 from bus.messages import RunStatus
 from emulator import folder as run_folder
 from emulator import records, scenario_file, summary
-from emulator.assembly import resolve
+from emulator.assembly import build_network, resolve
 from emulator.launch import Launcher
+from emulator.model.offloading import frame_costs
 from emulator.scenario import Scenario
 from emulator.world import World
 
@@ -48,7 +50,20 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
     if scenario.agent.orphan not in ("keep", "empty"):
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
+    if on_bus and resolved.scheduler.backend == "numba":
+        _compile(resolved, set(specs))
     return resolved
+
+
+def _compile(scenario: Scenario, specs: set[str]) -> None:
+    """Compile what the processes will load from the cache: once here instead of in each of them at the same time."""
+    network = build_network(scenario)
+    nothing = np.zeros((network.edges, network.services))
+    rollout.scheduler_of(scenario)(nothing, frame_costs(network, nothing.astype(np.bool_)))
+    for spec in specs:
+        edge = 0 if observes(spec) == "local" else None
+        setting = Setting(network, scenario.slots_per_frame, edge, scenario.seed, "numba")
+        warm_up(make_policy(spec, setting), setting)
 
 
 def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: Callable[[Launcher], None]) -> Result:

@@ -249,7 +249,7 @@ def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
 
 def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from agents.node import AgentNode
-    from agents.policy import Policy, Setting, make_policy, observes, per_edge_specs
+    from agents.policy import Policy, Setting, make_policy, observes, per_edge_specs, warm_up
 
     network = build_network(scenario)
     specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
@@ -259,9 +259,13 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
         spec = specs[edge]
         own = None if observes(spec) == "network" else edge
         backend = cast("Backend", scenario.scheduler.backend)
-        policy = planners.get(spec) or make_policy(
-            spec, Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
-        )
+        policy = planners.get(spec)
+        if policy is None:
+            setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
+            policy = make_policy(spec, setting)
+            warm_up(policy, setting)
+        if policy.observes == "network":
+            planners[spec] = policy
         AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
     process.nodes[f"/agent/{agents[0]}"].subscribe("/hub/shutdown", lambda _message, _header: process.stop())
 
