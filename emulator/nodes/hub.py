@@ -186,11 +186,11 @@ class Hub:
             self._admit_joiners()
         if self._roster_stale:
             self._publish_roster(slot, 0)
+        self._slot_started_s = self._process.clock()
         tick = Tick(slot, frame, self._roster)
         if within == 0:
             self._frame.publish(tick, slot=slot)
         self._tick.publish(tick, slot=slot)
-        self._slot_started_s = self._process.clock()
         self._attempts = 0
         self._compute(slot, 0)
         if self._wall_s is not None:
