@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bus.registry import Client
 from monitoring.metrics import LABELS, METRICS
 
 pytestmark = pytest.mark.processes
@@ -146,19 +145,6 @@ def test_an_edge_server_counts_its_decisions(pages: dict[str, str]) -> None:
     found = series(pages["/edge/2"])
     assert found["edgerig_decision_seconds_count", (("edge", "2"),)] >= 9.0
     assert found["edgerig_bus_messages_received_total", (("plane", "control"), ("topic", "/hub/tick"))] >= 49.0
-
-
-def test_a_second_scrape_takes_at_most_5_ms_of_the_process(run: Run) -> None:
-    with Client(run.hub["hub"], 10.0) as client:
-        url = next(peer.metrics_url for peer in client.peers() if peer.process == "edge-0")
-    get(url)
-    took_s = []
-    for _ in range(21):
-        start_s = time.perf_counter()
-        get(url)
-        took_s.append(time.perf_counter() - start_s)
-    # The shortest of many: the others waited for a processor, which 13 busy processes share.
-    assert min(took_s) < 0.005
 
 
 def test_the_run_goes_on_while_it_is_scraped(run: Run) -> None:

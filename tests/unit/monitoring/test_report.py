@@ -205,7 +205,7 @@ def test_without_matplotlib_the_extra_is_named(first: Path, monkeypatch: pytest.
 
 
 def test_without_scipy_the_interval_is_left_out(first: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
     comparison = compare([first, make_run(tmp_path / "second", "greedy", delay_s=2.5)])
     paired = comparison.rows[1].paired
     assert paired is not None
