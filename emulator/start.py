@@ -6,33 +6,39 @@ Wires a process together, so it may import upward; imports are kept to what the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from bus.accounting import link_report
 from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
-from bus.messages import Query, Setup, Stopped
+from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
 from bus.registry import Client, Registry
 from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
+from emulator.folder import write_json
 from emulator.model.ledger import Broken
 from emulator.model.offloading import frame_costs
 from emulator.nodes.edge_decision import Orphan
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
 
+if TYPE_CHECKING:
+    from emulator.nodes.hub import Hub
+
 Backend = Literal["numpy", "numba"]
 KINDS = ("hub", "cell", "edge", "agent", "cloud")
 HUB_ANSWERS_S = 10.0
 REPORT_S = 1.0
+LAUNCHER_S = 0.5
 
 _log = logging.getLogger("start")
 
@@ -48,17 +54,23 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _hub(options) if options.kind == "hub" else _member(options)
     except (LeaseRefused, ScenarioError, RunFolderError) as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 2
     except (PeerLost, CallTimeout, CallFailed, RunStalled) as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 3
     except Broken as error:
-        print(f"invariant broken: {error}", file=sys.stderr)
+        _say(f"invariant broken: {error}")
         return 4
     except OSError as error:
-        print(f"{options.kind}: {error.strerror or error}; check address and rights", file=sys.stderr)
+        _say(f"{options.kind}: {error.strerror or error}; check address and rights")
         return 2
+
+
+def _say(text: str) -> None:
+    """Last words, on stderr; a log on a full disk must not turn them into another error."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,22 +94,53 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _hub(options: argparse.Namespace) -> int:
-    from emulator.folder import Writer
-    from emulator.nodes.hub import Hub
-    from emulator.nodes.ledger import LedgerNode
     from monitoring.exporter import serve_metrics
 
     folder = Path(options.run)
     text = (folder / "scenario.toml").read_text(encoding="utf-8")
     scenario = parse(text, origin=str(folder / "scenario.toml"))
-    network = build_network(scenario)
     process = Process("hub", host=options.host, bind=options.bind)
     stop_on_signals(process)
+    _watch_launcher(process)
+    try:
+        hub, registry = make_hub(process, folder, scenario, text, f"tcp://{options.bind}:{options.port}")
+        url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers, run=folder.name)
+        process.register(url)
+        address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
+        facts = {"hub": address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name}
+        write_json(folder / "hub.json", facts)
+        print(address, flush=True)
+        code = hub.run()
+        if hub.reason and code not in (0, 130):
+            _say(hub.reason)
+        return code
+    finally:
+        process.close("the run is over")
+
+
+def make_hub(
+    process: Process, folder: Path, scenario: Scenario, text: str = "", address: str = "tcp://127.0.0.1:*"
+) -> tuple[Hub, Registry]:
+    """The hub of a run in a process that has not joined anything; ``process.register()`` is still to be called.
+
+    Args:
+        process: The hub's process.
+        folder: The run folder.
+        scenario: The resolved scenario, and what it reads like.
+        text: The same as TOML, for processes that join from elsewhere.
+        address: Where the registry listens.
+    Raises: RunFolderError: a table cannot be written.
+    """
+    from emulator.folder import Writer
+    from emulator.nodes.hub import Hub
+    from emulator.nodes.ledger import LedgerNode
+
+    network = build_network(scenario)
     writer = Writer(folder)
     registry = Registry(
         process,
         _pool(scenario),
-        address=f"tcp://{options.bind}:{options.port}",
+        address=address,
         names=("/hub", "/ledger"),
         liveliness_s=scenario.deadlines.liveliness_s,
         grace_s=scenario.deadlines.start_s,
@@ -107,18 +150,7 @@ def _hub(options: argparse.Namespace) -> int:
     node, ledger_node = process.node("/hub"), process.node("/ledger")
     ledger = LedgerNode(ledger_node, network, delay_edges(network), scenario.slots_per_frame, writer)
     hub = Hub(process, registry, node, ledger, scenario, text, writer)
-    url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers)
-    process.register(url)
-    address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
-    writer.json("hub.json", {"hub": address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name})
-    print(address, flush=True)
-    try:
-        code = hub.run()
-        if hub.reason and code not in (0, 130):
-            print(hub.reason, file=sys.stderr)
-        return code
-    finally:
-        process.close("the run is over")
+    return hub, registry
 
 
 def _pool(scenario: Scenario) -> dict[str, int | None]:
@@ -148,13 +180,17 @@ def _member(options: argparse.Namespace) -> int:
     _watch_launcher(process)
     process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
     try:
-        driver = _MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
+        MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
         from monitoring.exporter import serve_metrics
 
+        told: list[Shutdown] = []
+        next(iter(process.nodes.values())).subscribe("/hub/shutdown", lambda message, _header: told.append(message))
         process.register(serve_metrics(process, options.bind, options.metrics_port))
-        process.spin()
+        process.spin(lambda: bool(told))
+        if not told:
+            return 0  # stopped by hand, or with its launcher: the run goes on without us, and waits for no report
         _report(process, options.hub)
-        return driver.shutdown.code if driver is not None and driver.shutdown is not None else 0
+        return told[0].code
     finally:
         process.close()
 
@@ -173,10 +209,10 @@ def _hub_lost(process: Process, reason: str) -> None:
 
 
 def _watch_launcher(process: Process) -> None:
-    """End with the launcher, even when it was killed: nobody else would stop us."""
-    parent = os.getppid()
-    if os.environ.get("EDGERIG_LAUNCHED") == str(parent):
-        process.timers.every(1.0, lambda: process.stop() if os.getppid() != parent else None)
+    """End with the launcher, even when it was killed (or was before we came so far): nobody else would stop us."""
+    launcher = os.environ.get("EDGERIG_LAUNCHED")
+    if launcher:
+        process.timers.every(LAUNCHER_S, lambda: process.stop() if str(os.getppid()) != launcher else None)
 
 
 def _report(process: Process, hub: str) -> None:
@@ -193,7 +229,7 @@ def _lease(options: argparse.Namespace, process: Process, role: str) -> list[int
     return [int(name.rpartition("/")[2]) for name in names]
 
 
-def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from emulator.nodes.cell import CellNode
 
     network = build_network(scenario)
@@ -203,10 +239,9 @@ def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
     for node, cell, demand in zip(nodes, cells, build_demand(scenario, cells), strict=True):
         CellNode(node, driver, cell, demand, network, edges_s)
-    return driver
 
 
-def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from emulator.nodes.edge import EdgeNode
     from emulator.nodes.edge_decision import DeploymentKeeper
     from emulator.nodes.edge_schedule import ScheduleSource
@@ -233,7 +268,6 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
             scenario.slot_s,
         )
         EdgeNode(node, driver, edge, network, keeper, source, serving)
-    return driver
 
 
 def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
@@ -267,10 +301,9 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
         if policy.observes == "network":
             planners[spec] = policy
         AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
-    process.nodes[f"/agent/{agents[0]}"].subscribe("/hub/shutdown", lambda _message, _header: process.stop())
 
 
-def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> SlotDriver:
+def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from emulator.nodes.cloud import CloudNode
 
     network = build_network(scenario)
@@ -288,10 +321,9 @@ def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         nothing = np.zeros((network.edges, network.services))
         scheduler.schedule(nothing, frame_costs(network, nothing.astype(np.bool_)))
         SchedulerNode(process.node("/scheduler"), driver, network, scheduler.schedule)
-    return driver
 
 
-_MAKERS: dict[str, Callable[[argparse.Namespace, Process, Scenario, float | None], SlotDriver | None]] = {
+MAKERS: dict[str, Callable[[argparse.Namespace, Process, Scenario, float | None], None]] = {
     "cell": _cells,
     "edge": _edges,
     "agent": _agents,

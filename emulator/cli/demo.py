@@ -60,9 +60,13 @@ def compare_command(folders: tuple[str, ...], png: str | None, no_plot: bool, as
     """Put RUN folders side by side: table and delay plot."""
     paths = [Path(folder) for folder in folders]
     if as_json:
-        from monitoring.report import compare
+        from monitoring.report import ReportError, compare
 
-        click.echo(json.dumps(msgspec.to_builtins(compare(paths)), indent=2))
+        try:
+            comparison = compare(paths)
+        except ReportError as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(json.dumps(msgspec.to_builtins(comparison), indent=2))
         return
     _side_by_side(paths, None if no_plot else Path(png) if png else paths[-1] / "compare.png")
 
@@ -70,13 +74,16 @@ def compare_command(folders: tuple[str, ...], png: str | None, no_plot: bool, as
 def _side_by_side(folders: list[Path], png: Path | None) -> None:
     import shutil
 
-    from monitoring.report import compare, plot, table
+    from monitoring.report import ReportError, compare, plot, table
 
-    comparison = compare(folders)
-    click.echo("\n" + table(comparison, min(100, shutil.get_terminal_size().columns)))
-    if png is not None:
-        plot(comparison, png)
-        click.echo(f"\nplot  {png}")
+    try:
+        comparison = compare(folders)
+        click.echo("\n" + table(comparison, min(100, shutil.get_terminal_size().columns)))
+        if png is not None:
+            plot(comparison, png)
+            click.echo(f"\nplot  {png}")
+    except ReportError as error:
+        raise click.ClickException(str(error)) from None
 
 
 COMMANDS = [demo_command, compare_command]
