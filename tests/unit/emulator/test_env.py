@@ -4,12 +4,12 @@ import gc
 import re
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 pytest.importorskip("pettingzoo")
@@ -153,21 +153,20 @@ def test_resets_without_a_seed_go_on_to_other_episodes_in_a_fixed_order() -> Non
 
 def test_two_thousand_resets_in_place_do_not_grow() -> None:
     env = parallel_env(small("edges.count=1"))
-    rng = np.random.default_rng(0)
-    for k in range(50):
-        env.reset(seed=k)
-    env.step(fitting(env, rng))
-    gc.collect()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for k in range(2000):
-        env.reset(seed=k)
-        if k % 100 == 0:
-            env.step(fitting(env, rng))
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    assert grown < 200_000
+    process, rng = psutil.Process(), np.random.default_rng(0)
+
+    def resets(count: int) -> tuple[int, int]:
+        for k in range(count):
+            env.reset(seed=k)
+            if k % 100 == 0:
+                env.step(fitting(env, rng))
+        gc.collect()
+        return len(gc.get_objects()), process.memory_info().rss
+
+    objects, resident = resets(200)
+    objects_after, resident_after = resets(2000)
+    assert objects_after - objects < 200
+    assert resident_after - resident < 4 * 2**20
 
 
 def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
