@@ -108,7 +108,7 @@ def _times(
 def usual_network(rng: np.random.Generator, edges: int, services: int, *, matrix: bool = False) -> Network:
     """A network of the usual size of its parts.
 
-    Source: ``ttosc`` section 4; with a matrix, links are 0.3 to 3 times the usual rate.
+    Source: docs/decisions/0004; with a matrix, links are 0.3 to 3 times the usual rate.
     """
     usual_bps = 50e6
     return Network(

@@ -156,7 +156,7 @@ class Nearest:
 class Greedy:
     """All tasks of a cell and a service go to the node with the least delay if they were alone there.
 
-    Source: ours, ``ttosc`` section 5: the scheduling half of the Greedy baseline.
+    Source: ours (docs/decisions/0005): the scheduling half of the Greedy baseline.
     """
 
     def schedule(self, tasks: Floats, costs: FrameCosts) -> Floats:

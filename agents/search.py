@@ -4,7 +4,7 @@ One driver serves both backends; they differ in who prices the moves, so they ma
 touches few services: adding or dropping there changes the share of all that this server deploys (equal split), a swap
 changes two. The price of every move is therefore a sum over four small tables (``NumpyMoves``).
 
-Source: ours (``ttosc`` section 5): the paper solves this problem by learning; the search is what that is held to.
+Source: ours (docs/decisions/0005): the paper solves this problem by learning; the search is what that is held to.
 """
 
 from __future__ import annotations

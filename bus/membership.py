@@ -306,7 +306,9 @@ class Membership:
         waiting = [sentence for c in collectors for sentence in c.waiting()]
         if self._record is not None and not self.ready:
             waiting += self.unmatched()
-        beat = Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s)
+        copies = (copy for p in self._process.publishers.values() for copy in p.copies().values())
+        sent = sum(copy.messages for copy in copies)
+        beat = Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s, sent)
         self._ask("beat", beat, BeatAck, self._on_beat_ack)
 
     def _start_beats(self) -> None:

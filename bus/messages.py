@@ -5,11 +5,12 @@ An array crosses as ``Array``: type, shape and raw little-endian bytes, so that 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,6 +31,8 @@ class Array(Message, frozen=True):
 
     def numpy(self) -> NDArray[Any]:
         """A read-only view of the bytes, in the array's shape."""
+        import numpy as np  # here, so that tools which read no array start without it
+
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
@@ -260,7 +263,8 @@ class Registered(Message, frozen=True):
 class Beat(Message, frozen=True):
     """A sign of life from the main loop.
 
-    waiting: sentences, whom it waits for; busy_s: wall seconds from now during which no further beat may come.
+    waiting: sentences, whom it waits for; busy_s: wall seconds from now during which no further beat may come;
+    messages: copies sent to other processes so far.
     """
 
     instance: int
@@ -268,6 +272,7 @@ class Beat(Message, frozen=True):
     attempt: int = 0
     waiting: tuple[str, ...] = ()
     busy_s: float = 0.0
+    messages: int = 0
 
 
 class BeatAck(Message, frozen=True):

@@ -94,7 +94,7 @@ class Progress:
         table.add_row("delay", f"[bold]{status.delay_s:.3f} s[/bold]  all-cloud {status.all_cloud_delay_s:.3f} s")
         table.add_row("reward", f"{status.reward_s:.1f} s")
         table.add_row("tasks", parts)
-        table.add_row("rate", f"{self._rate:.0f} slots/s  {self._messages_rate:.0f} messages/s at the hub")
+        table.add_row("rate", f"{self._rate:.0f} slots/s  {self._messages_rate:.0f} messages/s")
         table.add_row("ETA", self._eta(status))
         for note in status.notes[-3:]:
             table.add_row("note", f"[yellow]{note}[/yellow]")

@@ -55,7 +55,7 @@ class Habits:
 class PopularityScores:
     """Scores whose order is the popularity of services in one cell, frame by frame.
 
-    Source: ours (``ttosc`` section 4): sqrt(ka) G_j + sqrt(1 - ka) H_mj, G common to all cells, H the cell's own.
+    Source: ours (docs/decisions/0004): sqrt(ka) G_j + sqrt(1 - ka) H_mj, G common to all cells, H the cell's own.
     """
 
     def __init__(self, cell: int, services: int, habits: Habits, *, seed: int, world_seed: int) -> None:

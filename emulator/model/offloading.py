@@ -248,7 +248,7 @@ def flows(tasks: Floats, shares: Floats) -> Floats:
         tasks: [N_m^j] tasks that arrived, shape (..., service).
         shares: [p_mn^j] shape (..., target, service).
     Returns: [x_mn = N_m p_mn] shape (..., target, service).
-    Source: TTOSC section II.C; ``ttosc`` P4 in flow form.
+    Source: TTOSC section II.C, in flow form.
     """
     return tasks[..., None, :] * shares
 

@@ -4,7 +4,7 @@ All services at once. Flows are shape (service, source, target), the cloud last.
 system per service and iteration, with as many unknowns as there are servers; its matrix is diagonally dominant, so it
 is eliminated without pivoting.
 
-Source: TTOSC P4 in flow form; the algorithm is ours (``ttosc`` section 1, general case).
+Source: TTOSC P4 in flow form; the algorithm is ours (docs/decisions/0007, general case).
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def pool(tasks: Floats, costs: PooledCosts) -> Pool:
         costs: Seconds per task.
     Returns: What every server keeps, sends, takes and passes to the cloud. A column without a host sends all its
         tasks to the cloud, also where that is ``FAR_S`` away.
-    Source: TTOSC P4 (ours: pool price; ``ttosc`` section 1, exact solver).
+    Source: TTOSC P4 (ours: pool price; docs/decisions/0007).
     """
     edges = len(tasks)
     leaves = costs.leaves_s
