@@ -1,0 +1,196 @@
+"""How tools find the run they look at: --hub, --run, EDGERIG_HUB, the newest live run; and what its hub tells."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bus.errors import BusError, CallFailed, CallTimeout
+from bus.messages import Peer, Query, RunStatus, Status
+from bus.registry import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ANSWER_S = 2.0
+"""How long a tool waits for the hub's answer, seconds of wall time."""
+
+MOST_SILENT = 3
+ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+REMEDY = "start one with `edgerig run quickstart`, or name one with --run DIR or --hub tcp://HOST:PORT"
+
+
+class HubSilent(BusError):
+    """No hub answers at an address."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"no hub answers at {address}: {reason}")
+        self.address = address
+
+
+@dataclass(frozen=True)
+class Run:
+    """A live run: the hub's address, and the run folder if we found it there."""
+
+    address: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What the hub tells of a run at one moment; run is None where the hub conducts nothing."""
+
+    peers: tuple[Peer, ...]
+    status: Status
+    run: RunStatus | None
+
+
+def hub_options(command: F) -> F:
+    """Add --hub and --run to a command."""
+    command = click.option(
+        "--run", "folder", metavar="DIR", type=click.Path(path_type=Path), help="The run of that folder."
+    )(command)
+    return click.option(
+        "--hub", metavar="ADDRESS", help="The hub, tcp://HOST:PORT.  [default: EDGERIG_HUB, or newest]"
+    )(command)
+
+
+def find(hub: str | None, folder: Path | None) -> Run:
+    """The run that the options mean, or the newest that lives.
+
+    Raises: click.ClickException: none, or an address or folder that is none. HubSilent: the named one is dead.
+    """
+    if hub is not None and folder is not None:
+        raise click.ClickException("--hub and --run: give one of them")
+    if hub is not None:
+        return Run(checked(hub, "--hub"))
+    if folder is not None:
+        return _of_folder(folder)
+    given = os.environ.get("EDGERIG_HUB")
+    if given:
+        return Run(checked(given, "EDGERIG_HUB"))
+    return _newest()
+
+
+def checked(address: str, origin: str) -> str:
+    """An address that can be connected to.
+
+    Raises: click.ClickException: it is not of the form tcp://HOST:PORT.
+    """
+    match = ADDRESS.fullmatch(address)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise click.ClickException(f"{origin} {address}: must be tcp://HOST:PORT, as in RUN/hub.json")
+    return address
+
+
+@contextlib.contextmanager
+def asking(run: Run, deadline_s: float = ANSWER_S) -> Iterator[Client]:
+    """A client of a run's hub; one that falls silent is named by its address."""
+    try:
+        with Client(run.address, deadline_s) as client:
+            yield client
+    except CallTimeout as error:
+        passed = f"call {error.method!r} got no reply within {error.deadline_s:g} s"
+        raise HubSilent(run.address, f"{passed}; the run has ended, or the address is wrong") from None
+
+
+def look(run: Run, deadline_s: float = ANSWER_S) -> State:
+    """Ask a run's hub for everything.
+
+    Raises: HubSilent: it does not answer.
+    """
+    with asking(run, deadline_s) as client:
+        return State(client.peers(), client.status(), run_status(client))
+
+
+def run_status(client: Client) -> RunStatus | None:
+    """How far the run is; None where the hub conducts nothing."""
+    try:
+        return client.call("run_status", Query(), RunStatus)
+    except CallFailed:
+        return None
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+def _of_folder(folder: Path) -> Run:
+    found = _read(folder / "hub.json")
+    if found is None:
+        raise click.ClickException(
+            f"{folder / 'hub.json'}: cannot be read; is {folder} the folder of a run on the bus?"
+        )
+    address, pid = found
+    if _is_dead(address, pid):
+        raise HubSilent(address, f"the run in {folder} has ended (its hub, process {pid}, is gone)")
+    return Run(address, folder)
+
+
+def _newest() -> Run:
+    live: list[Run] = []
+    silent = 0
+    for path in _hub_files():
+        found = _read(path)
+        if found is None or _is_dead(*found):
+            continue
+        if live or _answers(*found):
+            live.append(Run(found[0], path.parent))
+        else:
+            silent += 1
+            if silent == MOST_SILENT:
+                break
+    if not live:
+        raise click.ClickException(f"no live run here (looked for hub.json in . and runs/*); {REMEDY}")
+    if len(live) > 1:
+        others = len(live) - 1
+        click.echo(f"took {live[0].folder}, the newest; {others} more may be live (--run DIR)", err=True)
+    return live[0]
+
+
+def _hub_files() -> list[Path]:
+    """Where a run may have said where its hub is, newest first."""
+    dated = []
+    for path in [Path("hub.json"), *Path("runs").glob("*/hub.json")]:
+        with contextlib.suppress(OSError):
+            dated.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
+def _read(path: Path) -> tuple[str, int] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        address, pid = document["hub"], document["pid"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    fits = isinstance(address, str) and ADDRESS.fullmatch(address) is not None and isinstance(pid, int)
+    return (address, pid) if fits else None
+
+
+def _is_dead(address: str, pid: int) -> bool:
+    """Whether a hub on this machine has ended; of others we know nothing before we ask."""
+    if not address.startswith("tcp://127."):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _answers(address: str, pid: int) -> bool:
+    """Whether that very hub answers: its port may be another's by now."""
+    try:
+        with Client(address, ANSWER_S / 2.0) as client:
+            hub = next((peer for peer in client.peers() if peer.process == "hub"), None)
+    except BusError:
+        return False
+    return hub is None or hub.pid == pid
