@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,6 @@ import click
 from agents.errors import AgentError
 from bus.errors import BusError
 from emulator.errors import RunFolderError, ScenarioError
-from emulator.model.ledger import Broken
 
 USAGE, LOST, BROKEN, INTERRUPTED = 2, 3, 4, 130
 
@@ -35,6 +35,16 @@ MODULES: Final = {
 
 class Commands(click.Group):
     """Loads the module of a command when the command is asked for: `--help` and a short command stay quick."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a reader (head, say) that has seen enough is no error, though click would exit with 1."""
+        try:
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order a newcomer meets them."""
@@ -71,14 +81,14 @@ def run_command(arguments: Sequence[str]) -> int:
         return _say(str(error), USAGE)
     except BusError as error:
         return _say(str(error), LOST)
-    except Broken as error:
-        return _say(f"invariant broken: {error}", BROKEN)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, say) has seen enough; nothing is left to tell it.
-        sys.stderr.close()
-        return 0
+    except ValueError as error:
+        from emulator.model.ledger import Broken  # here, because it brings NumPy, which short commands do without
+
+        if isinstance(error, Broken):
+            return _say(f"invariant broken: {error}", BROKEN)
+        raise
 
 
 def _say(text: str, code: int) -> int:
