@@ -58,7 +58,7 @@ class SchedulerNode:
                     deployed[m] = records.deployed_from(message.services, self._network.services)
             self._gather("arrivals", cells, "/cell/", now, lambda got: self._solve(now, deployed, cells, got))
 
-        if now.first or now.attempt > 0:
+        if now.first or now.changed:
             self._gather("in_force", edges, "/edge/", now, known)
         else:
             self._gather("arrivals", cells, "/cell/", now, lambda got: self._solve(now, deployed, cells, got))

@@ -7,6 +7,7 @@ last committed state and compute it again with the new roster. The next tick com
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +26,7 @@ class Now:
         first: Whether it is its frame's first slot.
         members: Names of the nodes that take part.
         bindings: Who decides for each edge server.
+        changed: Whether the roster is new, so that what is only said now and then must be said again.
     """
 
     slot: int
@@ -33,6 +35,7 @@ class Now:
     first: bool
     members: frozenset[str]
     bindings: tuple[Binding, ...] = ()
+    changed: bool = False
 
 
 class Actor(Protocol):
@@ -59,7 +62,12 @@ class _Part:
 
 
 class SlotDriver:
-    """Runs the actors of one process by the hub's ticks and acknowledges each slot once."""
+    """Runs the actors of one process by the hub's ticks and acknowledges each slot once.
+
+    They act while the roster has them, under their own instance: a process that has joined but not been admitted yet,
+    or that was given up, computes nothing. On the wall clock a process may be behind the hub: ticks wait in line until
+    the slot before is done, whose deadlines are over by then.
+    """
 
     def __init__(self, node: Node, slots_per_frame: int, slot_wall_s: float | None) -> None:
         """Follow the hub.
@@ -75,9 +83,12 @@ class SlotDriver:
         self._slots_per_frame = slots_per_frame
         self._slot_wall_s = slot_wall_s
         self._actors: list[Actor] = []
-        self._roster = Roster(0, ())
+        self._roster = self._used = Roster(0, ())
+        self._members: frozenset[str] = frozenset()
+        self._takes_part = False
         self._part = _Part()
         self._started_s = 0.0
+        self._line: deque[tuple[int, Roster, float]] = deque()  # slots to begin: number, roster, when the tick came
         self._done = node.publisher(f"/process/{process.name}/done")
         node.subscribe("/hub/roster", self._on_roster)
         node.subscribe("/hub/tick", self._on_tick)
@@ -108,27 +119,45 @@ class SlotDriver:
         if now is not self.now:
             return  # an attempt that was given up meanwhile
         self._part.finished.add(actor.name)
-        if len(self._part.finished) == len(self._actors):
+        if self._is_done():
             done = Done(self.process.name, now.slot, tuple(self._part.digests), self._part.timings)
             self._done.publish(done, slot=now.slot, attempt=now.attempt)
+            if self._line:
+                self.process.later(self._advance)
+
+    def _is_done(self) -> bool:
+        return self.now is None or len(self._part.finished) == len(self._actors)
 
     def _on_roster(self, roster: Roster, header: Header) -> None:
         self._roster = roster
         if header.attempt > 0:
-            self._start(header.slot, header.attempt)
+            self._start(header.slot, header.attempt, roster)
 
-    def _on_tick(self, tick: Tick, header: Header) -> None:
-        if self.now is not None:
-            for actor in self._actors:
-                actor.commit()
-        self._started_s = self.process.clock()
-        self._start(header.slot, 0)
+    def _on_tick(self, _tick: Tick, header: Header) -> None:
+        self._line.append((header.slot, self._roster, self.process.clock()))
+        self._advance()
 
-    def _start(self, slot: int, attempt: int) -> None:
-        frame, within = divmod(slot, self._slots_per_frame)
-        members = frozenset(member.node for member in self._roster.members)
-        self.now = now = Now(slot, frame, attempt, within == 0, members, self._roster.bindings)
+    def _advance(self) -> None:
+        while self._line and self._is_done():
+            slot, roster, self._started_s = self._line.popleft()
+            if self.now is not None:
+                for actor in self._actors:
+                    actor.commit()
+            self._start(slot, 0, roster)
+
+    def _start(self, slot: int, attempt: int, roster: Roster) -> None:
+        changed = roster is not self._used
+        if changed:
+            self._used = roster
+            self._members = frozenset(member.node for member in roster.members)
+            names = {actor.name for actor in self._actors}
+            self._takes_part = any(m.node in names and m.instance == self.process.instance for m in roster.members)
         self._part = _Part()
+        if not self._takes_part:
+            self.now = None
+            return
+        frame, within = divmod(slot, self._slots_per_frame)
+        self.now = now = Now(slot, frame, attempt, within == 0, self._members, roster.bindings, changed)
         for actor in self._actors:
             actor.start(now)
 

@@ -88,7 +88,7 @@ class DeploymentKeeper:
                 self._next.last_frame = np.stack(self._kept.seen)
             self._next.seen = []
             self._ask(now)
-        elif now.attempt > 0:
+        elif now.changed:
             # Whoever schedules may be new to this frame, so what is in force is said again.
             self._publish(now, "")
 

@@ -101,7 +101,7 @@ class ScheduleSource:
                     deployed[m] = records.deployed_from(message.services, self._network.services)
             self._gather("arrivals", [f"/cell/{m}" for m in cells], now, arrived)
 
-        if now.first or now.attempt > 0:
+        if now.first or now.changed:
             self._gather("in_force", [f"/edge/{m}" for m in edges], now, known)
         else:
             self._gather("arrivals", [f"/cell/{m}" for m in cells], now, arrived)

@@ -28,8 +28,9 @@ from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
 from emulator import records
-from emulator.errors import RunStalled
+from emulator.errors import RunFolderError, RunStalled
 from emulator.folder import Writer
+from emulator.model.ledger import Broken
 from emulator.nodes.ledger import LedgerNode
 from emulator.scenario import Scenario
 
@@ -39,6 +40,8 @@ ACTING = ("cell", "edge", "cloud", "scheduler")
 """Roles whose processes acknowledge every slot; agents only ever answer their edge server."""
 
 INTERRUPTED = 130
+MOST_ATTEMPTS = 255
+"""Of one slot; the header has a byte for it, and each costs a process."""
 
 
 class Hub:
@@ -94,14 +97,22 @@ class Hub:
     def run(self) -> int:
         """Start when everyone is there, run all slots, end.
 
-        Raises: RunFolderError: a table cannot be written. Broken: tasks do not add up.
+        However it ends, everyone is told and the books are closed as far as the disk allows.
         """
-        if self._await_everyone():
-            self._start()
-            self._process.spin(lambda: self.phase == "ending")
+        try:
+            if self._await_everyone():
+                self._start()
+                self._process.spin(lambda: self.phase == "ending")
+        except RunFolderError as error:
+            self._end(2, str(error))
+        except Broken as error:
+            self._end(4, f"invariant broken: {error}")
         if self._process.stopping and self.phase != "ending":
             self._end(INTERRUPTED, "interrupted")
-        self._close()
+        try:
+            self._close()
+        except RunFolderError as error:
+            self.code, self.reason = self.code or 2, self.reason if self.code else str(error)
         return self.code
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -212,6 +223,9 @@ class Hub:
         if self._now is None:
             return
         self._attempts += 1
+        if not self._acting() or self._attempts > MOST_ATTEMPTS:
+            self._end(3, f"nobody is left to compute slot {self._now.slot}")
+            return
         self._publish_roster(self._now.slot, self._attempts)
         self._compute(self._now.slot, self._attempts)
 
@@ -231,7 +245,9 @@ class Hub:
 
     def _on_done(self, done: Done, header: Any) -> None:
         now = self._now
-        if now is not None and (header.slot, header.attempt) == (now.slot, now.attempt):
+        if now is None or (header.slot, header.attempt) != (now.slot, now.attempt):
+            return
+        if (header.instance, done.process) in self._members.values():
             self._done[done.process] = done
             self._process.later(self._maybe_commit)
 
@@ -305,8 +321,8 @@ class Hub:
         totals = self._ledger.totals
         completed = max(totals.completed, 1e-300)
         slot = -1 if self._now is None else self._now.slot
-        sent = sum(p.traffic.messages for p in self._process.publishers.values())
-        received = sum(s.messages for s in self._process.subscriptions.values())
+        beats = (self._registry.last_beat(peer.instance) for peer in self._registry.peers())
+        sent = sum(beat.messages for beat in beats if beat is not None)
         return RunStatus(
             self.phase,
             slot,
@@ -316,7 +332,7 @@ class Hub:
             totals.all_cloud_s / completed if totals.completed else 0.0,
             totals.reward_s,
             dict(totals.tasks),
-            sent + received,
+            sent,
             self._ledger.late,
             self._ledger.refused,
             tuple(sorted(self._members)),
