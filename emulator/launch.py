@@ -160,7 +160,7 @@ class Launcher:
             "OPENBLAS_NUM_THREADS": "1",
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "node", "start", kind, *arguments],
+            [sys.executable, "-P", "-m", "emulator", "node", "start", kind, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout if stdout is not None else log,
             stderr=log,
