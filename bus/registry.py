@@ -308,6 +308,7 @@ class Registry:
 class Client:
     """A registry's callers that are no process on the bus: tools, and the launcher.
 
+    Raises: OSError: what is given is no address.
     Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused.
     """
 
@@ -315,7 +316,12 @@ class Client:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
-        socket.connect(address)
+        try:
+            socket.connect(address)
+        except zmq.ZMQError as error:
+            socket.close(linger=0)
+            self._context.term()
+            raise OSError(error.errno, str(error.strerror)) from None
         self._socket = socket
         self._deadline_s = deadline_s
         self._timers = Timers(time.monotonic)

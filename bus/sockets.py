@@ -46,8 +46,15 @@ class Sockets:
         return made
 
     def listen(self, socket: Socket, address: str = "") -> str:
-        """Bind (by default to any free port), and return the endpoint as others reach it."""
-        socket.bind(address or f"tcp://{self.bind}:*")
+        """Bind (by default to any free port), and return the endpoint as others reach it.
+
+        Raises: OSError: the address is not ours, is taken, or is no address.
+        """
+        at = address or f"tcp://{self.bind}:*"
+        try:
+            socket.bind(at)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, str(error.strerror)) from None
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return f"tcp://{self.host}:{bound.rsplit(':', 1)[1]}"
 
