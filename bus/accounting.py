@@ -1,6 +1,7 @@
 """What a process sent to whom, by publisher, topic pattern and subscriber: message overhead, exactly.
 
 Copies cost nothing while they are sent; they are worked out from each publisher's traffic when a subscriber matched.
+What goes to observers (tools) is kept apart: it is not the run's.
 """
 
 from __future__ import annotations
@@ -22,20 +23,24 @@ def link_report(process: Process) -> LinkReport:
     rows: dict[Key, Traffic] = defaultdict(lambda: NOTHING)
     for publisher in process.publishers.values():
         owner = owners.get(id(publisher), f"/process/{process.name}")
-        for key, traffic in _rows(publisher, owner, process.name, names).items():
+        for key, traffic in _rows(publisher, owner, process, names).items():
             rows[key] = rows[key].plus(traffic)
     links = tuple(LinkTraffic(*key, *traffic) for key, traffic in sorted(rows.items()) if traffic.messages)
     return LinkReport(process.name, links, _counters(process))
 
 
-def _rows(publisher: Publisher, owner: str, process: str, names: dict[str, str]) -> dict[Key, Traffic]:
+def _rows(publisher: Publisher, owner: str, process: Process, names: dict[str, str]) -> dict[Key, Traffic]:
     spec = publisher.spec
     rows: dict[Key, Traffic] = {}
     for uid, traffic in publisher.copies().items():
-        rows[owner, spec.pattern, spec.plane, "data", names.get(uid, uid)] = traffic
+        if uid in process.membership.observers:
+            key = (owner, spec.pattern, spec.plane, "observed", "")
+            rows[key] = rows.get(key, NOTHING).plus(traffic)
+        else:
+            rows[owner, spec.pattern, spec.plane, "data", names.get(uid, uid)] = traffic
     if publisher.local is not None:
         sent = publisher.traffic
-        rows[owner, spec.pattern, spec.plane, "data", process] = Traffic(sent.messages, sent.payload_bytes, 0)
+        rows[owner, spec.pattern, spec.plane, "data", process.name] = Traffic(sent.messages, sent.payload_bytes, 0)
     if publisher.repairs.messages:
         rows[owner, spec.pattern, spec.plane, "repair", ""] = publisher.repairs
     if publisher.control.messages:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 HUB: Final = "/hub"
+OBSERVERS: Final = "/observer/"
 ASK_AGAIN_S: Final = 0.2
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
 
@@ -47,6 +48,7 @@ class Membership:
     def __init__(self, process: Process) -> None:
         self.names: tuple[str, ...] = ()
         self.peers: dict[int, Peer] = {}
+        self.observers: set[str] = set()  # uids of all that ever were in the graph: their traffic is not the run's
         self.version = 0
         self.liveliness_s = 5.0
         self.hub_deadline_s = 10.0
@@ -241,7 +243,10 @@ class Membership:
         if error is not None and uid not in publisher.refused:
             publisher.refuse(uid, str(error))
             self._process.pubsub.report_refused(error)
-        self._links.append((publisher, uid, peer.process))
+        if is_observer(peer):
+            self.observers.add(uid)
+        else:
+            self._links.append((publisher, uid, peer.process))
 
     def links_changed(self) -> None:
         """Something matched or came apart: look once, after what is going on now."""
@@ -341,6 +346,11 @@ class Membership:
         raise PeerLost(
             self._process.name, f"the hub gave {', '.join(self.names)} away; its beats did not arrive in time"
         )
+
+
+def is_observer(peer: Peer) -> bool:
+    """Whether a process only watches: nobody waits for it."""
+    return all(node.name.startswith(OBSERVERS) for node in peer.nodes)
 
 
 def _record_of(end: Publisher | Subscription) -> TopicRecord:

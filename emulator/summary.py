@@ -99,21 +99,28 @@ def _ledger(folder: Path) -> dict[str, Any]:
 
 
 def _traffic(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Messages and wire bytes, in total, by plane, by topic, and what repair took."""
-    messages: dict[str, Any] = {"total": 0, "by_plane": defaultdict(int), "by_topic": defaultdict(int), "repair": 0}
+    """Messages and wire bytes, in total, by plane, by topic, what repair took, and apart what tools observed."""
+    messages: dict[str, Any] = {
+        "total": 0,
+        "by_plane": defaultdict(int),
+        "by_topic": defaultdict(int),
+        "repair": 0,
+        "observed": 0,
+    }
     sizes: dict[str, Any] = {
         "wire": 0,
         "payload": 0,
         "by_plane": defaultdict(int),
         "by_topic": defaultdict(int),
         "repair": 0,
+        "observed": 0,
     }
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 _add(messages, row, int(row["messages"]), "total")
                 _add(sizes, row, int(row["wire_bytes"]), "wire")
-                sizes["payload"] += int(row["payload_bytes"])
+                sizes["payload"] += int(row["payload_bytes"]) if row["kind"] != "observed" else 0
     for document in (messages, sizes):
         document["by_plane"], document["by_topic"] = (
             dict(document["by_plane"]),
@@ -123,6 +130,9 @@ def _traffic(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _add(document: dict[str, Any], row: dict[str, str], amount: int, total: str) -> None:
+    if row["kind"] == "observed":
+        document["observed"] += amount
+        return
     document[total] += amount
     document["by_plane"][row["plane"]] += amount
     document["by_topic"][row["topic"]] += amount
