@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -73,6 +74,7 @@ def observe(
     Raises: HubSilent: no hub answers, or it falls silent later. BusError: the link is refused.
     """
     process = Process(f"{tool}-{os.getpid()}")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     observer = Observer(process, record.topic, published=published)
     try:
@@ -89,6 +91,8 @@ def observe(
         yield observer
     finally:
         process.close(f"({tool} ended)")
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _join(process: Process, run: Run) -> tuple[str, ...]:
