@@ -68,7 +68,7 @@ SMALL = ("edges.count=3", "services.count=10", "edges.storage_bytes=1e9")
 
 def test_ils_100_is_within_two_percent_of_the_true_optimum_where_that_can_be_enumerated():
     gaps = []
-    for network, demand, seed in _small_cases(range(1, 9)):
+    for network, demand, seed in _small_cases(range(1, 8)):
         kicks = np.random.default_rng(seed).random((ORACLE_RESTARTS, KICKS, 3))
         empty = np.zeros(demand.shape, dtype=np.bool_)
         found_s = iterate(moves_of(network, demand, "numba"), [empty], kicks, network)[1]
@@ -82,8 +82,7 @@ def test_ils_100_is_within_two_percent_of_the_true_optimum_where_that_can_be_enu
 def _small_cases(seeds) -> Iterator[tuple[Network, np.ndarray, int]]:
     for seed in seeds:
         world = World(resolve(load("paper-ttosc", [f"seed={seed}", f"world_seed={seed}", *SMALL])))
-        for frame in (3, 20):
-            yield world.network, world.frame_arrivals(frame).mean(axis=1), seed
+        yield world.network, world.frame_arrivals(3).mean(axis=1), seed
 
 
 def _enumerated(network: Network, demand: np.ndarray) -> tuple[np.ndarray, float]:
