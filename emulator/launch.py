@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from bus.errors import BusError
 from bus.messages import Query, RunStatus, Stop, Stopped
@@ -24,6 +24,7 @@ from bus.registry import Client
 from emulator.errors import RunFolderError
 from emulator.scenario import Processes, Scenario
 
+INTERRUPTED = 130
 MOST_RESTARTS = 20
 STATUS_S = 0.25
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,18 +72,25 @@ class Launcher:
         self._poll = select.poll()
         self._by_fd: dict[int, Child] = {}
         self._client: Client | None = None
+        self._stop_asked = False  # no Event: its lock would meet itself in a handler that a second signal interrupts
         self.address = ""
         self.notes: list[str] = []
+        self.last_words = ""
+        """Why the hub ended; it says so where no full disk can swallow it."""
 
     def start(self) -> None:
-        """Start the hub, learn its address, start everyone else.
+        """Start the hub, learn its address, start everyone else; less when interrupted.
 
         Raises: RunFolderError: the hub could not start; says why.
         """
         hub = self._spawn("hub", "hub", ["--run", str(self._folder.resolve())], stdout=subprocess.PIPE)
         self.address = self._address_of(hub)
+        if self._is_interrupted():
+            return
         self._client = Client(self.address, deadline_s=2.0)
         for name, kind, arguments in layout(self._scenario):
+            if self._is_interrupted():
+                return
             self._spawn(name, kind, [*arguments, "--hub", self.address])
 
     def watch(self, on_status: Callable[[RunStatus], None]) -> int:
@@ -90,6 +98,9 @@ class Launcher:
         hub = self._children["hub"]
         next_status_s = 0.0
         while hub.process.poll() is None:
+            if self._is_interrupted():
+                self._ask_to_stop()
+                return INTERRUPTED
             for fd, _ in self._poll.poll(int(STATUS_S * 1000)):
                 self._ended(self._by_fd[fd])
             now_s = time.monotonic()
@@ -111,10 +122,17 @@ class Launcher:
             return None
 
     def interrupt(self) -> None:
+        """End the run soon; safe at any time, in a signal handler too."""
+        self._stop_asked = True
+
+    def _is_interrupted(self) -> bool:
+        return self._stop_asked
+
+    def _ask_to_stop(self) -> None:
         """Ask the hub to end the run now."""
         with contextlib.suppress(BusError):
             if self._client is not None:
-                self._client.call("stop", Stop("interrupted", 130), Stopped)
+                self._client.call("stop", Stop("interrupted", INTERRUPTED), Stopped)
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, of those that run."""
@@ -130,6 +148,9 @@ class Launcher:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(child.process.pid, number)
             self._await(alive, patience_s)
+        hub = self._children.get("hub")
+        if hub is not None and hub.process.stdout is not None and hub.process.poll() is not None:
+            self.last_words = hub.process.stdout.read().decode(errors="replace").strip()
         for child in self._children.values():
             child.log.close()
             if child.process.stdout is not None:
@@ -149,7 +170,11 @@ class Launcher:
                 child.process.wait(max(0.0, end_s - time.monotonic()))
 
     def _spawn(self, name: str, kind: str, arguments: list[str], stdout: int | None = None) -> Child:
-        log = (self._folder / "logs" / f"{name}.log").open("ab")
+        path = self._folder / "logs" / f"{name}.log"
+        try:
+            log = path.open("ab")
+        except OSError as error:
+            raise RunFolderError(f"{path}: {error.strerror}; make room or choose another --out") from None
         environment = {
             **os.environ,
             "EDGERIG_LAUNCHED": str(os.getpid()),
@@ -179,7 +204,12 @@ class Launcher:
     def _address_of(self, hub: Child) -> str:
         """The line with which the hub says where it is."""
         assert hub.process.stdout is not None  # noqa: S101 -- asked for by start()
-        ready, _, _ = select.select([hub.process.stdout], [], [], self._scenario.deadlines.start_s)
+        end_s = time.monotonic() + self._scenario.deadlines.start_s
+        ready: list[Any] = []
+        while not ready and time.monotonic() < end_s:
+            if self._is_interrupted():
+                return ""
+            ready, _, _ = select.select([hub.process.stdout], [], [], STATUS_S)
         line = hub.process.stdout.readline().decode().strip() if ready else ""
         if not line.startswith("tcp://"):
             log = self._folder / "logs" / "hub.log"

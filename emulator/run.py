@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -66,6 +70,29 @@ def _compile(scenario: Scenario, specs: set[str]) -> None:
         warm_up(make_policy(spec, setting), setting)
 
 
+@contextlib.contextmanager
+def interrupting(launcher: Launcher) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal ask the launcher to stop, as often as they come.
+
+    No exception: one that came between the start of a process and its being noted would leave the process behind. Only
+    the main thread hears signals; elsewhere nothing changes.
+    """
+    before: dict[signal.Signals, Any] = {}
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        launcher.interrupt()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: Callable[[Launcher], None]) -> Result:
     """Run a prepared scenario as processes.
 
@@ -82,18 +109,18 @@ def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: C
             first_slot_s = time.monotonic() - started_s
         on_status(status)
 
-    try:
+    with interrupting(launcher):
         try:
             launcher.start()
             on_start(launcher)
             code = launcher.watch(told)
-        except KeyboardInterrupt:
-            launcher.interrupt()
-            code = INTERRUPTED
-    finally:
-        launcher.close()
-    wall_s = time.monotonic() - started_s
-    return Result(folder, code, summary.write(folder, scenario, scenario.clock, wall_s, code, first_slot_s))
+        finally:
+            launcher.close()
+        wall_s = time.monotonic() - started_s
+        document = summary.write(
+            folder, scenario, scenario.clock, wall_s, code, first_slot_s, launcher.notes, launcher.last_words
+        )
+    return Result(folder, document["exit_code"], document)
 
 
 def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Result:
@@ -122,7 +149,8 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
     writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
     writer.close()
     wall_s = time.monotonic() - started_s
-    return Result(folder, code, summary.write(folder, scenario, "in-process", wall_s, code, None))
+    document = summary.write(folder, scenario, "in-process", wall_s, code, None)
+    return Result(folder, document["exit_code"], document)
 
 
 def _folder(scenario: Scenario, out: str | None) -> Path:

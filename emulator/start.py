@@ -10,9 +10,10 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import numpy as np
 
@@ -67,10 +68,10 @@ def main(arguments: Sequence[str]) -> int:
         return 2
 
 
-def _say(text: str) -> None:
-    """Last words, on stderr; a log on a full disk must not turn them into another error."""
+def _say(text: str, where: TextIO | None = None) -> None:
+    """Last words, on stderr by default; a log on a full disk must not turn them into another error."""
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=where or sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +114,7 @@ def _hub(options: argparse.Namespace) -> int:
         code = hub.run()
         if hub.reason and code not in (0, 130):
             _say(hub.reason)
+            _say(hub.reason, sys.stdout)  # the launcher reads it there, whatever becomes of the log
         return code
     finally:
         process.close("the run is over")
@@ -168,10 +170,8 @@ def _member(options: argparse.Namespace) -> int:
     if not options.hub:
         print("node start: no hub; give --hub tcp://HOST:PORT or set EDGERIG_HUB", file=sys.stderr)
         return 2
-    try:
-        with Client(options.hub, HUB_ANSWERS_S) as client:
-            setup = client.call("setup", Query(), Setup)
-    except CallTimeout:
+    setup = _setup(options.hub)
+    if setup is None:
         print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
         return 3
     scenario = parse(setup.scenario, origin="the hub's scenario")
@@ -195,6 +195,16 @@ def _member(options: argparse.Namespace) -> int:
         process.close()
 
 
+def _setup(hub: str) -> Setup | None:
+    """What the hub tells whoever comes; None if it does not answer, or our launcher is gone."""
+    end_s = time.monotonic() + HUB_ANSWERS_S
+    with Client(hub, LAUNCHER_S) as client:
+        while time.monotonic() < end_s and not _launcher_is_gone():
+            with contextlib.suppress(CallTimeout):
+                return client.call("setup", Query(), Setup)
+    return None
+
+
 def _name(options: argparse.Namespace) -> str:
     if options.kind == "cloud":
         return "cloud"
@@ -209,10 +219,13 @@ def _hub_lost(process: Process, reason: str) -> None:
 
 
 def _watch_launcher(process: Process) -> None:
-    """End with the launcher, even when it was killed (or was before we came so far): nobody else would stop us."""
-    launcher = os.environ.get("EDGERIG_LAUNCHED")
-    if launcher:
-        process.timers.every(LAUNCHER_S, lambda: process.stop() if str(os.getppid()) != launcher else None)
+    """End with the launcher, even when it was killed: nobody else would stop us."""
+    process.timers.every(LAUNCHER_S, lambda: process.stop() if _launcher_is_gone() else None)
+
+
+def _launcher_is_gone() -> bool:
+    """Whether we were launched, and our parent is another one by now."""
+    return os.environ.get("EDGERIG_LAUNCHED", str(os.getppid())) != str(os.getppid())
 
 
 def _report(process: Process, hub: str) -> None:

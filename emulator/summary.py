@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import platform
 from collections import defaultdict
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emulator.errors import RunFolderError
 from emulator.folder import read_table, write_json
 from emulator.scenario import Scenario
 
@@ -30,7 +33,14 @@ def versions() -> dict[str, str]:
 
 
 def write(
-    folder: Path, scenario: Scenario, mode: str, wall_s: float, code: int, first_slot_s: float | None
+    folder: Path,
+    scenario: Scenario,
+    mode: str,
+    wall_s: float,
+    code: int,
+    first_slot_s: float | None,
+    notes: Sequence[str] = (),
+    reason: str = "",
 ) -> dict[str, Any]:
     """Gather what the run folder holds into summary.json.
 
@@ -41,9 +51,13 @@ def write(
         wall_s: Seconds the run took, start and end included.
         code: Its exit code.
         first_slot_s: Seconds until the first slot began; None if unknown.
-    Returns: What was written.
+        notes: What the launcher has to say, after the hub's notes.
+        reason: Why the run ended, where the hub could not write it down.
+    Returns: What was written; where it could not be, a note says so and the exit code is not 0.
     """
     ledger = _ledger(folder)
+    ledger["notes"] = [*ledger["notes"], *notes]
+    ledger.setdefault("exit", {"code": code, "reason": reason})
     messages, sizes = _traffic(folder / "messages.csv")
     decisions = np.array(ledger.pop("decision_s", []) or [0.0])
     document = {
@@ -64,7 +78,11 @@ def write(
         "bytes": sizes,
         "decision_s": {"p50": float(np.quantile(decisions, 0.5)), "p99": float(np.quantile(decisions, 0.99))},
     }
-    write_json(folder / "summary.json", document)
+    try:
+        write_json(folder / "summary.json", document)
+    except RunFolderError as error:
+        document["exit_code"] = code or 2
+        document["notes"].append(str(error))
     return document
 
 
@@ -73,7 +91,8 @@ def _ledger(folder: Path) -> dict[str, Any]:
     path = folder / "ledger.json"
     if path.exists():
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        path.unlink()
+        with contextlib.suppress(OSError):
+            path.unlink()
         return facts
     slots = read_table(folder / "slots.csv") if (folder / "slots.csv").exists() else {}
     frames = read_table(folder / "frames.csv") if (folder / "frames.csv").exists() else {}
