@@ -6,6 +6,7 @@ docs/decisions/0002-one-xsub-per-process.md), one ROUTER that answers calls, DEA
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import time
@@ -24,7 +25,7 @@ from bus.membership import Membership
 from bus.messages import Peer
 from bus.node import Node
 from bus.publisher import Publisher
-from bus.pubsub import LARGEST_BATCH, PubSub, uid_of
+from bus.pubsub import PubSub, uid_of
 from bus.qos import Qos
 from bus.sockets import Context, Sockets
 from bus.subscription import Callback, Subscription
@@ -34,7 +35,6 @@ from bus.traffic import Accounts
 
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
 LOCAL_ROUNDS: Final = 4  # messages within the process go that many hops before the sockets have their turn
-NO_WAIT_S: Final = 15e-6  # a poll that took less found messages waiting
 
 
 class Process:
@@ -191,6 +191,10 @@ class Process:
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
+    def settle(self) -> None:
+        """All is built: what the process consists of is no garbage, so the collector need not walk it ever again."""
+        gc.freeze()
+
     def later(self, function: Callable[..., None], *arguments: Any) -> None:
         """Run from the loop, after what is going on now."""
         self._queue.append((function, arguments))
@@ -213,10 +217,6 @@ class Process:
             timeout_s = max(0.0, min(timeout_s, self.timers.next_due_s() - start))
         ready = self.sockets.poll(timeout_s)
         now = self.clock()
-        # Reading until nothing is left ends in an exception that costs as much as two messages. A process that had to
-        # wait for its message expects no second one; one that finds messages waiting reads ever more at a time.
-        pubsub = self.pubsub
-        pubsub.batch = min(2 * pubsub.batch, LARGEST_BATCH) if now - start < NO_WAIT_S else 1
         for handle in ready:
             handle()
         # Timers last: a process that was held up first reads what came meanwhile, and only then declares deaths.

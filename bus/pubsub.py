@@ -30,8 +30,9 @@ NACK: Final = struct.Struct("<BIIQQ")  # mark, publisher instance, instance that
 NACK_MARK: Final = 2  # XPUB takes 0 and 1 as its own
 UID_BYTES: Final = 8
 TAIL_S: Final = 0.01
+LONGEST_TAIL_S: Final = 0.32
 REPEAT_S: Final = 1.0
-LARGEST_BATCH: Final = 64
+LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
 
 
 def uid_of(instance: int) -> str:
@@ -58,7 +59,6 @@ class PubSub:
         self.on_links: Callable[[], None] = _nothing
         self.on_loss: Callable[[str, int, int], None] = _log_loss
         self.on_refused: Callable[[BusError], None] = _log_refusal
-        self.batch = 1  # how many frames to read before looking at the other sockets again
         self._table = table
         self._later = later
         self._wall_ns = wall_ns
@@ -66,6 +66,7 @@ class PubSub:
         self._notices: dict[str, set[str]] = {}
         self._connected: dict[int, str] = {}
         self._untold: list[Publisher] = []
+        self._tail_s = TAIL_S  # grows while nobody has anything to ask for: most links lose nothing
         self._xsub = sockets.make(zmq.XSUB, self._drain_xsub)
         self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
         # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
@@ -158,16 +159,16 @@ class PubSub:
     # -- what comes in -------------------------------------------------------------------------------------------------
 
     def _drain_xsub(self) -> None:
-        recv, routes = self._xsub.recv, self._routes
-        try:
-            for _ in range(self.batch):
-                frame = recv(zmq.NOBLOCK)
-                at = frame.find(0)
-                receive = routes.get(frame[:at])
-                if receive is not None:
-                    receive(frame, at + 1)
-        except zmq.Again:
-            return
+        xsub, routes = self._xsub, self._routes
+        for _ in range(LARGEST_BATCH):
+            frame = xsub.recv(zmq.NOBLOCK)
+            at = frame.find(0)
+            receive = routes.get(frame[:at])
+            if receive is not None:
+                receive(frame, at + 1)
+            # Asking costs half of the exception that an empty queue raises.
+            if not xsub.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                return
 
     def _drain_xpub(self) -> None:
         while True:
@@ -202,20 +203,24 @@ class PubSub:
         _, instance, asker, first, last = NACK.unpack_from(request)
         if instance != self.instance:
             return  # an XSUB speaks to all its publishers at once; this is for another one
+        self._tail_s = TAIL_S
         publisher = self.publishers.get(request[NACK.size :].decode(errors="replace"))
         if publisher is not None and publisher.is_matched(uid_of(asker)):
             publisher.repair(uid_of(asker), first, last)
 
     def _on_untold(self, publisher: Publisher) -> None:
         if not self._untold:
-            self._timers.after(TAIL_S, self._tell_tails)
+            self._timers.after(self._tail_s, self._tell_tails)
         self._untold.append(publisher)
 
     def _tell_tails(self) -> None:
-        idle_since_ns = self._wall_ns() - int(TAIL_S * 1e9)
-        self._untold = [publisher for publisher in self._untold if not publisher.heartbeat(idle_since_ns)]
+        idle_since_ns = self._wall_ns() - int(self._tail_s * 1e9)
+        told = self._untold
+        self._untold = [publisher for publisher in told if not publisher.heartbeat(idle_since_ns)]
+        if len(self._untold) < len(told):
+            self._tail_s = min(2.0 * self._tail_s, LONGEST_TAIL_S)
         if self._untold:
-            self._timers.after(TAIL_S, self._tell_tails)
+            self._timers.after(self._tail_s, self._tell_tails)
 
     def _tell_all(self) -> None:
         # Again and again: the heartbeat itself may be lost, and after a broken link nothing else may come.

@@ -140,7 +140,9 @@ class SlotDriver:
     def _advance(self) -> None:
         while self._line and self._is_done():
             slot, roster, self._started_s = self._line.popleft()
-            if self.now is not None:
+            if self.now is None:
+                self.process.settle()
+            else:
                 for actor in self._actors:
                     actor.commit()
             self._start(slot, 0, roster)

@@ -129,6 +129,7 @@ class Hub:
 
     def _start(self) -> None:
         self.phase = "running"
+        self._process.settle()
         for peer in self._registry.peers():
             self._admit(peer)
         self._begin(0)
