@@ -8,6 +8,7 @@ turns later the hub is told, as the launcher would.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import time
 from collections.abc import Callable
@@ -143,7 +144,7 @@ class ThreadRun:
         self._starts: dict[str, tuple[str, int, int]] = {}
         self._due: list[tuple[int, Callable[[], None]]] = []
         self._starting = False
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "scenario.toml").write_text(scenario_file.dump(self.scenario))
         real = Publisher.publish
         run = self
@@ -271,6 +272,10 @@ class ThreadRun:
     def slots(self) -> dict[str, list[float]]:
         """slots.csv by column."""
         return read_table(self.folder / "slots.csv")
+
+    def ledger(self) -> dict[str, Any]:
+        """What the hub writes at the end."""
+        return json.loads((self.folder / "ledger.json").read_text())
 
     def told(self, topic: str) -> dict[int, Message]:
         """The last message of a topic in each slot."""
