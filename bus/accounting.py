@@ -11,14 +11,13 @@ from collections import defaultdict
 from bus.messages import LinkReport, LinkTraffic
 from bus.process import Process
 from bus.publisher import NOTHING, Publisher, Traffic
-from bus.pubsub import uid_of
 
 Key = tuple[str, str, str, str, str]  # publisher, topic pattern, plane, kind, subscriber
 
 
 def link_report(process: Process) -> LinkReport:
     """The traffic of every directed link that starts at a process."""
-    names = {uid_of(peer.instance): peer.process for peer in process.membership.peers.values()}
+    names = process.membership.known
     owners = {id(publisher): node.name for node in process.nodes.values() for publisher in node.published}
     rows: dict[Key, Traffic] = defaultdict(lambda: NOTHING)
     for publisher in process.publishers.values():

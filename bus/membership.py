@@ -48,6 +48,7 @@ class Membership:
     def __init__(self, process: Process) -> None:
         self.names: tuple[str, ...] = ()
         self.peers: dict[int, Peer] = {}
+        self.known: dict[str, str] = {}  # process names by uid, of all that ever were in the graph
         self.observers: set[str] = set()  # uids of all that ever were in the graph: their traffic is not the run's
         self.version = 0
         self.liveliness_s = 5.0
@@ -188,6 +189,7 @@ class Membership:
             return
         self.version = graph.version
         before, self.peers = self.peers, {peer.instance: peer for peer in graph.peers}
+        self.known.update((uid_of(peer.instance), peer.process) for peer in graph.peers)
         for instance, peer in before.items():
             if instance not in self.peers:
                 self._forget(peer, header.instance)
