@@ -25,6 +25,7 @@ from emulator import folder as run_folder
 from emulator import records, scenario_file, summary
 from emulator.assembly import build_network, resolve
 from emulator.launch import Launcher
+from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
 from emulator.scenario import Scenario
 from emulator.world import World
@@ -42,9 +43,13 @@ class Result:
     summary: dict[str, Any]
 
 
-def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
+def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = lambda text: None) -> Scenario:
     """Resolve a scenario and check what only the agents know.
 
+    Args:
+        scenario: As read.
+        on_bus: Whether processes will run it.
+        tell: Gets a line before something takes long.
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
     resolved = resolve(scenario)
@@ -55,6 +60,8 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
     if on_bus and resolved.scheduler.backend == "numba":
+        if not any(Path(scheduling.__file__).parent.glob("__pycache__/*.nbi")):
+            tell("compiling the scheduler and the planners (once; up to half a minute)")
         _compile(resolved, set(specs))
     return resolved
 

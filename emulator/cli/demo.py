@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from emulator import run as runs
-from emulator.cli.progress import Progress
+from emulator.cli.progress import Progress, tell
+from emulator.launch import layout
 from emulator.scenario_file import load
 
 SCHEMES = ("cloud-only", "popularity", "marginal-greedy")
@@ -24,17 +25,19 @@ def demo_command(scenario: str, frames: int | None, agents: str) -> int:
     found = load(scenario)
     if frames is not None:
         found = msgspec.structs.replace(found, frames=frames)
-    schemes = [
-        runs.prepare(
-            msgspec.structs.replace(found, agent=msgspec.structs.replace(found.agent, policy=name)), on_bus=True
-        )
-        for name in agents.split(",")
-    ]
-    processes = 2 + 2 * found.edges.count + 1
+    processes = len(layout(found)) + 1
     click.echo(
         f"{found.name}: {found.edges.count} cells, {found.services.count} services, {found.frames} frames of "
         f"{found.slots_per_frame} slots; {processes} processes talk over ZeroMQ"
     )
+    schemes = [
+        runs.prepare(
+            msgspec.structs.replace(found, agent=msgspec.structs.replace(found.agent, policy=name)),
+            on_bus=True,
+            tell=tell,
+        )
+        for name in agents.split(",")
+    ]
     folders = []
     for number, scheme in enumerate(schemes, start=1):
         title = f"[{number}/{len(schemes)}] {scheme.agent.policy}"

@@ -13,6 +13,11 @@ LINE_EVERY_S = 2.0
 RATE_MEMORY = 0.7
 
 
+def tell(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Shows statuses on stderr; use as a context."""
 

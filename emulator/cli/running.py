@@ -14,7 +14,7 @@ import msgspec
 
 from emulator import run as runs
 from emulator.cli.options import read, scenario_options
-from emulator.cli.progress import Progress
+from emulator.cli.progress import Progress, tell
 from emulator.errors import ScenarioError
 from emulator.scenario import Scenario
 
@@ -44,7 +44,7 @@ def run_command(
         found = msgspec.structs.replace(found, clock="wall", rate=rate)
     elif lockstep:
         found = msgspec.structs.replace(found, clock="lockstep")
-    prepared = runs.prepare(found, on_bus=True)
+    prepared = runs.prepare(found, on_bus=True, tell=tell)
     with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
         result = runs.on_bus(prepared, out, progress.show, lambda launcher: None)
     _tell(result, as_json)
