@@ -63,7 +63,8 @@ class Collector:
         self._topics[kind, source] = topic
 
         def file(message: Any, header: Header) -> None:
-            self._file((kind, header.slot, header.attempt, header.round), source, message)
+            # By index: version, flags, round, attempt, type, instance, slot.
+            self._file((kind, header[6], header[3], header[2]), source, message)
 
         return file
 

@@ -205,23 +205,21 @@ class Process:
 
     def spin_once(self, timeout_s: float = LONGEST_POLL_S) -> None:
         """Handle what has come, waiting for at most ``timeout_s`` if nothing has."""
-        queue = self._queue
-        for _ in range(LOCAL_ROUNDS):
-            for _ in range(len(queue)):
-                function, arguments = queue.popleft()
-                function(*arguments)
-        start = self.clock()
+        queue, timers = self._queue, self.timers
+        if queue:
+            for _ in range(LOCAL_ROUNDS):
+                for _ in range(len(queue)):
+                    function, arguments = queue.popleft()
+                    function(*arguments)
         if queue:
             timeout_s = 0.0
         elif timeout_s:
-            timeout_s = max(0.0, min(timeout_s, self.timers.next_due_s() - start))
-        ready = self.sockets.poll(timeout_s)
-        now = self.clock()
-        for handle in ready:
+            timeout_s = max(0.0, min(timeout_s, timers.next_due_s() - self.clock()))
+        for handle in self.sockets.poll(timeout_s):
             handle()
         # Timers last: a process that was held up first reads what came meanwhile, and only then declares deaths.
-        if self.timers.next_due_s() <= now:
-            self.timers.run_due()
+        if timers.next_due_s() <= self.clock():
+            timers.run_due()
 
     def spin(self, until: Callable[[], bool] | None = None, deadline_s: float | None = None) -> bool:
         """Spin until a condition holds, a deadline (seconds from now) passes, or stop().

@@ -25,6 +25,8 @@ FIRST_RETRY_S: Final = 0.005
 LAST_RETRY_S: Final = 0.2
 RUNS_PER_RETRY: Final = 32
 
+_make = tuple.__new__  # what Header._make does, without its own call and check
+
 
 class Link:
     """What a subscription knows of one publisher instance. expected is 0 until the end of history has come."""
@@ -138,7 +140,7 @@ class Subscription:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._bad(str(error))
             return
-        header = Header._make(fields)
+        header = _make(Header, fields)
         self.messages += 1
         self.payload_bytes += len(payload)
         if self._latched:

@@ -333,8 +333,9 @@ def from_sparse(sparse: SparseShares, edges: int, services: int) -> Floats:
     service, source, target, share = sparse
     if not len(service) == len(source) == len(target) == len(share):
         raise ValueError("sparse shares: the four columns differ in length")
-    if len(share) and (service.max() >= services or source.max() >= edges or target.max() > edges):
-        raise ValueError(f"sparse shares: an index is beyond {edges} edge servers or {services} services")
     split = np.zeros((edges, edges + 1, services))
-    split[source, target, service] = share
+    try:
+        split[source, target, service] = share  # unsigned, so that NumPy itself sees whatever is out of range
+    except IndexError:
+        raise ValueError(f"sparse shares: an index is beyond {edges} edge servers or {services} services") from None
     return split

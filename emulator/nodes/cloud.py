@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bus.gather import Absent
 from bus.messages import Array, Completed
 from bus.node import Node
@@ -50,7 +48,7 @@ class CloudNode:
             senders = [m for m in edges if f"/edge/{m}" in now.members]
             if not isinstance(messages[0], Absent):
                 targets = messages[0].target.numpy()
-                sources = np.unique(messages[0].source.numpy()[targets == self._network.edges]).tolist()
+                sources = set(messages[0].source.numpy()[targets == self._network.edges].tolist())
                 senders = [m for m in senders if m in sources]
             self._expect(now, senders, orphans)
 

@@ -11,7 +11,7 @@ from bus.messages import Arrivals
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import records
-from emulator.model.offloading import Floats, FrameCosts, Network, frame_costs
+from emulator.model.offloading import Bools, Floats, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
 from emulator.nodes.edge_decision import DeploymentKeeper
 from emulator.nodes.edge_schedule import ScheduleSource, default_shares
@@ -45,7 +45,9 @@ class EdgeNode:
         self._serving = serving
         self._cloud = network.edges
         self._costs: FrameCosts | None = None
-        self._costs_of = b""
+        self._costs_of: Bools | None = None
+        self._members: frozenset[str] = frozenset()
+        self._alive_edges: list[int] = []
         self._no_tasks = np.zeros(network.services)
         self._tasks: Floats = self._no_tasks
         self._shares: Floats | None = None
@@ -88,7 +90,11 @@ class EdgeNode:
         self._source.ask(now, lambda shares: self._scheduled(now, shares))
 
     def _alive(self, now: Now) -> list[int]:
-        return [n for n in range(self._network.edges) if f"/edge/{n}" in now.members]
+        """Edge servers that take part; looked up once for each roster."""
+        if now.members is not self._members:
+            self._members = now.members
+            self._alive_edges = [n for n in range(self._network.edges) if f"/edge/{n}" in now.members]
+        return self._alive_edges
 
     def _gather(self, kind: str, sources: Any, now: Now, share: float, then: Any) -> None:
         self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=self._driver.left_s(share))
@@ -169,9 +175,11 @@ class EdgeNode:
     def _frame_costs(self) -> FrameCosts:
         """Costs of the deployment in force; only this server's own row is filled, and only that is read."""
         deployed = self._keeper.deployed
-        key = deployed.tobytes()
-        if self._costs is None or key != self._costs_of:
-            matrix = np.zeros((self._network.edges, self._network.services), dtype=np.bool_)
-            matrix[self._edge] = deployed
-            self._costs, self._costs_of = frame_costs(self._network, matrix), key
+        if self._costs is None or self._costs_of is not deployed:
+            # Decisions are never changed in place: the same array is the same deployment.
+            if self._costs is None or self._costs_of is None or not np.array_equal(self._costs_of, deployed):
+                matrix = np.zeros((self._network.edges, self._network.services), dtype=np.bool_)
+                matrix[self._edge] = deployed
+                self._costs = frame_costs(self._network, matrix)
+            self._costs_of = deployed
         return self._costs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ class DeploymentKeeper:
 
     def begin(self, now: Now) -> None:
         """Start a slot from the committed state; in a frame's first slot, ask the agent."""
-        self._next = replace(self._kept)
+        kept = self._kept
+        self._next = DeploymentState(kept.in_force, kept.unanswered_frames, kept.decided, kept.seen, kept.last_frame)
         self._outcome = ""
         if now.first:
             if self._kept.seen:

@@ -57,6 +57,10 @@ class Serving(Protocol):
         ...
 
 
+def _origin(row: tuple[int, Floats]) -> int:
+    return row[0]
+
+
 class WithinSlot:
     """Tasks that are done in the slot they arrive in, by the expected delays of eq. (4)-(5)."""
 
@@ -69,6 +73,8 @@ class WithinSlot:
         self._slot = 0
         self._tasks = self._flow = np.zeros(0)
         self._own_delay_s = np.zeros(0)
+        self._costs: FrameCosts | None = None
+        self._transfer_s = np.zeros(0)
         self._targets: list[int] = []
 
     def begin(self, slot: int, alive: Sequence[int]) -> None:
@@ -99,13 +105,14 @@ class WithinSlot:
 
     def execute(self, offloads: Sequence[tuple[int, Offload]], costs: FrameCosts) -> dict[int, Completed]:
         """Every origin gets its delay: its own transfer, and the compute part under the common load."""
-        edges = self._network.edges
-        into = np.zeros((edges, self._network.services))
-        into[self._edge] = self._flow[self._edge]
-        for origin, offload in offloads:
-            into[origin] = offload.tasks.numpy()
+        rows = [(origin, offload.tasks.numpy()) for origin, offload in offloads]
+        rows.append((self._edge, self._flow[self._edge]))
+        # In entity order; origins that sent nothing would add 0.
+        into = np.stack([row for _, row in sorted(rows, key=_origin)])
         compute_s = compute_delay(serving.loads(into), costs.compute_s[self._edge])
-        transfer_s = costs.transfer_into(self._edge)
+        if costs is not self._costs:
+            self._costs, self._transfer_s = costs, costs.transfer_into(self._edge)
+        transfer_s = self._transfer_s
         self._own_delay_s = target_delay(transfer_s[self._edge], compute_s)
         return {origin: Completed(Array.of(target_delay(transfer_s[origin], compute_s))) for origin, _ in offloads}
 

@@ -232,7 +232,10 @@ class Hub:
 
     def _compute(self, slot: int, attempt: int) -> None:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
-        self._now = Now(slot, frame, attempt, within == 0, frozenset(self._members))
+        members = self._now.members if self._now is not None else frozenset()
+        if members != self._members.keys():
+            members = frozenset(self._members)
+        self._now = Now(slot, frame, attempt, within == 0, members)
         self._done = {}
         self._warned_s = self._slot_started_s
         self._node.begin(slot, attempt)

@@ -33,6 +33,8 @@ class LedgerNode:
         self.complete = False
         self._buckets = len(edges_s) + 1
         self._now: Now | None = None
+        self._members: frozenset[str] = frozenset()
+        self._sources: list[str] = []
         self._outcomes: list[Any] = []
         self._in_force: list[Any] = []
         self._rows: list[SlotRow] = []
@@ -57,7 +59,7 @@ class LedgerNode:
         self._node.begin(now.slot, now.attempt)
         self._now, self.complete = now, False
         self._outcomes, self._in_force = [], []
-        sources = [self._source(m, now) for m in range(self._network.edges)]
+        sources = self._sources_of(now)
         there = [source for source in sources if source]
         edges = [source for source in there if source.startswith("/edge/")]
 
@@ -78,6 +80,13 @@ class LedgerNode:
     def _gather(self, kind: str, sources: list[str], now: Now, left_s: Any, then: Any) -> None:
         self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=left_s(OUTCOME))
 
+    def _sources_of(self, now: Now) -> list[str]:
+        """Who tells how each cell's tasks ended; looked up once for each roster."""
+        if now.members is not self._members:
+            self._members = now.members
+            self._sources = [self._source(m, now) for m in range(self._network.edges)]
+        return self._sources
+
     def _source(self, m: int, now: Now) -> str:
         """Who tells how cell m's tasks ended: its edge server, the cell itself without one, or nobody."""
         names = (f"/edge/{m}", f"/cell/{m}")
@@ -94,7 +103,7 @@ class LedgerNode:
         outcomes = [self._valid(message) for message in self._outcomes or [None] * self._network.edges]
         ends = records.ends_from(outcomes)
         in_flight = np.array([message.in_flight for message in outcomes])
-        gone = np.array([self._source(m, now) == "" or "/cell" in self._source(m, now) for m in range(len(outcomes))])
+        gone = np.array([not source.startswith("/edge/") for source in self._sources_of(now)])
         lost = float(self._in_flight[gone].sum())
         if lost:
             # Tasks that were in flight when their edge server died end here; which service they were for died with it.
