@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 HUB: Final = "/hub"
 OBSERVERS: Final = "/observer/"
 ASK_AGAIN_S: Final = 0.2
+HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
 
 
@@ -68,6 +70,8 @@ class Membership:
         self._shown_version = -1
         self._cursor = 0  # where the last look found a link not matched
         self._beats: Timer | None = None
+        self._beat_s = process.clock()
+        self._woke_s = -math.inf  # when this process last went on after it had stood still
         self._subscribed = False
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -308,6 +312,10 @@ class Membership:
         """Tell the registry that the main loop runs, where it is, and whom it waits for."""
         if self._ask is None:
             return
+        now_s = self._process.clock()
+        if now_s - self._beat_s > HELD_UP_BEATS * self._beat_period_s:
+            self._woke_s = now_s
+        self._beat_s = now_s
         collectors = [node.collector for node in self._process.nodes.values()]
         slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
         waiting = [sentence for c in collectors for sentence in c.waiting()]
@@ -320,11 +328,17 @@ class Membership:
 
     def _start_beats(self) -> None:
         if self._beats is None:
-            self._beats = self._process.timers.every(self.liveliness_s / 5.0, self.beat)
+            self._beat_s = self._process.clock()
+            self._beats = self._process.timers.every(self._beat_period_s, self.beat)
+
+    @property
+    def _beat_period_s(self) -> float:
+        return self.liveliness_s / 5.0
 
     def _on_beat_ack(self, answer: BeatAck | Failure) -> None:
         if isinstance(answer, Failure):
-            if answer.kind == "timeout":
+            # Who stood still itself cannot tell whether the hub was silent; the next beats will.
+            if answer.kind == "timeout" and self._process.clock() - self._woke_s > self._beat_period_s:
                 self._lose_hub(answer.text)
         elif not answer.known:
             self._lose_lease()

@@ -38,6 +38,8 @@ from bus.timers import Timers
 _log = logging.getLogger(__name__)
 
 OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
+LOOKS_PER_LIFE: Final = 10.0  # how often silence is looked for
+HELD_UP_LOOKS: Final = 3.0
 SETTLE_S: Final = 0.002  # many joins in one moment make one graph
 SETTLE_S_PER_PEER: Final = 0.001
 R = TypeVar("R", bound=Message)
@@ -119,7 +121,8 @@ class Registry:
         self._own = own
         process.membership.attach(names, self._ask_directly)
         self._graph = process.publisher("/hub/graph")
-        process.timers.every(liveliness_s / 10.0, self._expire)
+        self._expired_s = process.clock()
+        process.timers.every(liveliness_s / LOOKS_PER_LIFE, self._expire)
 
     def serve(self, method: str, request_type: type[Message], handler: Callable[[Any], Message]) -> None:
         """Answer one more method at the registry's address, where tools without a process on the bus can call."""
@@ -288,6 +291,11 @@ class Registry:
 
     def _expire(self) -> None:
         now = self._process.clock()
+        gap_s, self._expired_s = now - self._expired_s, now
+        if gap_s > HELD_UP_LOOKS * self.liveliness_s / LOOKS_PER_LIFE:
+            # We stood still ourselves: what was said meanwhile may lie unread, so nobody is held to it.
+            for entry in self._entries.values():
+                entry.heard_s += gap_s
         for entry in list(self._entries.values()):
             patience_s = self.liveliness_s if entry.peer is not None else max(self._grace_s, self.liveliness_s)
             if entry is not self._own and now > max(entry.heard_s + patience_s, entry.busy_until_s + self.liveliness_s):
