@@ -110,6 +110,8 @@ class Launcher:
                 if status is not None:
                     on_status(status)
         code = hub.process.returncode
+        if code < 0:
+            self.notes.append(f"the hub was killed (signal {-code})")
         return code if code >= 0 else 3
 
     def status(self) -> RunStatus | None:
@@ -213,8 +215,8 @@ class Launcher:
         line = hub.process.stdout.readline().decode().strip() if ready else ""
         if not line.startswith("tcp://"):
             log = self._folder / "logs" / "hub.log"
-            last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-            raise RunFolderError(f"the hub did not start: {last} (see {log})")
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise RunFolderError(f"the hub did not start: {line or (said or ['it said nothing'])[-1]} (see {log})")
         return line
 
     def _ended(self, child: Child) -> None:

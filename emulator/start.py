@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -55,23 +55,22 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _hub(options) if options.kind == "hub" else _member(options)
     except (LeaseRefused, ScenarioError, RunFolderError) as error:
-        _say(str(error))
-        return 2
+        return _give_up(options, str(error), 2)
     except (PeerLost, CallTimeout, CallFailed, RunStalled) as error:
-        _say(str(error))
-        return 3
+        return _give_up(options, str(error), 3)
     except Broken as error:
-        _say(f"invariant broken: {error}")
-        return 4
+        return _give_up(options, f"invariant broken: {error}", 4)
     except OSError as error:
-        _say(f"{options.kind}: {error.strerror or error}; check address and rights")
-        return 2
+        return _give_up(options, f"{options.kind}: {error.strerror or error}; check address and rights", 2)
 
 
-def _say(text: str, where: TextIO | None = None) -> None:
-    """Last words, on stderr by default; a log on a full disk must not turn them into another error."""
-    with contextlib.suppress(OSError):
-        print(text, file=where or sys.stderr, flush=True)
+def _give_up(options: argparse.Namespace, text: str, code: int) -> int:
+    """Say why; a log on a full disk must not turn last words into another error."""
+    # The launcher reads the hub's at the other end of a pipe, whatever becomes of the log.
+    for place in (sys.stderr, sys.stdout) if options.kind == "hub" else (sys.stderr,):
+        with contextlib.suppress(OSError):
+            print(text, file=place, flush=True)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,14 +80,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", help="the run folder (hub only)")
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--host", default="127.0.0.1", help="name others reach this process by")
-    parser.add_argument("--port", default="*", help="port of the hub")
+    parser.add_argument("--port", type=_port, default=0, help="port of the hub; 0: any free one")
     for role in ("cell", "edge", "agent"):
         parser.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
     parser.add_argument("--count", type=int, default=1, help="how many nodes this process hosts")
     parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for a name that is held")
-    parser.add_argument("--metrics-port", type=int, default=0)
+    parser.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 to 65535")
+    return int(text)
 
 
 # -- the hub -----------------------------------------------------------------------------------------------------------
@@ -112,10 +117,7 @@ def _hub(options: argparse.Namespace) -> int:
         write_json(folder / "hub.json", facts)
         print(address, flush=True)
         code = hub.run()
-        if hub.reason and code not in (0, 130):
-            _say(hub.reason)
-            _say(hub.reason, sys.stdout)  # the launcher reads it there, whatever becomes of the log
-        return code
+        return code if code in (0, 130) else _give_up(options, hub.reason, code)
     finally:
         process.close("the run is over")
 

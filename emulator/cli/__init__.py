@@ -17,20 +17,21 @@ from emulator.errors import RunFolderError, ScenarioError
 USAGE, LOST, BROKEN, INTERRUPTED = 2, 3, 4, 130
 
 MODULES: Final = {
-    "run": "running",
-    "sim": "running",
-    "demo": "demo",
-    "compare": "demo",
-    "check": "scenarios",
-    "schema": "scenarios",
-    "import": "traces",
-    "inspect": "traces",
-    "node": "nodes",
-    "topic": "topics",
-    "graph": "nodes",
-    "doctor": "doctor",
-    "bench": "bench",
+    "run": ("running", "Run a scenario as processes on the bus."),
+    "sim": ("running", "Run a scenario in this process: the same numbers, much faster."),
+    "demo": ("demo", "The main job: several schemes on the bus, side by side."),
+    "compare": ("demo", "Put runs side by side: table and delay plot."),
+    "check": ("scenarios", "Say everything that is wrong with a scenario, each with its place."),
+    "schema": ("scenarios", "Print the JSON schema of scenarios, or list the shipped ones."),
+    "import": ("traces", "Turn real traces into canonical demand."),
+    "inspect": ("traces", "Show what canonical demand holds and where it comes from."),
+    "node": ("nodes", "Nodes of a live run: list them, look at one, start one."),
+    "topic": ("topics", "Topics of a live run: list them, print messages, measure rates."),
+    "graph": ("nodes", "Draw who sends what to whom in a live run."),
+    "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
+    "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
+"""Each command: the module that holds it, and its line in the help, so that help loads none of them."""
 
 
 class Commands(click.Group):
@@ -50,12 +51,16 @@ class Commands(click.Group):
         """All commands, in the order a newcomer meets them."""
         return list(MODULES)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in MODULES.items()])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command; None if there is none of that name."""
-        module = MODULES.get(cmd_name)
-        if module is None:
+        if cmd_name not in MODULES:
             return None
-        commands: list[click.Command] = import_module(f"emulator.cli.{module}").COMMANDS
+        commands: list[click.Command] = import_module(f"emulator.cli.{MODULES[cmd_name][0]}").COMMANDS
         return next((command for command in commands if command.name == cmd_name), None)
 
 

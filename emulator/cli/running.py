@@ -148,6 +148,9 @@ def _why(summary: dict[str, Any], result: runs.Result) -> str:
     reason = (summary.get("exit") or {}).get("reason")
     if reason:
         return str(reason)
+    killed = [note for note in summary.get("notes", []) if "the hub was killed" in note]
+    if killed:
+        return str(killed[0])
     log = result.folder / "logs" / "hub.log"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return f"{lines[-1] if lines else 'the hub died'} (see {log})"
