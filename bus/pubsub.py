@@ -33,7 +33,6 @@ TAIL_S: Final = 0.01
 LONGEST_TAIL_S: Final = 0.32
 REPEAT_S: Final = 1.0
 POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
-EVENTS: Final = int(zmq.EVENTS)
 LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
 
 
@@ -169,7 +168,7 @@ class PubSub:
             if receive is not None:
                 receive(frame, at + 1)
             # Asking costs half of the exception that an empty queue raises.
-            if not int(xsub.getsockopt(EVENTS)) & POLLIN:
+            if not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
                 return
 
     def _drain_xpub(self) -> None:

@@ -118,15 +118,15 @@ class WithinSlot:
 
     def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
         """Account for the cell's tasks."""
-        delay_s = np.zeros_like(self._flow)
+        delay_s = np.zeros(self._flow.shape)
         delay_s[self._edge] = self._own_delay_s
         for executor, answer in answers.done:
             delay_s[executor] = answer.delay_s.numpy()
         flow = self._flow
         reasons: dict[str, float] = {}
-        lost = np.zeros_like(self._tasks)
+        lost = self._tasks
         if answers.lost:
-            flow = flow.copy()
+            flow, lost = flow.copy(), np.zeros(len(lost))
             for target, reason in answers.lost.items():
                 lost += flow[target]
                 reasons[reason] = reasons.get(reason, 0.0) + float(flow[target].sum())
