@@ -30,13 +30,13 @@ def create(out: str | None, name: str, seed: int) -> Path:
     try:
         if out is not None:
             path = Path(out)
+            if os.path.lexists(path):
+                raise RunFolderError(f"{out}: exists already; choose another --out or remove it")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
         else:
             path = _next_free(Path("runs"), f"{name}-{seed}")
         (path / "logs").mkdir()
-    except FileExistsError:
-        raise RunFolderError(f"{out}: exists already; choose another --out or remove it") from None
     except OSError as error:
         raise RunFolderError(
             f"{out or 'runs'}: cannot make a run folder ({error.strerror}); choose another --out"
