@@ -152,7 +152,15 @@ def make_hub(
         on_lost=lambda peer, reason: hub.on_lost(peer, reason),
     )
     node, ledger_node = process.node("/hub"), process.node("/ledger")
-    ledger = LedgerNode(ledger_node, network, delay_edges(network), scenario.slots_per_frame, writer)
+    ledger = LedgerNode(
+        ledger_node,
+        network,
+        delay_edges(network),
+        scenario.slots_per_frame,
+        writer,
+        wall=scenario.clock == "wall",
+        outlive=scenario.tasks == "queued",
+    )
     hub = Hub(process, registry, node, ledger, scenario, text, writer)
     return hub, registry
 

@@ -234,6 +234,9 @@ class Queued:
             answer = done.get(executor)
             if answer is not None and answer.service is not None:
                 service, delay_s = answer.service.numpy(), answer.delay_s.numpy()
+                # The first ones may have been given up as late in a slot before: they have ended already.
+                given_up = max(0, len(service) - int(self._pending[executor]))
+                service, delay_s = service[given_up:], delay_s[given_up:]
             self._pending[executor] -= len(service)
             finished.append((executor, service, delay_s))
         to_cloud = self._flow[edges] if edges not in answers.lost else np.zeros_like(self._tasks)

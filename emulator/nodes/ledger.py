@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bus.codec import Header
 from bus.gather import Absent
-from bus.messages import DeploymentInForce, Outcome
+from bus.messages import Arrivals, DeploymentInForce, Outcome
 from bus.node import Node
 from bus.slots import Now
 from emulator import records
@@ -18,11 +21,39 @@ from emulator.model.offloading import Floats, Network
 from emulator.model.serving import Ends
 from emulator.nodes.deadlines import OUTCOME
 
+BOOKED_SLOTS = 256
+"""Arrivals that are later than so many slots of the wall clock are not told from those that were in time."""
+
 
 class LedgerNode:
-    """Collects outcomes; ``commit`` closes the slot."""
+    """Collects outcomes; ``commit`` closes the slot.
 
-    def __init__(self, node: Node, network: Network, edges_s: Floats, slots_per_frame: int, writer: Writer) -> None:
+    On the wall clock an outcome may not come in time, or leave out tasks that came too late to an edge server. What the
+    cells told of then ends here, dropped(late), so that no task is forgotten and none ends twice.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        network: Network,
+        edges_s: Floats,
+        slots_per_frame: int,
+        writer: Writer,
+        *,
+        wall: bool = False,
+        outlive: bool = False,
+    ) -> None:
+        """Write to a folder.
+
+        Args:
+            node: The ledger's node.
+            network: The world.
+            edges_s: Upper edges of the delay buckets.
+            slots_per_frame: K.
+            writer: Of the run folder.
+            wall: Whether slots end by the clock.
+            outlive: Whether tasks may outlive their slot (queued tasks).
+        """
         self._node = node
         self._slots_per_frame = slots_per_frame
         self._network = network
@@ -35,6 +66,11 @@ class LedgerNode:
         self._now: Now | None = None
         self._members: frozenset[str] = frozenset()
         self._sources: list[str] = []
+        self._wall = wall
+        self._outlive = outlive
+        self._arrived: dict[int, Floats] = {}
+        self._booked: dict[int, Floats] = {}  # slot to arrived tasks by cell, of the last slots
+        self._overdue = np.zeros((network.edges, network.services))
         self._outcomes: list[Any] = []
         self._in_force: list[Any] = []
         self._rows: list[SlotRow] = []
@@ -53,12 +89,14 @@ class LedgerNode:
             node.collect("outcome", f"/edge/{m}/outcome", f"/edge/{m}")
             node.collect("outcome", f"/cell/{m}/outcome", f"/cell/{m}")
             node.collect("in force", f"/edge/{m}/deployment_in_force", f"/edge/{m}")
+            if wall:
+                node.subscribe(f"/cell/{m}/arrivals", partial(self._on_arrivals, m))
 
     def start(self, now: Now, left_s: Any) -> None:
         """Wait for how the slot ends in every cell; ``left_s`` as ``SlotDriver.left_s``."""
         self._node.begin(now.slot, now.attempt)
         self._now, self.complete = now, False
-        self._outcomes, self._in_force = [], []
+        self._outcomes, self._in_force, self._arrived = [], [], {}
         sources = self._sources_of(now)
         there = [source for source in sources if source]
         edges = [source for source in there if source.startswith("/edge/")]
@@ -76,6 +114,15 @@ class LedgerNode:
             self.complete = True
 
         self._gather("outcome", there, now, left_s, ended)
+
+    def _on_arrivals(self, m: int, message: Arrivals, header: Header) -> None:
+        if self._now is not None and header.slot == self._now.slot:
+            self._arrived[m] = message.tasks.numpy()
+        elif header.slot in self._booked:
+            # It tells of a slot that is closed: what is not in the books of that one is late in this one.
+            tasks, booked = message.tasks.numpy(), self._booked[header.slot][m]
+            self._overdue[m] += tasks * max(0.0, 1.0 - booked / max(float(tasks.sum()), 1.0))
+            self.late += 1
 
     def _gather(self, kind: str, sources: list[str], now: Now, left_s: Any, then: Any) -> None:
         self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=left_s(OUTCOME))
@@ -103,16 +150,21 @@ class LedgerNode:
         outcomes = [self._valid(message) for message in self._outcomes or [None] * self._network.edges]
         ends = records.ends_from(outcomes)
         in_flight = np.array([message.in_flight for message in outcomes])
-        gone = np.array([not source.startswith("/edge/") for source in self._sources_of(now)])
+        reasons = [message.reasons for message in outcomes]
+        gone = np.array([not self._source(m, now).startswith("/edge") for m in range(len(outcomes))])
         lost = float(self._in_flight[gone].sum())
         if lost:
             # Tasks that were in flight when their edge server died end here; which service they were for died with it.
             dropped = ends.dropped.copy()
             dropped[gone, 0] += self._in_flight[gone]
             ends = ends._replace(dropped=dropped)
+            reasons.append({"edge_lost": lost})
+        if self._wall:
+            ends, in_flight, late = self._reconciled(now.slot, ends, in_flight, gone)
+            reasons.append({"late": late} if late else {})
         row = ledger.settle(now.slot, now.frame, ends, float(in_flight.sum()), float(self._in_flight.sum()))
         self._in_flight = in_flight
-        self._book(row, ends, outcomes, lost)
+        self._book(row, ends, reasons)
         self._frame(now)
         return row, self._close_frame() if (len(self._rows) and self._ends_frame(now)) else None
 
@@ -128,16 +180,38 @@ class LedgerNode:
         empty = Ends(zeros, zeros, zeros, zeros, zeros, zeros, zeros, np.zeros(self._buckets))
         return records.outcome(empty, {})
 
-    def _book(self, row: SlotRow, ends: Ends, outcomes: list[Outcome], lost: float) -> None:
+    def _reconciled(
+        self, slot: int, ends: Ends, in_flight: Floats, gone: NDArray[np.bool_]
+    ) -> tuple[Ends, Floats, float]:
+        """Let every task that a cell told of end or stay in flight; returns also how many are dropped(late)."""
+        arrived, dropped, in_flight = ends.arrived.copy(), ends.dropped.copy(), in_flight.copy()
+        before_late = float(dropped.sum())
+        for m, message in enumerate(self._outcomes or [None] * len(arrived)):
+            unseen = np.maximum(self._arrived.get(m, arrived[m]) - arrived[m], 0.0) + self._overdue[m]
+            arrived[m] += unseen
+            if self._outlive and not gone[m] and not isinstance(message, Outcome):
+                # Its edge server works on; what became of these tasks is seen from its next outcome.
+                in_flight[m] = self._in_flight[m] + unseen.sum()
+                continue
+            dropped[m] += unseen
+            if self._outlive:
+                ended = float((ends.local[m] + ends.peer[m] + ends.cloud[m]).sum() + dropped[m].sum())
+                gap = float(self._in_flight[m] + arrived[m].sum()) - ended - in_flight[m]
+                # Which service they were for is not known; less than none: tasks whose arrival nobody told in time.
+                dropped[m, 0] += max(gap, 0.0)
+                arrived[m, 0] += max(-gap, 0.0)
+        self._booked[slot] = (arrived - self._overdue).sum(axis=1)
+        self._booked.pop(slot - BOOKED_SLOTS, None)
+        self._overdue = np.zeros_like(self._overdue)
+        return ends._replace(arrived=arrived, dropped=dropped), in_flight, float(dropped.sum()) - before_late
+
+    def _book(self, row: SlotRow, ends: Ends, reasons: list[dict[str, float]]) -> None:
         self._writer.slot(row)
         self.totals.add_slot(row, ends)
         self._rows.append(row)
-        reasons = self.totals.reasons
-        for outcome in outcomes:
-            for reason, count in outcome.reasons.items():
-                reasons[reason] = reasons.get(reason, 0.0) + count
-        if lost:
-            reasons["edge_lost"] = reasons.get("edge_lost", 0.0) + lost
+        total = self.totals.reasons
+        for reason, count in (pair for each in reasons for pair in each.items()):
+            total[reason] = total.get(reason, 0.0) + count
         for target, counter in self._tasks.items():
             counter.value += getattr(row, target)
         self._slot_gauge.value, self._frame_gauge.value = row.slot, row.frame

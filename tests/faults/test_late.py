@@ -1,0 +1,119 @@
+"""The wall clock: who is late is counted, and each task is completed or dropped(late), never forgotten. One thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thread_run import TICK, Kill, ThreadRun, small
+
+from emulator.assembly import build_demand
+from emulator.scenario import Scenario
+
+SLOT_WALL_S = 0.1
+
+
+def scenario(**changes: Any) -> Scenario:
+    slot_s = changes.pop("slot_s", 60.0)
+    found = {"frames": 5, "seed": 20, "clock": "wall", "slot_s": slot_s, "rate": slot_s / SLOT_WALL_S}
+    return small(**{**found, **changes})
+
+
+class Pause:
+    """One process stands still from a slot on, for some slots."""
+
+    def __init__(self, name: str, first: int, slots: int) -> None:
+        self.name = name
+        self.first = first
+        self.end = first + slots
+
+    def __call__(self, run: ThreadRun) -> None:
+        now = run.hub.status().slot
+        if self.first <= now < self.end and run.hub.phase == "running":
+            run.paused.add(self.name)
+        else:
+            run.paused.discard(self.name)
+
+
+def play(folder: Path, scenario: Scenario, *kills: Kill, pause: Pause | None = None) -> ThreadRun:
+    run = ThreadRun(scenario, folder / "run", list(kills), on_turn=pause)
+    assert run.play() == 0, run.hub.reason
+    return run
+
+
+def check_tasks(run: ThreadRun, *, cells_always: bool = True) -> None:
+    """Every task that a cell told of is in the books, and ended once or is in flight."""
+    slots = run.slots()
+    assert slots["slot"] == list(range(run.scenario.slots))
+    before = 0.0
+    for k, tasks in enumerate(slots["tasks"]):
+        ended = sum(slots[name][k] for name in ("local", "peer", "cloud", "dropped"))
+        assert before + tasks == pytest.approx(ended + slots["in_flight"][k])
+        assert min(slots[name][k] for name in ("local", "peer", "cloud", "dropped", "in_flight")) >= 0.0
+        before = slots["in_flight"][k]
+    if cells_always:
+        demand = build_demand(run.scenario, range(3))
+        told = sum(cell.counts(slot).sum() for cell in demand for slot in range(run.scenario.slots))
+        assert sum(slots["tasks"]) == pytest.approx(told)
+
+
+@pytest.mark.parametrize("tasks", ["expected", "sampled", "queued"])
+def test_nobody_late_is_nothing_dropped(tmp_path: Path, tasks: str) -> None:
+    run = play(tmp_path, scenario(tasks=tasks))
+    check_tasks(run)
+    assert run.ledger()["late"] == 0
+    assert sum(run.slots()["dropped"]) == 0.0
+
+
+@pytest.mark.parametrize("tasks", ["expected", "queued"])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_tasks_of_an_edge_server_that_stands_still_are_dropped_late(tmp_path: Path, tasks: str, slots: int) -> None:
+    run = play(tmp_path, scenario(tasks=tasks, slot_s=1.0), pause=Pause("edge-1", 3, slots))
+    check_tasks(run)
+    ledger = run.ledger()
+    assert ledger["late"] >= 1
+    assert ledger["dropped_by_reason"]["late"] > 0.0
+    assert sum(run.slots()["dropped"][9:]) == 0.0, "it has caught up"
+    assert run.members(9) == run.members(0)
+
+
+@pytest.mark.parametrize("tasks", ["expected", "queued"])
+@pytest.mark.parametrize("victim", ["cloud", "cell-0", "agent-1"])
+def test_whoever_stands_still_no_task_is_forgotten(tmp_path: Path, tasks: str, victim: str) -> None:
+    run = play(tmp_path, scenario(tasks=tasks, slot_s=1.0), pause=Pause(victim, 4, 2))
+    check_tasks(run, cells_always=victim != "cell-0")
+    assert sum(run.slots()["dropped"][9:]) == 0.0, "it has caught up"
+
+
+@pytest.mark.parametrize("tasks", ["expected", "queued"])
+@pytest.mark.parametrize("victim", ["edge-1", "cloud", "cell-0", "agent-1"])
+def test_a_death_is_gone_on_without_from_the_next_slot(tmp_path: Path, tasks: str, victim: str) -> None:
+    run = play(tmp_path, scenario(tasks=tasks, slot_s=1.0), Kill(victim, 3, TICK, restart=False))
+    check_tasks(run, cells_always=victim != "cell-0")
+    assert all(run.attempts(slot) == 1 for slot in range(10))
+    assert run.members(5) != run.members(0)
+
+
+def test_a_slow_agent_leaves_the_decision_before_in_force(tmp_path: Path) -> None:
+    run = play(tmp_path, scenario(), pause=Pause("agent-1", 4, 1))
+    check_tasks(run)
+    said = run.told("/edge/1/deployment_in_force")
+    assert said[4].refused == "late"  # type: ignore[attr-defined]
+    assert said[4].services == said[2].services  # type: ignore[attr-defined]
+
+
+def test_after_a_scheduler_died_edge_servers_know_at_once_what_is_deployed(tmp_path: Path) -> None:
+    run = play(tmp_path, scenario(slots_per_frame=6, frames=2), Kill("cloud", 7, TICK, restart=False))
+    out = next(slot for slot in range(12) if "/scheduler" not in run.members(slot))
+    assert out % 6
+    assert out in run.told("/edge/0/deployment_in_force")
+    assert sum(run.slots()["local"][out:]) > 0.0
+
+
+def test_a_task_that_was_given_up_does_not_end_again_when_its_executor_answers(tmp_path: Path) -> None:
+    run = play(tmp_path, scenario(tasks="queued", slot_s=0.5), pause=Pause("edge-1", 3, 2))
+    check_tasks(run)
+    for m in range(3):
+        for message in run.told(f"/edge/{m}/outcome").values():
+            assert message.in_flight >= 0.0  # type: ignore[attr-defined]
