@@ -150,6 +150,11 @@ class LiveRun:
         self.until(lambda: self.slot() >= goal, f"slot {goal}")
         return goal
 
+    def after(self, seconds: float) -> None:
+        """Let a moment pass; the run must not end in it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"ended with {self.launcher.wait(seconds)}\n{self.log()}")
+
     def kill(self, process: str, number: int = signal.SIGKILL) -> int:
         """Send a signal to one process of the run."""
         pid = self.pid(process)
