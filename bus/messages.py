@@ -96,11 +96,13 @@ class Offload(Message, frozen=True):
 class Completed(Message, frozen=True):
     """What an executor did for one origin: seconds per task (service,), transfer and compute together.
 
-    Queued worlds report tasks one by one as they finish: service (task,) and delay_s (task,).
+    Queued worlds report tasks one by one as they finish: service (task,) and delay_s (task,), and how many tasks of the
+    origin the executor still has; -1 where tasks do not outlive their slot.
     """
 
     delay_s: Array
     service: Array | None = None
+    outstanding: int = -1
 
 
 class Outcome(Message, frozen=True):

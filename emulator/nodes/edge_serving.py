@@ -209,9 +209,10 @@ class Queued:
             )
         finished = self._executor.run(start_s, start_s + self._slot_s, costs.hosts[self._edge])
         answers = {}
+        left = self._executor.outstanding(self._network.edges)
         for origin in [*origins, self._edge]:
             service, delay_s = queueing.finished_arrays(finished, origin)
-            answers[origin] = Completed(Array.of(delay_s), Array.of(service))
+            answers[origin] = Completed(Array.of(delay_s), Array.of(service), left[origin])
         self._own_done = answers.pop(self._edge)
         return answers
 
@@ -238,6 +239,10 @@ class Queued:
                 given_up = max(0, len(service) - int(self._pending[executor]))
                 service, delay_s = service[given_up:], delay_s[given_up:]
             self._pending[executor] -= len(service)
+            if answer is not None and self._pending[executor] > answer.outstanding >= 0:
+                # What came there too late, or was told of in an answer that came too late, is nowhere any more.
+                reasons["late"] = reasons.get("late", 0.0) + self._pending[executor] - answer.outstanding
+                self._pending[executor] = answer.outstanding
             finished.append((executor, service, delay_s))
         to_cloud = self._flow[edges] if edges not in answers.lost else np.zeros_like(self._tasks)
         dropped = np.zeros_like(self._tasks)

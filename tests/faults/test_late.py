@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from thread_run import TICK, Kill, ThreadRun, small
 
-from emulator.assembly import build_demand
+from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.model.offloading import frame_costs
+from emulator.nodes.edge_serving import Answers, Queued
 from emulator.scenario import Scenario
+from emulator.world import routing_stream, times_stream
 
 SLOT_WALL_S = 0.1
 
@@ -117,3 +121,29 @@ def test_a_task_that_was_given_up_does_not_end_again_when_its_executor_answers(t
     for m in range(3):
         for message in run.told(f"/edge/{m}/outcome").values():
             assert message.in_flight >= 0.0  # type: ignore[attr-defined]
+
+
+def test_tasks_that_came_too_late_to_an_executor_do_not_stay_in_flight_for_ever() -> None:
+    world = small(edges={"count": 2}, tasks="queued", slot_s=0.001)
+    network, deployed = build_network(world), np.ones((2, 6), dtype=bool)
+    costs, edges_s, nobody = frame_costs(network, deployed), delay_edges(network), Answers([], {})
+    serving = [
+        Queued(m, network, edges_s, routing_stream(world, m), times_stream(world, m), world.slot_s) for m in (0, 1)
+    ]
+    split = np.zeros((3, 6))
+    split[1] = 1.0  # all of edge server 0's tasks go to edge server 1
+    tasks = np.array([2.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    ends = []
+    for slot, in_time in enumerate((True, False, True)):
+        for each in serving:
+            each.begin(slot, [0, 1])
+        offload = serving[0].route(tasks, split, [1])[1]
+        serving[1].route(np.zeros(6), split, [])
+        serving[0].execute([], costs)
+        answer = serving[1].execute([(0, offload)] if in_time else [], costs)[0]
+        ends.append(serving[0].end(Answers([(1, answer)], {}), costs))
+        serving[1].end(nobody, costs)
+        for each in serving:
+            each.commit()
+    assert [reasons for _, reasons, _ in ends] == [{}, {"late": 3.0}, {}]
+    assert [in_flight for _, _, in_flight in ends] == [3.0, 3.0, 6.0]
