@@ -139,8 +139,15 @@ class LiveRun:
         """The process id of a member that is registered."""
         if process == "hub":
             return int(self._hub_json()["pid"])
-        with Client(self.address, PATIENCE_S) as client:
-            return next(peer.pid for peer in client.peers() if peer.process == process)
+        found: list[int] = []
+
+        def registered() -> bool:
+            with Client(self.address, PATIENCE_S) as client:
+                found.extend(peer.pid for peer in client.peers() if peer.process == process)
+            return bool(found)
+
+        self.until(registered, f"{process} to be registered")
+        return found[0]
 
     # -- what is done to it --------------------------------------------------------------------------------------------
 

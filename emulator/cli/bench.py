@@ -10,6 +10,19 @@ import click
 QUICK_SCHEDULER: dict[str, Any] = {"rounds": 60, "instances": 300, "general_instances": 150}
 QUICK_EMULATION: dict[str, Any] = {"rounds": 2, "frames": 60, "starts": 1}
 
+BARS: dict[str, tuple[str, float]] = {
+    "numpy_speedup": ("at least", 30.0),
+    "numba_speedup": ("at least", 300.0),
+    "worst_gap": ("at most", 1e-9),
+    "worst_gap_general": ("at most", 1e-7),
+    "ms_30_50": ("at most", 1.0),
+    "inprocess_slots_per_s": ("at least", 5_000.0),
+    "lockstep_over_bare": ("at least", 0.4),
+    "first_slot_s": ("at most", 6.0),
+    "agent_uss_mb": ("at most", 60.0),
+}
+"""What each figure is to reach; a figure that does not is said, not hidden."""
+
 _quick = click.option("--quick", is_flag=True, help="Fewer rounds: half a minute, and wider errors.")
 _seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of what is drawn.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
@@ -45,14 +58,21 @@ def emulation(quick: bool, seed: int, as_json: bool) -> int:
 
 
 def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:
+    missed = [key for key, value in result.items() if key in BARS and not _reached(key, value)]
     if as_json:
-        click.echo(json.dumps({"bench": name, **result}, indent=2))
+        click.echo(json.dumps({"bench": name, **result, "missed": missed}, indent=2))
         return 0
     width = max(map(len, result))
     click.echo(f"bench {name}")
     for key, value in result.items():
-        click.echo(f"  {key:<{width}}  {_shown(value)}")
+        bar = f"  {BARS[key][0]} {BARS[key][1]:g}{': MISSED' if key in missed else ''}" if key in BARS else ""
+        click.echo(f"  {key:<{width}}  {_shown(value):>10}{bar}")
     return 0
+
+
+def _reached(key: str, value: float) -> bool:
+    side, bar = BARS[key]
+    return value >= bar if side == "at least" else value <= bar
 
 
 def _shown(value: Any) -> str:
