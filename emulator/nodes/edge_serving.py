@@ -241,7 +241,8 @@ class Queued:
             self._pending[executor] -= len(service)
             if answer is not None and self._pending[executor] > answer.outstanding >= 0:
                 # What came there too late, or was told of in an answer that came too late, is nowhere any more.
-                reasons["late"] = reasons.get("late", 0.0) + self._pending[executor] - answer.outstanding
+                late = float(self._pending[executor]) - answer.outstanding
+                reasons["late"] = reasons.get("late", 0.0) + late
                 self._pending[executor] = answer.outstanding
             finished.append((executor, service, delay_s))
         to_cloud = self._flow[edges] if edges not in answers.lost else np.zeros_like(self._tasks)
