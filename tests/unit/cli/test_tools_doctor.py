@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_run import until
 
 from emulator import doctor
 from emulator.cli import run_command
@@ -111,6 +112,8 @@ def test_a_process_whose_launcher_is_gone_is_left_over(monkeypatch: pytest.Monke
     environments = [{**os.environ, "EDGERIG_LAUNCHED": str(pid)} for pid in (os.getpid(), 2**22 + 1)]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) for environment in environments]
     try:
+        # A process is there a moment before the kernel shows its arguments and environment.
+        until(lambda: {child.pid for child in children} <= {pid for pid, _, _ in doctor._started()}, "both to be seen")
         started = {pid: launcher == parent for pid, launcher, parent in doctor._started()}
         assert [started[child.pid] for child in children] == [True, False]
         assert str(children[1].pid) in found("leftovers").remedy.strip("`").split()
