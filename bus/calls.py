@@ -110,6 +110,11 @@ class Asking:
         self._open[number] = (reply_type, then, timer)
         self.socket.send(encode_payload(Call(number, node, method, encode_payload(request))), zmq.NOBLOCK)
 
+    @property
+    def unanswered(self) -> int:
+        """Questions that still wait for an answer or for their deadline."""
+        return len(self._open)
+
     def drain(self) -> None:
         """Hand over all answers that have come."""
         while True:

@@ -67,6 +67,11 @@ class Sockets:
             found = self._asking[endpoint] = Asking(dealer, callee, timers)
         return found
 
+    @property
+    def unanswered(self) -> int:
+        """Questions of this process that still wait for an answer or for their deadline."""
+        return sum(asking.unanswered for asking in self._asking.values())
+
     def drop_asking(self, endpoint: str, reason: str) -> None:
         """Nobody answers there any more: what is open fails."""
         found = self._asking.pop(endpoint, None)

@@ -85,8 +85,8 @@ class Cluster:
             if process is not skip and not process.closed:
                 process.spin_once(0.0)
 
-    def until(self, condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-        """Step until a condition holds.
+    def until(self, condition: Callable[[], bool], deadline_s: float = 10.0, skip: Process | None = None) -> None:
+        """Step (all but ``skip``) until a condition holds.
 
         Raises: AssertionError: it did not within ``deadline_s`` of wall time.
         """
@@ -94,7 +94,12 @@ class Cluster:
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"not within {deadline_s:g} s: {self._missing()}")
-            self.step()
+            self.step(skip)
+
+    def all_answered(self, skip: Process | None = None) -> None:
+        """Step until no question of anyone (but ``skip``) is open, however long the sockets take on a busy machine."""
+        asking = [process for process in self.processes if process is not skip and not process.closed]
+        self.until(lambda: not any(process.sockets.unanswered for process in asking), skip=skip)
 
     def all_ready(self, deadline_s: float = 10.0) -> None:
         """Step until the registry misses nobody and every process knows itself ready."""
