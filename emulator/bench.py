@@ -16,9 +16,9 @@ from pathlib import Path
 
 from agents import rollout
 from bus import bench_bare
+from bus.client import Client
 from bus.errors import BusError
 from bus.messages import Peer, RunStatus
-from bus.registry import Client
 from emulator import bench_plan, folder
 from emulator import run as runs
 from emulator.launch import Launcher

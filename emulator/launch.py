@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from bus.client import Client
 from bus.errors import BusError
 from bus.messages import Query, RunStatus, Stop, Stopped
-from bus.registry import Client
 from emulator.errors import RunFolderError
 from emulator.scenario import Processes, Scenario
 

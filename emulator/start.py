@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from bus.accounting import link_report
+from bus.client import Client
 from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
 from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
-from bus.registry import Client, Registry
+from bus.registry import Registry
 from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError

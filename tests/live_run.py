@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bus.client import Client
 from bus.errors import BusError
 from bus.messages import Query, RunStatus, Stop, Stopped
-from bus.registry import Client
 from emulator.folder import read_table
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from bus.client import Client
 from bus.messages import Query, RunStatus, Setup
-from bus.registry import Client
 from emulator.cli.finding import HubSilent, Run, State, asking, find, hub_options, look
 from emulator.doctor import Finding, examine_machine
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
+from bus.client import Client
 from bus.errors import BusError, CallFailed, CallTimeout
 from bus.messages import Peer, Query, RunStatus, Status
-from bus.registry import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from bus.client import Client
 from bus.messages import Deployment, Peer, Tick
 from bus.process import Process
-from bus.registry import Client, Registry
+from bus.registry import Registry
 
 pytestmark = pytest.mark.processes
 

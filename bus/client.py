@@ -1,0 +1,76 @@
+"""The side of the registry's callers that are no process on the bus: tools, and the launcher."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self, TypeVar
+
+import zmq
+
+from bus.calls import Asking, reply_or_raise
+from bus.membership import HUB
+from bus.messages import BeatAck, Failure, Message, Peer, Peers, Query, ReportExit, Status
+from bus.timers import Timers
+
+R = TypeVar("R", bound=Message)
+
+
+class Client:
+    """Asks a registry, and waits for each answer.
+
+    Raises: OSError: what is given is no address.
+    Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused.
+    """
+
+    def __init__(self, address: str, deadline_s: float = 5.0) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        try:
+            socket.connect(address)
+        except zmq.ZMQError as error:
+            socket.close(linger=0)
+            self._context.term()
+            raise OSError(error.errno, str(error.strerror)) from None
+        self._socket = socket
+        self._deadline_s = deadline_s
+        self._timers = Timers(time.monotonic)
+        self._asking = Asking(socket, HUB, self._timers)
+
+    def peers(self) -> tuple[Peer, ...]:
+        """All registered processes."""
+        return self.call("peers", Query(), Peers).peers
+
+    def status(self) -> Status:
+        """How far the start is, and who waits for whom."""
+        return self.call("status", Query(), Status)
+
+    def report_exit(self, process: str, pid: int, code: int) -> bool:
+        """Tell that a child ended; returns whether the registry still counted on it."""
+        return self.call("report_exit", ReportExit(process, pid, code), BeatAck).known
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        self._socket.close(linger=0)
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _value: BaseException | None, _t: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, method: str, request: Message, reply_type: type[R], deadline_s: float | None = None) -> R:
+        """Ask the hub for anything it serves at its address, with the client's deadline or another."""
+        patience_s = self._deadline_s if deadline_s is None else deadline_s
+        answers: list[R | Failure] = []
+        self._asking.ask(HUB, method, request, reply_type, patience_s, answers.append)
+        while not answers:
+            left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
+            if self._socket.poll(int(left_s * 1000) + 1):
+                self._asking.drain()
+            self._timers.run_due()
+        return reply_or_raise(answers[0], HUB, method, patience_s)
