@@ -46,6 +46,7 @@ soak: $(STAMP)  ## the kill matrix, twenty times in a row
 bench: $(STAMP)  ## the figures of the README
 	@$(BIN)/edgerig bench scheduler
 	@$(BIN)/edgerig bench emulation
+	@$(BIN)/edgerig bench bus
 
 clean:  ## remove the .venv and run folders
 	rm -rf $(VENV) runs

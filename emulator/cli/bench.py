@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -20,8 +21,15 @@ BARS: dict[str, tuple[str, float]] = {
     "lockstep_over_bare": ("at least", 0.4),
     "first_slot_s": ("at most", 6.0),
     "agent_uss_mb": ("at most", 60.0),
+    "typed_1to1_over_raw": ("at least", 0.75),
+    "typed_1to1_over_zenoh": ("at least", 1.0),
+    "typed_1to8_over_raw": ("at least", 0.8),
+    "rtt_over_zenoh": ("at most", 0.9),
 }
 """What each figure is to reach; a figure that does not is said, not hidden."""
+
+BUS_GROUPS = ("1to1", "1to8", "rtt")
+BUS_PEERS = ("raw", "zenoh", "multipart", "asyncio")
 
 _quick = click.option("--quick", is_flag=True, help="Fewer rounds: half a minute, and wider errors.")
 _seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of what is drawn.")
@@ -55,6 +63,27 @@ def emulation(quick: bool, seed: int, as_json: bool) -> int:
 
     changes = QUICK_EMULATION if quick else {}
     return _tell("emulation", bench_emulation.run(seed=seed, **changes), as_json)
+
+
+@bench.command("bus")
+@_quick
+@click.option("--rounds", type=click.IntRange(1), help="Turns of each contestant.")
+@click.option("--only", type=click.Choice(BUS_GROUPS), multiple=True, help="This group of rows; may be repeated.")
+@click.option("--against", type=click.Choice(BUS_PEERS), multiple=True, help="Compare with this one; may be repeated.")
+@_seed
+@_json
+def bus(
+    quick: bool, rounds: int | None, only: tuple[str, ...], against: tuple[str, ...], seed: int, as_json: bool
+) -> int:
+    """The bus against bare sockets, zenoh, multipart and zmq.asyncio; each row in turns within one run."""
+    from emulator import bench_bus
+
+    options = bench_bus.QUICK if quick else bench_bus.Options()
+    options = replace(options, seed=seed, rounds=rounds or options.rounds)
+    try:
+        return _tell("bus", bench_bus.run(options, only, against), as_json)
+    except bench_bus.ExtraMissing as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:

@@ -1,0 +1,168 @@
+"""How fast the bus is, against what else a Python program could use; the groups of `edgerig bench bus`.
+
+Wires measurements of bus and monitoring together. What is compared with what: docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Any, Final
+
+from bus import bench_rates
+from bus.bench_contest import CONTESTANTS
+
+Figures = dict[str, Any]
+Progress = Callable[[str], None]
+
+EXTRAS: Final = {"zenoh": "eclipse-zenoh", "helics": "helics"}
+"""Peers that the `dev` extra brings: module and distribution."""
+
+VERSIONS: Final = ("pyzmq", "msgspec", "eclipse-zenoh", "helics")
+
+
+class ExtraMissing(Exception):
+    """A group was asked for whose peer is not installed; the text says how to get it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much to measure.
+
+    Attributes:
+        rounds: Turns of each contestant. seconds: How long a flood lasts. pings: Round trips a turn.
+        seed: Of the order of the turns.
+    """
+
+    rounds: int = 7
+    seconds: float = 0.6
+    pings: int = 2000
+    seed: int = 1
+
+
+QUICK: Final = Options(rounds=3, seconds=0.3, pings=500)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bench bus: {text}\n")
+
+
+class Steps:
+    """Counts the steps of a bench, and tells each with the time that is left at this pace."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._start_s = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """One step is done."""
+        self._done += 1
+        left_s = (time.monotonic() - self._start_s) * (self._total - self._done) / self._done
+        self._progress(f"{text} ({self._done} of {self._total}, about {max(0.0, left_s):.0f} s left)")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are measured together.
+
+    Attributes:
+        measure: Takes the options, the contestants that are there, and what to call after each step.
+        steps: How many steps that will be.
+        needs: The peer without which there is nothing to measure.
+    """
+
+    measure: Callable[[Options, Sequence[str], Progress], Figures]
+    steps: Callable[[Options, Sequence[str]], int]
+    needs: str = ""
+
+
+def _one_to_one(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return _floods(1, options, names, step)
+
+
+def _one_to_eight(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return _floods(8, options, names, step)
+
+
+def _floods(receivers: int, options: Options, names: Sequence[str], step: Progress) -> Figures:
+    found = bench_rates.floods(
+        names, receivers, rounds=options.rounds, seconds=options.seconds, seed=options.seed, step=step
+    )
+    return dict(bench_rates.told_floods(found, receivers))
+
+
+def _rtt(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    found = bench_rates.pings(names, rounds=options.rounds, count=options.pings, seed=options.seed, step=step)
+    return dict(bench_rates.told_pings(found))
+
+
+def _turns(options: Options, names: Sequence[str]) -> int:
+    return (1 + options.rounds) * len(names)
+
+
+GROUPS: Final = {
+    "1to1": Group(_one_to_one, _turns),
+    "1to8": Group(_one_to_eight, _turns),
+    "rtt": Group(_rtt, _turns),
+}
+
+
+def run(
+    options: Options, only: Sequence[str] = (), contestants: Sequence[str] = (), progress: Progress = _say
+) -> Figures:
+    """Measure.
+
+    Args:
+        options: How much.
+        only: Groups; all, if none is named.
+        contestants: Whom to compare us with, of ``CONTESTANTS``; all that are installed, if none is named.
+        progress: Is told each step.
+    Returns: The figures, ``not_measured`` (what and why), and where and with what they were taken.
+    Raises: ExtraMissing: a group or a contestant is asked for by name and is not installed.
+    """
+    missing = {name: f"{dist} is not installed" for name, dist in EXTRAS.items() if find_spec(name) is None}
+    asked = {GROUPS[name].needs for name in only} | set(contestants)
+    for name in missing:
+        if name in asked:
+            raise ExtraMissing(f"{missing[name]}: pip install 'edgerig[dev]' brings it")
+    names = [name for name in CONTESTANTS if name not in missing]
+    if contestants:
+        names = [name for name in names if name in {"edgerig", *contestants}]
+    groups = {name: group for name, group in GROUPS.items() if name in (only or GROUPS) and group.needs not in missing}
+    steps = Steps(sum(group.steps(options, names) for group in groups.values()), progress)
+    figures: Figures = {}
+    for group in groups.values():
+        figures |= group.measure(options, names, steps)
+    return figures | {"not_measured": missing, **_where(options)}
+
+
+def _where(options: Options) -> Figures:
+    """What must be known to judge the figures."""
+    versions = {name: metadata.version(name) for name in VERSIONS if _is_installed(name)}
+    return {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "machine": {
+            "processors": os.cpu_count(),
+            "load_1min": os.getloadavg()[0],
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "versions": versions,
+    }
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

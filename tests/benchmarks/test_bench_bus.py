@@ -1,0 +1,61 @@
+"""The rows of `edgerig bench bus`, small: they are measured as told, and do not fall far behind their bars.
+
+Guards are at about half of what the bench's bars ask: ratios vary with what else the machine does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bus.bench_contest import CONTESTANTS
+from bus.bench_sample import PAYLOAD_BYTES, Board, Window, sample
+from bus.codec import encode_payload
+
+pytestmark = [pytest.mark.processes]
+
+
+def bench(*arguments: str) -> dict[str, Any]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "emulator", "bench", "bus", *arguments, "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def test_the_message_is_as_long_as_the_bench_says():
+    assert len(encode_payload(sample(0))) == PAYLOAD_BYTES
+    assert len(encode_payload(sample(10_000_000))) == PAYLOAD_BYTES
+
+
+def test_a_window_holds_the_sender_back_to_the_slowest_receiver(tmp_path):
+    board = Board(str(tmp_path / "board"), 2)
+    window = Window(board)
+    window.sent = 10
+    board.numbers[board.place(0)] = 10
+    board.numbers[board.place(1)] = 4
+    assert window.flying() == 6
+
+
+def test_one_to_one_is_measured_and_does_not_fall_far_behind():
+    found = bench("--only", "1to1")
+    for name in CONTESTANTS:
+        assert found[f"typed_1to1_per_s_{name}"] > 0.0
+        assert found[f"typed_1to1_cpu_us_{name}"] > 0.0
+    assert found["typed_1to1_over_raw"] >= 0.15
+    assert found["typed_1to1_over_zenoh"] >= 0.15
+    assert ("typed_1to1_over_raw" in found["missed"]) is (found["typed_1to1_over_raw"] < 0.75)
+
+
+def test_round_trips_are_measured_and_do_not_fall_far_behind():
+    found = bench("--only", "rtt")
+    assert found["rtt_p50_us_edgerig"] <= found["rtt_p99_us_edgerig"]
+    assert found["rtt_over_zenoh"] <= 1.8
