@@ -2,6 +2,7 @@
 
 BusError
     DecodeError       bytes that are not the record they should be
+    BadName           a name that is none (also a ValueError)
     UnknownTopic      no row of the topic table fits (also a ValueError)
     TypeMismatch      the two ends of a topic mean different messages
     QosIncompatible   a subscriber asks for more than the publisher promises
@@ -27,11 +28,21 @@ class DecodeError(BusError):
         self.reason = reason
 
 
+class BadName(BusError, ValueError):
+    """Text that is no name of a node or topic; ``at`` is where it goes wrong."""
+
+    def __init__(self, name: str, at: int, reason: str) -> None:
+        super().__init__(f"{name!r} is no name: {reason}\n  {name}\n  {' ' * at}^")
+        self.name = name
+        self.at = at
+        self.reason = reason
+
+
 class UnknownTopic(BusError, ValueError):
     """A topic that fits no row of the topic table."""
 
     def __init__(self, topic: str, suggestion: str) -> None:
-        hint = f"did you mean {suggestion}?" if suggestion else "add a row to bus/topics.py"
+        hint = f"did you mean {suggestion}?" if suggestion else "declare it: TABLE.extended([TopicSpec(...)])"
         super().__init__(f"no topic {topic!r} in the topic table; {hint}")
         self.topic = topic
         self.suggestion = suggestion

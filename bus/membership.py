@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 HUB: Final = "/hub"
 OBSERVERS: Final = "/observer/"
+OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
+GUEST: Final = "guest"  # a role for nodes with names of their own; nobody waits for them
 ASK_AGAIN_S: Final = 0.2
 HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
@@ -61,6 +63,7 @@ class Membership:
         self._ask: Ask | None = None
         self._record: Peer | None = None  # as last sent
         self._metrics_url = ""
+        self._guest = False
         self._registering = False
         self._checking = False
         self._ready_version = 0
@@ -77,9 +80,16 @@ class Membership:
     # -- names ---------------------------------------------------------------------------------------------------------
 
     def join(
-        self, address: str, role: str, index: int | None, count: int, wait_s: float, deadline_s: float
+        self,
+        address: str,
+        role: str,
+        index: int | None,
+        count: int,
+        wait_s: float,
+        deadline_s: float,
+        names: tuple[str, ...] = (),
     ) -> tuple[str, ...]:
-        """See ``Process.join``."""
+        """See ``Process.join`` and ``Process.join_as``."""
         asking = self._process.asking(address, HUB)
 
         def ask(method: str, request: Message, reply_type: type[Message], then: Callable[[Any], None]) -> None:
@@ -89,7 +99,7 @@ class Membership:
         give_up = self._process.clock() + wait_s
         while True:
             answers: list[Leased | Failure] = []
-            request = Lease(self._process.name, role, index, count, self._process.instance)
+            request = Lease(self._process.name, role, index, count, self._process.instance, names)
             asking.ask(HUB, "lease", request, Leased, deadline_s, answers.append)
             self._process.spin(lambda got=answers: bool(got), deadline_s + 1.0)  # type: ignore[misc]
             answer = answers[0] if answers else Failure(0, "timeout", "stopped")
@@ -98,14 +108,15 @@ class Membership:
                     raise LeaseRefused(answer.kind, answer.text)
                 self._process.spin(None, ASK_AGAIN_S)
                 continue
-            return self._take(answer, deadline_s)
+            return self._take(answer, deadline_s, role == GUEST)
 
-    def _take(self, answer: Leased | Failure, deadline_s: float) -> tuple[str, ...]:
+    def _take(self, answer: Leased | Failure, deadline_s: float, guest: bool) -> tuple[str, ...]:
         try:
             leased = reply_or_raise(answer, HUB, "lease", deadline_s)
         except CallFailed as error:
             raise LeaseRefused(error.kind, error.text) from None
         self.names += leased.names
+        self._guest = self._guest or guest
         self.liveliness_s = leased.liveliness_s
         self._process.pubsub.instance = leased.instance
         self._start_beats()
@@ -173,6 +184,7 @@ class Membership:
             process.call_endpoint,
             self._metrics_url,
             nodes,
+            self._guest,
         )
 
     def _on_registered(self, answer: Registered | Failure) -> None:
@@ -365,8 +377,8 @@ class Membership:
 
 
 def is_observer(peer: Peer) -> bool:
-    """Whether a process only watches: nobody waits for it."""
-    return all(node.name.startswith(OBSERVERS) for node in peer.nodes)
+    """Whether a process only watches, or is a guest: nobody waits for it."""
+    return peer.guest or all(node.name.startswith(OBSERVERS) for node in peer.nodes)
 
 
 def _record_of(end: Publisher | Subscription) -> TopicRecord:

@@ -210,7 +210,10 @@ class NodeRecord(Message, frozen=True):
 
 
 class Peer(Message, frozen=True):
-    """A process on the bus: where it publishes (endpoint), where it answers calls, and the nodes it hosts."""
+    """A process on the bus: where it publishes (endpoint), where it answers calls, and the nodes it hosts.
+
+    guest: its nodes have names of their own, outside the run's; nobody waits for it.
+    """
 
     process: str
     instance: int
@@ -220,6 +223,7 @@ class Peer(Message, frozen=True):
     call_endpoint: str
     metrics_url: str = ""
     nodes: tuple[NodeRecord, ...] = ()
+    guest: bool = False
 
 
 class Graph(Message, frozen=True):
@@ -232,7 +236,8 @@ class Graph(Message, frozen=True):
 class Lease(Message, frozen=True):
     """A process asks for names: count of a role from index on, or the next free ones (index None).
 
-    instance: 0 for a process that has none yet; a process that asks again for another role repeats its own.
+    instance: 0 for a process that has none yet; a process that asks again for another role repeats its own. names:
+    those that a guest wants; its role is "guest".
     """
 
     process: str
@@ -240,6 +245,7 @@ class Lease(Message, frozen=True):
     index: int | None = None
     count: int = 1
     instance: int = 0
+    names: tuple[str, ...] = ()
 
 
 class Leased(Message, frozen=True):

@@ -6,12 +6,15 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bus.calls import Handler, reply_or_raise
+from bus.errors import UnknownTopic
 from bus.gather import Collector, Gather
 from bus.messages import Failure, Message
+from bus.names import resolve
 from bus.publisher import Publisher
 from bus.qos import Qos
 from bus.subscription import Callback, Subscription
 from bus.timers import Timer
+from bus.topics import TopicSpec
 
 if TYPE_CHECKING:
     from bus.process import Process
@@ -22,37 +25,66 @@ R = TypeVar("R", bound=Message)
 class Node:
     """One name (``/edge/3``) in a process. Made by ``Process.node``."""
 
-    def __init__(self, process: Process, name: str) -> None:
+    def __init__(self, process: Process, name: str, namespace: str = "/") -> None:
         self.process = process
         self.name = name
+        self.namespace = namespace
         self.published: list[Publisher] = []
         self.subscribed: list[Subscription] = []
         self.collector = Collector(process.later, process.timers.after)
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> str:
+        """The absolute name under which a name of ours travels, after remapping.
+
+        Raises: BadName: it is none.
+        """
+        return self._remapped(resolve(name, self.namespace, self.name))
+
+    def _remapped(self, name: str) -> str:
+        remap = self.process.remap
+        return remap.apply(name, self.namespace, self.name) if remap else name
+
+    def _topic(self, name: str) -> tuple[str, TopicSpec]:
+        """The name on the bus, and the row: that of what the program calls it, wherever it was sent."""
+        meant = resolve(name, self.namespace, self.name)
+        topic = self._remapped(meant)
+        try:
+            return topic, self.process.table.match(meant)
+        except UnknownTopic:
+            if topic == meant:
+                raise
+            return topic, self.process.table.match(topic)
 
     # -- topics --------------------------------------------------------------------------------------------------------
 
     def publisher(self, topic: str, qos: Qos | None = None) -> Publisher:
         """The sending end of a topic; qos only to promise other than the topic table says.
 
-        Raises: UnknownTopic: no row of the table fits. ValueError: this process publishes it already.
+        The name may be relative (``counts``) or private (``~/counts``).
+        Raises: UnknownTopic: no row of the table fits. BadName: it is no name. ValueError: this process publishes it
+            already.
         """
-        publisher = self.process.publisher(topic, qos)
+        publisher = self.process.pubsub.publisher(*self._topic(topic), qos)
         self.published.append(publisher)
         return publisher
 
     def subscribe(self, topic: str, callback: Callback, qos: Qos | None = None) -> Subscription:
         """Call ``callback(message, header)`` from the loop with each message of a topic, in sequence per publisher.
 
-        Raises: UnknownTopic: no row of the table fits.
+        Raises: UnknownTopic: no row of the table fits. BadName: it is no name. ValueError: two of our names, with
+            different messages, are remapped to one topic.
         """
-        subscription = self.process.subscribe(topic, callback, qos)
+        name, spec = self._topic(topic)
+        subscription = self.process.pubsub.subscribe(name, spec, callback, qos)
         if subscription not in self.subscribed:
             self.subscribed.append(subscription)
         return subscription
 
     def unsubscribe(self, topic: str, callback: Callback) -> None:
         """Stop calling that callback with that topic's messages."""
-        self.process.pubsub.unsubscribe(topic, callback)
+        self.process.pubsub.unsubscribe(self.resolve(topic), callback)
 
     # -- gather --------------------------------------------------------------------------------------------------------
 
@@ -123,5 +155,6 @@ class Node:
 
         Raises: PeerLost: nobody hosts the node.
         """
+        node = self.resolve(node)
         peer = self.process.find(node)
         self.process.asking(peer.call_endpoint, node).ask(node, method, request, reply_type, deadline_s, then)

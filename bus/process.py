@@ -11,7 +11,7 @@ import math
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Final
 
@@ -21,8 +21,9 @@ from bus import topics
 from bus.calls import MAX_BODY_BYTES, Answering, Asking
 from bus.errors import BusError, PeerLost
 from bus.measure import Measurements
-from bus.membership import Membership
+from bus.membership import GUEST, Membership
 from bus.messages import Peer
+from bus.names import Remap, resolve
 from bus.node import Node
 from bus.publisher import Publisher
 from bus.pubsub import PubSub, uid_of
@@ -45,6 +46,8 @@ class Process:
         host: The name others reach us by. bind: The address that the sockets listen on.
         instance: Only for a process without a registry; otherwise ``join`` brings it.
         clock: Seconds, never going back. wall_ns: Nanoseconds of the day, for stamps.
+        table: The topics there are; ``topics.TABLE.extended([...])`` adds one's own.
+        namespace: Where relative names of its nodes belong. remap: Rules ``from:=to``, see bus/names.py.
         drop: ``drop(topic, sequence)`` loses that live message on arrival, below QoS. For tests of repair.
     """
 
@@ -56,6 +59,8 @@ class Process:
         bind: str = "127.0.0.1",
         instance: int = 0,
         table: TopicTable = topics.TABLE,
+        namespace: str = "/",
+        remap: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
         drop: Callable[[str, int], bool] | None = None,
@@ -65,6 +70,8 @@ class Process:
         self.name = name
         self.host = host
         self.clock = clock
+        self.table = table
+        self.remap = Remap(remap, namespace)
         self.timers = Timers(clock)
         self.measurements = measurements or Measurements()
         self.nodes: dict[str, Node] = {}
@@ -72,7 +79,7 @@ class Process:
         self.closed = False
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self.sockets = Sockets(host, bind, context)
-        self.pubsub = PubSub(self.sockets, self.timers, table, self.later, wall_ns, drop)
+        self.pubsub = PubSub(self.sockets, self.timers, self.later, wall_ns, drop)
         self.pubsub.instance = instance
         self.endpoint = self.pubsub.endpoint
         self.publishers = self.pubsub.publishers
@@ -118,6 +125,16 @@ class Process:
         """
         return self.membership.join(address, role, index, count, wait_s, deadline_s)
 
+    def join_as(self, address: str, *names: str, wait_s: float = 0.0, deadline_s: float = 10.0) -> tuple[str, ...]:
+        """Join as a guest, with names of one's own (relative ones in the process's namespace); blocks.
+
+        Nobody in a run waits for a guest, and what it hears is counted as observed.
+        Returns: The absolute names, to make nodes of.
+        Raises: LeaseRefused: a name is held, or is one of the run's. BadName: it is none. CallTimeout: no registry.
+        """
+        full = tuple(resolve(name, self.remap.namespace, "/") for name in names)
+        return self.membership.join(address, GUEST, None, len(full), wait_s, deadline_s, full)
+
     def register(self, metrics_url: str = "") -> None:
         """Tell the registry what our nodes publish and subscribe; links then follow its graph. Does not block.
 
@@ -153,23 +170,25 @@ class Process:
 
     # -- nodes and topics ----------------------------------------------------------------------------------------------
 
-    def node(self, name: str) -> Node:
-        """Host a node.
+    def node(self, name: str, namespace: str | None = None) -> Node:
+        """Host a node; a relative name is one in its namespace (by default the process's).
 
-        Raises: ValueError: it is hosted already.
+        Raises: ValueError: it is hosted already. BadName: it is no name.
         """
+        namespace = self.remap.namespace if namespace is None else namespace
+        name = resolve(name, namespace, "/")
         if name in self.nodes:
             raise ValueError(f"process {self.name} hosts {name} already")
-        node = self.nodes[name] = Node(self, name)
+        node = self.nodes[name] = Node(self, name, namespace)
         return node
 
     def publisher(self, topic: str, qos: Qos | None = None) -> Publisher:
         """See ``Node.publisher``."""
-        return self.pubsub.publisher(topic, qos)
+        return self.pubsub.publisher(topic, self.table.match(topic), qos)
 
     def subscribe(self, topic: str, callback: Callback, qos: Qos | None = None) -> Subscription:
         """See ``Node.subscribe``."""
-        return self.pubsub.subscribe(topic, callback, qos)
+        return self.pubsub.subscribe(topic, self.table.match(topic), callback, qos)
 
     def connect(self, instance: int, endpoint: str) -> None:
         """Listen to that process instance; for processes without a registry (the graph does it for members)."""

@@ -22,7 +22,7 @@ from bus.qos import Qos
 from bus.sockets import Sockets
 from bus.subscription import Callback, Hooks, Subscription
 from bus.timers import Timers
-from bus.topics import TopicTable
+from bus.topics import TopicSpec
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,6 @@ class PubSub:
         self,
         sockets: Sockets,
         timers: Timers,
-        table: TopicTable,
         later: Callable[..., None],
         wall_ns: Callable[[], int],
         drop: Callable[[str, int], bool] | None,
@@ -60,7 +59,6 @@ class PubSub:
         self.on_links: Callable[[], None] = _nothing
         self.on_loss: Callable[[str, int, int], None] = _log_loss
         self.on_refused: Callable[[BusError], None] = _log_refusal
-        self._table = table
         self._later = later
         self._wall_ns = wall_ns
         self._routes: dict[bytes, Callable[[bytes, int], None]] = {}
@@ -88,11 +86,10 @@ class PubSub:
 
     # -- topics --------------------------------------------------------------------------------------------------------
 
-    def publisher(self, topic: str, qos: Qos | None) -> Publisher:
+    def publisher(self, topic: str, spec: TopicSpec, qos: Qos | None) -> Publisher:
         """See ``Node.publisher``."""
         if topic in self.publishers:
             raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
-        spec = self._table.match(topic)
         self._need_instance(topic)
         made = Publisher(
             topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed, self._on_untold
@@ -105,15 +102,17 @@ class PubSub:
         self.on_topics()
         return made
 
-    def subscribe(self, topic: str, callback: Callback, qos: Qos | None) -> Subscription:
+    def subscribe(self, topic: str, spec: TopicSpec, callback: Callback, qos: Qos | None) -> Subscription:
         """See ``Node.subscribe``."""
         found = self.subscriptions.get(topic)
         if found is not None:
+            if found.spec.message is not spec.message:
+                ours, wanted = found.spec.message.__name__, spec.message.__name__
+                raise ValueError(f"{topic} carries {ours} for this process already, not {wanted}")
             for message, header in found.latest:
                 self._later(callback, message, header)
             found.callbacks = (*found.callbacks, callback)
             return found
-        spec = self._table.match(topic)
         self._need_instance(topic)
         made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
         made.callbacks = (callback,)

@@ -10,8 +10,7 @@ from typing import Any, Final
 import zmq
 
 from bus.calls import Answering
-from bus.errors import BusError
-from bus.membership import HUB
+from bus.membership import GUEST, HUB, OBSERVER
 from bus.messages import (
     Beat,
     BeatAck,
@@ -30,11 +29,11 @@ from bus.messages import (
     ReportExit,
     Status,
 )
+from bus.pool import NamePool, Refusal
 from bus.process import Process
 
 _log = logging.getLogger(__name__)
 
-OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
 LOOKS_PER_LIFE: Final = 10.0  # how often silence is looked for
 HELD_UP_LOOKS: Final = 3.0
 SETTLE_S: Final = 0.002  # many joins in one moment make one graph
@@ -86,7 +85,7 @@ class Registry:
         self.liveliness_s = liveliness_s
         self.version = 0
         self._process = process
-        self._pool = dict(pool)
+        self._pool = NamePool(pool, names)
         self._grace_s = grace_s
         self._on_join = on_join or _ignore
         self._on_ready = on_ready or _ignore
@@ -150,11 +149,11 @@ class Registry:
 
     def complete(self) -> bool:
         """Whether every name of the pool is held."""
-        return not self._free_names()
+        return not self._pool.free(self._held())
 
     def missing(self) -> list[str]:
         """Who must still come, register or match, as sentences; empty when the run can start."""
-        sentences = [f"nobody holds {name}" for name in self._free_names()]
+        sentences = [f"nobody holds {name}" for name in self._pool.free(self._held())]
         for entry in self._entries.values():
             who = f"{entry.process} ({', '.join(entry.names)})"
             if entry.observer or (self.ready(entry.instance) and not self._settling):
@@ -189,44 +188,19 @@ class Registry:
 
     def _lease(self, request: Lease) -> Message:
         try:
-            names = self._choose(request)
-        except _Refusal as refusal:
+            names = self._pool.choose(request, self._held())
+        except Refusal as refusal:
             return Failure(0, refusal.kind, refusal.text)
         entry = self._entries.get(request.instance) if request.instance else self._admit(request.process)
         if entry is None:
             return Failure(0, "unknown_instance", f"{request.process} has lost its lease")
         entry.names += names
-        entry.observer = entry.observer and request.role == OBSERVER
+        entry.observer = entry.observer and request.role in (OBSERVER, GUEST)
         entry.heard_s = self._process.clock()
         return Leased(names, entry.instance, self.liveliness_s)
 
-    def _choose(self, request: Lease) -> tuple[str, ...]:
-        if request.role == OBSERVER:
-            return (f"/{OBSERVER}/{request.process}",)
-        if request.role not in self._pool:
-            raise _Refusal("unknown_role", f"no role {request.role!r} here; roles are {', '.join(sorted(self._pool))}")
-        names = self._names(request.role)
-        holders = {name: entry.process for entry in self._entries.values() for name in entry.names}
-        if request.index is not None:
-            names = names[request.index : request.index + request.count] if request.index >= 0 else []
-            if len(names) < request.count:
-                raise _Refusal("unknown_index", f"no {request.count} names of {request.role} from {request.index} on")
-            for name in names:
-                if name in holders:
-                    raise _Refusal("held", f"{name} is held by {holders[name]}; stop it or take another index")
-            return tuple(names)
-        free = [name for name in names if name not in holders]
-        if len(free) < request.count or request.count < 1:
-            raise _Refusal("surplus", f"{len(free)} of {len(names)} {request.role} names are free, not {request.count}")
-        return tuple(free[: request.count])
-
-    def _names(self, role: str) -> list[str]:
-        count = self._pool[role]
-        return [f"/{role}"] if count is None else [f"/{role}/{index}" for index in range(count)]
-
-    def _free_names(self) -> list[str]:
-        held = {name for entry in self._entries.values() for name in entry.names}
-        return [name for role in self._pool for name in self._names(role) if name not in held]
+    def _held(self) -> dict[str, str]:
+        return {name: entry.process for entry in self._entries.values() for name in entry.names}
 
     def _register(self, request: Register) -> Message:
         entry = self._entries.get(request.peer.instance)
@@ -307,13 +281,6 @@ class Registry:
         self._settling = False
         self.version += 1
         self._graph.publish(Graph(self.version, tuple(self.peers())), slot=0)
-
-
-class _Refusal(BusError):
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
 
 
 def _ignore(*_arguments: Any) -> None:

@@ -29,7 +29,8 @@ class Cluster:
     def process(self, name: str, **options: Any) -> Process:
         """A process without a registry, with the next instance number."""
         options.setdefault("instance", next(self._instances))
-        process = Process(name, table=self.table, context=self.context, **options)
+        options.setdefault("table", self.table)
+        process = Process(name, context=self.context, **options)
         self.processes.append(process)
         return process
 
@@ -58,6 +59,15 @@ class Cluster:
             names = process.join(self.registry.address, role, index, count, wait_s=wait_s)
         for name in names:
             process.node(name)
+
+    def guest(self, name: str, *names: str, **options: Any) -> Process:
+        """A guest that has joined the hub (it hosts its nodes already) but has not registered."""
+        if self.registry is None:
+            raise RuntimeError("no hub; call hub() first")
+        process, address = self.process(name, instance=0, **options), self.registry.address
+        for full in self.call(process, lambda: process.join_as(address, *names)):
+            process.node(full)
+        return process
 
     @contextmanager
     def _turning(self, blocked: Process) -> Iterator[None]:

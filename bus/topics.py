@@ -1,7 +1,9 @@
 """THE topic table: every topic of the bus, what travels on it, and how.
 
 In a pattern ``{m}`` and ``{n}`` are indices, ``{origin}`` is edge or cell, ``{to}`` an index or ``cloud``, ``{name}`` a
-process name. A topic that fits no row cannot be published or subscribed.
+process name. A topic that fits no row cannot be published or subscribed. Whoever writes nodes of their own declares
+their topics after these, ``TABLE.extended([TopicSpec("chatter", Word)])``: a relative pattern fits in any namespace, a
+private one (``~/state``) below any node.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import Final, Literal
 from bus import messages
 from bus.errors import UnknownTopic
 from bus.messages import Message
+from bus.names import resolve
 from bus.qos import LATCHED, PAIRWISE, RELIABLE, Qos
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
+_PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,31 @@ class TopicTable:
         """
         spec = self._known.get(topic)
         if spec is None:
-            spec = next((row for expression, row in self._expressions if expression.fullmatch(topic)), None)
+            spec = self._find(topic)
             if spec is None:
                 raise UnknownTopic(topic, self._nearest(topic))
             self._known[topic] = spec
         return spec
+
+    def _find(self, topic: str) -> TopicSpec | None:
+        return next((row for expression, row in self._expressions if expression.fullmatch(topic)), None)
+
+    def extended(self, rows: Iterable[TopicSpec]) -> TopicTable:
+        """A table with rows of one's own after these.
+
+        Raises: ValueError: a pattern is no name or is declared already, or what it carries is no message.
+        """
+        table = TopicTable(self.rows)
+        for row in rows:
+            # A placeholder is a part of a name like any other, so what is left of the pattern must be a name.
+            sample = resolve(_PLACEHOLDER.sub("0", row.pattern.replace("{origin}", "edge")), "/", "/node")
+            known = table._find(sample)
+            if known is not None:
+                raise ValueError(f"{row.pattern}: {known.pattern} is in the topic table already; choose another name")
+            if not (isinstance(row.message, type) and issubclass(row.message, Message)):
+                raise ValueError(f"{row.pattern} must carry a class derived from bus.messages.Message")
+            table = TopicTable((*table.rows, row))
+        return table
 
     def _nearest(self, topic: str) -> str:
         # Compare shapes, so that "/edge/12/outcom" finds "/edge/{m}/outcome" and not whatever has a 12 in it.
@@ -66,6 +90,8 @@ class TopicTable:
 
 
 def _expression(pattern: str) -> str:
+    if not pattern.startswith("/"):
+        return "(?:/[A-Za-z0-9_.-]+)*/" + _expression(f"/{pattern.removeprefix('~/')}")[1:]
     parts = re.split(r"\{([a-z]+)\}", pattern)
     return "".join(_PLACEHOLDERS.get(part, "[0-9]+") if i % 2 else re.escape(part) for i, part in enumerate(parts))
 

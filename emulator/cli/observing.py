@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from bus.errors import BusError, CallTimeout
+from bus.membership import OBSERVER
 from bus.messages import Shutdown, TopicRecord
 from bus.process import Process, stop_on_signals
 from bus.qos import Qos
-from bus.registry import OBSERVER
 from bus.subscription import Callback
 from emulator.cli.finding import ANSWER_S, HubSilent, Run
 
