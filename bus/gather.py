@@ -117,6 +117,15 @@ class Collector:
             sentences += [f"{kind} from {topic} (slot {slot}, attempt {attempt})" for topic in topics]
         return sentences
 
+    def missing_topics(self) -> list[str]:
+        """The topics whose messages open gathers still miss."""
+        return [
+            self._topics[gather.key[0], source]
+            for gather in self._open.values()
+            for source in gather.sources
+            if source in gather.missing
+        ]
+
     def _file(self, key: Key, source: Hashable, message: Any) -> None:
         slot = key[1]
         if slot < self.slot or (slot == self.slot and key[2] < self.attempt):

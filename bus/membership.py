@@ -285,6 +285,10 @@ class Membership:
                 sentences.append(f"{end.topic} {way} {name}{refusal}")
         return sentences
 
+    def unmatched_now(self) -> list[str]:
+        """The same, of a process that has registered; one that has not wants no links yet."""
+        return self.unmatched() if self._record is not None and not self.ready else []
+
     @property
     def ready(self) -> bool:
         """Whether all links are as the last graph wants them, and the registry was told."""
@@ -331,8 +335,7 @@ class Membership:
         collectors = [node.collector for node in self._process.nodes.values()]
         slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
         waiting = [sentence for c in collectors for sentence in c.waiting()]
-        if self._record is not None and not self.ready:
-            waiting += self.unmatched()
+        waiting += self.unmatched_now()
         copies = (copy for p in self._process.publishers.values() for copy in p.copies().values())
         sent = sum(copy.messages for copy in copies)
         beat = Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s, sent)

@@ -330,6 +330,57 @@ class Status(Message, frozen=True):
     waiting: tuple[str, ...] = ()
 
 
+class ProcessState(Message, frozen=True):
+    """What a process does right now, told by its loop: so whoever answers is not stuck.
+
+    slot, attempt: where it is; waits_for: topics whose messages its open gathers still miss; unmatched: links that the
+    graph wants and that do not stand yet, as sentences.
+    """
+
+    process: str
+    slot: int
+    attempt: int
+    waits_for: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+
+class Holder(Message, frozen=True):
+    """A process that a slot waits for.
+
+    state: silent (does not answer), busy (as it announced), at work (its loop turns, it waits for nobody), waits, or
+    sent (it has done its part, but somebody misses its message). waits_for: topics; behind: processes that wait for
+    this one; cause: whether the wait ends here; quiet_s: wall seconds since its last beat; busy_s: announced still.
+    """
+
+    process: str
+    state: str
+    cause: bool
+    waits_for: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    quiet_s: float = 0.0
+    busy_s: float = 0.0
+
+
+class ClockStatus(Message, frozen=True):
+    """Where the hub's time stands, and who holds it. age_s: wall seconds since the slot began.
+
+    clock: lockstep or wall; stage: of the stall diagnosis, "" while all is well; late_slots: slots of the wall clock
+    that were closed before everyone was done.
+    """
+
+    phase: str
+    clock: str
+    slot: int
+    slots: int
+    frame: int
+    attempt: int
+    age_s: float
+    stage: str = ""
+    unacknowledged: tuple[str, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    late_slots: int = 0
+
+
 # -- a run, as the launcher and tools see it ---------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from bus.calls import MAX_BODY_BYTES, Answering, Asking
 from bus.errors import BusError, PeerLost
 from bus.measure import Measurements
 from bus.membership import GUEST, Membership
-from bus.messages import Peer
+from bus.messages import Peer, ProcessState, Query
 from bus.names import Remap, resolve
 from bus.node import Node
 from bus.publisher import Publisher
@@ -36,6 +36,11 @@ from bus.traffic import Accounts
 
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
 LOCAL_ROUNDS: Final = 4  # messages within the process go that many hops before the sockets have their turn
+
+
+def own_node(process: str) -> str:
+    """The name under which a process answers for itself, apart from the nodes that it hosts."""
+    return f"/process/{process}"
 
 
 class Process:
@@ -92,6 +97,8 @@ class Process:
         self.pubsub.on_topics = self.membership.topics_changed
         self.pubsub.on_links = self.membership.links_changed
         self._accounts = Accounts(self)
+        self.answering.serve(own_node(name), "state", Query, lambda _: self.state())
+        self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat())
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -258,6 +265,17 @@ class Process:
     def stop(self) -> None:
         """Let spin() return soon; safe in a signal handler."""
         self.stopping = True
+
+    def state(self) -> ProcessState:
+        """What this process does right now."""
+        collectors = [node.collector for node in self.nodes.values()]
+        slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
+        topics = dict.fromkeys(topic for c in collectors for topic in c.missing_topics())
+        return ProcessState(self.name, slot, attempt, tuple(topics), tuple(self.membership.unmatched_now()))
+
+    def _repeat(self) -> ProcessState:
+        self.pubsub.repeat()
+        return self.state()
 
     def close(self, reason: str = "") -> None:
         """Leave the registry and close all sockets; idempotent."""

@@ -235,6 +235,11 @@ class PubSub:
     def _changed(self) -> None:
         self.on_links()
 
+    def repeat(self) -> None:
+        """Tell every subscriber the last sequence now, so that it asks for whatever it misses."""
+        for publisher in self.publishers.values():
+            publisher.heartbeat(self._wall_ns())
+
     # -- whom we listen to ---------------------------------------------------------------------------------------------
 
     def connect(self, instance: int, endpoint: str) -> None:

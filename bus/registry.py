@@ -138,6 +138,13 @@ class Registry:
         entry = self._entries.get(instance)
         return entry.beat if entry is not None else None
 
+    def heard(self, instance: int) -> tuple[float, float]:
+        """Wall seconds since a process was last heard, and for how many more it announced to be busy."""
+        entry, now_s = self._entries.get(instance), self._process.clock()
+        if entry is None:
+            return 0.0, 0.0
+        return now_s - entry.heard_s, max(0.0, entry.busy_until_s - now_s)
+
     def ready(self, instance: int) -> bool:
         """Whether that process has matched all its links of the current graph."""
         entry = self._entries.get(instance)

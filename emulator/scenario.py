@@ -127,7 +127,9 @@ class Deadlines(Table, frozen=True):
     start_s: Annotated[float, Meta(gt=0, description="until every node is there")] = 30.0
     liveliness_s: Annotated[float, Meta(gt=0, description="silence after which a node is dead")] = 5.0
     hub_s: Annotated[float, Meta(gt=0, description="silence of the hub after which nodes end")] = 5.0
-    stall_s: Annotated[float, Meta(gt=0, description="a slot longer than this is diagnosed")] = 10.0
+    stall_s: Annotated[float, Meta(gt=0, description="who holds a slot that is longer than this is named")] = 0.5
+    ask_again_s: Annotated[float, Meta(gt=0, description="then everyone is asked again for what may be lost")] = 3.0
+    dump_s: Annotated[float, Meta(gt=0, description="then what is known is written down")] = 10.0
     give_up_s: Annotated[float, Meta(gt=0, description="a slot longer than this ends the run")] = 120.0
     max_busy_s: Annotated[float, Meta(gt=0, description="longest announced silence that is believed")] = 30.0
     stop_s: Annotated[float, Meta(gt=0, description="until a stopped process is killed")] = 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from emulator.scenario import Scenario
@@ -75,7 +76,10 @@ def _demand(scenario: Scenario) -> Iterator[str]:
 
 def _deadlines(scenario: Scenario) -> Iterator[str]:
     deadlines = scenario.deadlines
-    if deadlines.give_up_s < deadlines.stall_s:
-        yield f"deadlines.give_up_s: {deadlines.give_up_s:g} is less than stall_s ({deadlines.stall_s:g})"
+    stages = ("stall_s", "ask_again_s", "dump_s", "give_up_s")
+    for before, after in itertools.pairwise(stages):
+        least, have = getattr(deadlines, before), getattr(deadlines, after)
+        if have < least:
+            yield f"deadlines.{after}: {have:g} is less than {before} ({least:g})"
     if scenario.clock == "wall" and scenario.tasks == "queued" and scenario.rate > 1e4:
         yield f'rate: {scenario.rate:g} leaves no time for a slot; use clock = "lockstep"'

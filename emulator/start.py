@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         arguments: ``KIND --hub ADDRESS [--index N] [--count N] ...``; for the hub ``--run FOLDER``.
     """
     options = _parser().parse_args(list(arguments))
+    # A process that is stuck can still say where: its stack goes to its log.
+    faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=False)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         return _hub(options) if options.kind == "hub" else _member(options)

@@ -112,6 +112,7 @@ def _ledger(folder: Path) -> dict[str, Any]:
         "tasks": {name: sum(slots.get(name, [])) for name in ("local", "peer", "cloud", "dropped")},
         "digest": None,
         "late": None,
+        "late_slots": None,
         "refused": None,
         "notes": ["the hub ended before it could write its books; this is read from the tables"],
     }

@@ -81,6 +81,7 @@ DECISIONS: Final = (
     ),
     Metric("edgerig_decisions_missed_total", "counter", "Frames that nobody decided for.", "decisions_missed"),
     Metric("edgerig_messages_late_total", "counter", "Messages that came after their deadline.", "late_messages"),
+    Metric("edgerig_slots_late_total", "counter", "Wall-clock slots closed before everyone was done.", "slots_late"),
 )
 
 BUS: Final = (

@@ -28,6 +28,7 @@ MODULES: Final = {
     "node": ("nodes", "Nodes of a live run: list them, look at one, start one."),
     "topic": ("topics", "Topics of a live run: list them, print messages, measure rates."),
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
+    "clock": ("clock", "Where the run's time stands, and who holds it back."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }

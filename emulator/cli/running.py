@@ -120,6 +120,8 @@ def _several(scenario: Scenario, seeds: list[int], out: str | None, jobs: int, a
 
 def _tell(result: runs.Result, as_json: bool) -> None:
     summary = result.summary
+    if result.code not in (0, 130):
+        click.echo(f"the run ended with code {result.code}: {_why(summary, result)}", err=True)
     if as_json:
         click.echo(json.dumps(summary, indent=2))
         return
@@ -140,8 +142,6 @@ def _tell(result: runs.Result, as_json: bool) -> None:
     if summary["digest"]:
         click.echo(f"  digest   {summary['digest'][:16]}")
     click.echo(f"  folder   {result.folder}")
-    if result.code not in (0, 130):
-        click.echo(f"the run ended with code {result.code}: {_why(summary, result)}", err=True)
 
 
 def _why(summary: dict[str, Any], result: runs.Result) -> str:

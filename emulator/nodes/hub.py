@@ -6,9 +6,11 @@ import logging
 from typing import Any
 
 from bus.accounting import link_report
+from bus.diagnosis import document
 from bus.digest import Entry, RunDigest
 from bus.messages import (
     Binding,
+    ClockStatus,
     Done,
     LinkReport,
     Member,
@@ -28,10 +30,13 @@ from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
 from emulator import records
-from emulator.errors import RunFolderError, RunStalled
+from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.ledger import LedgerNode
+from emulator.nodes.progress import run_status
+from emulator.nodes.stalls import LOOK_S, StallWatch
+from emulator.nodes.wall import WallClock
 from emulator.scenario import Scenario
 
 _log = logging.getLogger("hub")
@@ -62,7 +67,8 @@ class Hub:
         self._ledger = ledger
         self._scenario = scenario
         self._writer = writer
-        self._wall_s = scenario.slot_s / scenario.rate if scenario.clock == "wall" else None
+        wall_s = scenario.slot_s / scenario.rate
+        self._wall = WallClock(wall_s, process.clock, self._note) if scenario.clock == "wall" else None
         self._digest = RunDigest()
         self._roster = 0
         self._members: dict[str, tuple[int, str]] = {}
@@ -77,7 +83,10 @@ class Hub:
         self._reports: dict[str, LinkReport] = {}
         self._decision_s: list[float] = []
         self._notes: list[str] = []
-        self._warned_s = 0.0
+        self._late_slots = 0
+        self._stalls = StallWatch(
+            process, registry, scenario.deadlines, self._unacknowledged, self._note, self._dump, self._end
+        )
         self.phase = "starting"
         self.code = 0
         self.reason = ""
@@ -86,13 +95,15 @@ class Hub:
         self._roster_topic = node.publisher("/hub/roster")
         self._shutdown = node.publisher("/hub/shutdown")
         self._node_up = process.measurements.gauge
+        self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
-        setup = Setup(scenario_text, self._wall_s or 0.0)
+        setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: setup)
         self._registry.serve("run_status", Query, lambda _: self.status())
         self._registry.serve("stop", Stop, self._on_stop)
         self._registry.serve("report", LinkReport, self._on_report)
-        node.timer(0.5, self._watch)
+        self._registry.serve("clock_status", Query, lambda _: self.clock_status())
+        node.timer(LOOK_S, self._watch)
 
     def run(self) -> int:
         """Start when everyone is there, run all slots, end.
@@ -180,7 +191,7 @@ class Hub:
         if self.phase == "starting":
             return
         self._roster_stale = True
-        if self._wall_s is None:
+        if self._wall is None:
             self._attempt_again()
 
     def _next_slot(self) -> int:
@@ -205,8 +216,8 @@ class Hub:
         self._tick.publish(tick, slot=slot)
         self._attempts = 0
         self._compute(slot, 0)
-        if self._wall_s is not None:
-            self._process.after(self._wall_s, lambda: self._on_wall(slot))
+        if self._wall is not None:
+            self._process.after(self._wall.begin(slot), lambda: self._on_wall(slot))
 
     def _publish_roster(self, slot: int, attempt: int) -> None:
         self._roster += 1
@@ -237,15 +248,13 @@ class Hub:
             members = frozenset(self._members)
         self._now = Now(slot, frame, attempt, within == 0, members)
         self._done = {}
-        self._warned_s = self._slot_started_s
+        self._stalls.begin(slot)
         self._node.begin(slot, attempt)
         self._ledger.start(self._now, self._left_s)
         self._process.later(self._maybe_commit)
 
     def _left_s(self, share: float) -> float | None:
-        if self._wall_s is None:
-            return None
-        return max(0.0, self._slot_started_s + share * self._wall_s - self._process.clock())
+        return None if self._wall is None else self._wall.left_s(share)
 
     def _on_done(self, done: Done, header: Any) -> None:
         now = self._now
@@ -260,7 +269,7 @@ class Hub:
         return {process for name, (_, process) in self._members.items() if _role(name) in ACTING}
 
     def _maybe_commit(self) -> None:
-        if self.phase != "running" or self._wall_s is not None or self._now is None:
+        if self.phase != "running" or self._wall is not None or self._now is None:
             return
         if self._ledger.complete and self._done.keys() >= self._acting():
             self._commit()
@@ -268,6 +277,9 @@ class Hub:
     def _on_wall(self, slot: int) -> None:
         """The slot's time is over, whether everyone is done or not."""
         if self.phase == "running" and self._now is not None and self._now.slot == slot:
+            late = bool(self._unacknowledged())
+            self._late_slots += late
+            self._slots_late.value += late
             self._commit()
 
     def _commit(self) -> None:
@@ -301,47 +313,32 @@ class Hub:
 
     def _watch(self) -> None:
         """Say who is waited for when a slot lasts too long; end the run when it lasts far too long."""
-        if self.phase != "running" or self._wall_s is not None or self._now is None:
-            return
-        clock, deadlines = self._process.clock(), self._scenario.deadlines
-        if clock - self._slot_started_s > deadlines.give_up_s:
-            self._end(3, str(RunStalled(self._now.slot, self.waiting())))
-        elif clock - self._warned_s > deadlines.stall_s:
-            self._warned_s = clock
-            self._note(f"slot {self._now.slot} takes long; waiting for {'; '.join(self.waiting()) or 'nobody known'}")
+        if self.phase == "running" and self._wall is None and self._now is not None:
+            self._stalls.look()
+
+    def _unacknowledged(self) -> set[str]:
+        """Processes that have not done their part of the slot."""
+        if self.phase != "running":
+            return set()
+        return self._acting() - self._done.keys() | ({self._process.name} if not self._ledger.complete else set())
+
+    def _dump(self, slot: int) -> str:
+        self._writer.json(f"stall-{slot}.json", document(self.clock_status()))
+        return f"stall-{slot}.json"
+
+    def clock_status(self) -> ClockStatus:
+        """Where time stands, and who holds it."""
+        return self._stalls.status(self.phase, self._scenario, self._now, self._unacknowledged(), self._late_slots)
 
     def waiting(self) -> list[str]:
-        """Who has not acknowledged the slot, and what they said they wait for."""
-        sentences = []
-        for process in sorted(self._acting() - self._done.keys()):
-            instance = next(instance for instance, owner in self._members.values() if owner == process)
-            beat = self._registry.last_beat(instance)
-            detail = f" (waits for {', '.join(beat.waiting[:3])})" if beat is not None and beat.waiting else ""
-            sentences.append(f"{process}{detail}")
-        return sentences + self._node.waiting()
+        """Who holds the slot, as sentences."""
+        return self._stalls.waiting() or sorted(self._unacknowledged())
 
     def status(self) -> RunStatus:
         """How far the run is."""
-        totals = self._ledger.totals
-        completed = max(totals.completed, 1e-300)
+        notes = self._registry.missing() if self.phase == "starting" else self._notes[-4:]
         slot = -1 if self._now is None else self._now.slot
-        beats = (self._registry.last_beat(peer.instance) for peer in self._registry.peers())
-        sent = sum(beat.messages for beat in beats if beat is not None)
-        return RunStatus(
-            self.phase,
-            slot,
-            self._scenario.slots,
-            max(slot, 0) // self._scenario.slots_per_frame,
-            totals.cost_s / completed if totals.completed else 0.0,
-            totals.all_cloud_s / completed if totals.completed else 0.0,
-            totals.reward_s,
-            dict(totals.tasks),
-            sent,
-            self._ledger.late,
-            self._ledger.refused,
-            tuple(sorted(self._members)),
-            tuple(self._registry.missing() if self.phase == "starting" else self._notes[-4:]),
-        )
+        return run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members, notes)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -382,6 +379,7 @@ class Hub:
                 **self._ledger.totals.facts(),
                 "digest": self._digest.hex(),
                 "late": self._ledger.late + int(counters.get("decisions_refused{late}", 0.0)),
+                "late_slots": self._late_slots,
                 "refused": self._ledger.refused,
                 "missed": int(counters.get("decisions_missed", 0.0)),
                 "decision_s": sorted(self._decision_s),

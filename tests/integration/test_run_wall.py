@@ -34,7 +34,9 @@ def test_slots_last_as_long_as_the_rate_says(live: Callable[..., LiveRun]) -> No
     assert summary["mode"] == "wall"
     check_tasks(run)
     wall_s = [float(line.split(",")[2]) for line in (run.out / "timing.csv").read_text().splitlines()[1:]]
-    assert min(wall_s) >= 0.99 / SLOTS_PER_S
+    # Pinned to the run's start: a slot may begin late and be shorter by as much, all of them together are not.
+    assert sum(wall_s) >= 0.99 * len(wall_s) / SLOTS_PER_S
+    assert min(wall_s) >= 0.49 / SLOTS_PER_S
 
 
 def test_an_edge_server_that_stands_still_costs_its_tasks_and_nothing_else(live: Callable[..., LiveRun]) -> None:

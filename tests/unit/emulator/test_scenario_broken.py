@@ -57,7 +57,7 @@ BROKEN = [
     (HEAD + '[demand]\npath = "there"', 'demand.path: is only read with kind = "trace"'),
     (HEAD + "[demand]\nusers_min = 60", "x.toml:3: demand.users_min: 60 is more than users_max (50)"),
     (HEAD + "[demand]\nactivity = 1.1", "x.toml:3: demand.activity: must be a number <= 1.0, is 1.1"),
-    (HEAD + "[deadlines]\ngive_up_s = 1", "x.toml:3: deadlines.give_up_s: 1 is less than stall_s (10)"),
+    (HEAD + "[deadlines]\ngive_up_s = 1", "x.toml:3: deadlines.give_up_s: 1 is less than dump_s (10)"),
     (HEAD + '"a\\nb" = 1', "x.toml: 'a\\nb': unknown key"),
     (HEAD + HEAD, "x.toml: not TOML: Cannot overwrite a value"),
     (HEAD + "x", "x.toml: not TOML: Expected '='"),
