@@ -1,4 +1,4 @@
-"""Publish and subscribe over one XPUB and one XSUB: routes, the match, repair requests, heartbeats.
+"""Publish and subscribe: one XPUB out, XSUBs in (``bus/inputs.py``): routes, the match, repair requests, heartbeats.
 
 A match: the subscriber sends SUBSCRIBE ``topic NUL``, then SUBSCRIBE ``~uid topic NUL``. When the publisher sees the
 second, live messages flow already; it answers on the private channel with the history it promised and an END mark.
@@ -7,7 +7,6 @@ Publishers and subscribers of one process meet in the loop's queue instead.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import struct
 from collections.abc import Callable
@@ -17,8 +16,10 @@ from typing import Final
 import zmq
 
 from bus.errors import BusError
+from bus.inputs import KeyedInputs, SharedInput, Wanted
 from bus.publisher import Publisher
 from bus.qos import Qos
+from bus.rights import EVERYTHING, Rights
 from bus.sockets import Sockets
 from bus.subscription import Callback, Hooks, Subscription
 from bus.timers import Timers
@@ -32,8 +33,6 @@ UID_BYTES: Final = 8
 TAIL_S: Final = 0.01
 LONGEST_TAIL_S: Final = 0.32
 REPEAT_S: Final = 1.0
-POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
-LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
 
 
 def uid_of(instance: int) -> str:
@@ -61,12 +60,14 @@ class PubSub:
         self.on_refused: Callable[[BusError], None] = _log_refusal
         self._later = later
         self._wall_ns = wall_ns
-        self._routes: dict[bytes, Callable[[bytes, int], None]] = {}
         self._notices: dict[str, set[str]] = {}
-        self._connected: dict[int, str] = {}
+        self._connected: set[int] = set()
         self._untold: list[Publisher] = []
         self._tail_s = TAIL_S  # grows while nobody has anything to ask for: most links lose nothing
-        self._xsub = sockets.make(zmq.XSUB, self._drain_xsub)
+        self._security = security = sockets.security
+        self._inputs: SharedInput | KeyedInputs = (
+            SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
+        )
         self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
         # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
         self._xpub.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -116,10 +117,7 @@ class PubSub:
         self._need_instance(topic)
         made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
         made.callbacks = (callback,)
-        live, private = self._names_of(topic)
-        self._routes[live[:-1]] = self._routes[private[:-1]] = made.receive
-        self._xsub.send(b"\x01" + live)
-        self._xsub.send(b"\x01" + private)
+        self._inputs.subscribe(topic, self._wanted(topic, made))
         if topic in self.publishers:
             self._join_locally(self.publishers[topic], made)
         self.on_topics()
@@ -134,9 +132,7 @@ class PubSub:
         del self.subscriptions[topic]
         for instance in list(found.links):
             found.forget(instance)
-        for name in reversed(self._names_of(topic)):
-            self._routes.pop(name[:-1], None)
-            self._xsub.send(b"\x00" + name)
+        self._inputs.unsubscribe(topic, self._wanted(topic, found))
         if topic in self.publishers:
             self.publishers[topic].local = None
         self.on_topics()
@@ -145,10 +141,10 @@ class PubSub:
         if not self.instance:
             raise RuntimeError(f"this process has no instance yet; join() before using {topic}")
 
-    def _names_of(self, topic: str) -> tuple[bytes, bytes]:
+    def _wanted(self, topic: str, subscription: Subscription) -> Wanted:
         # ZeroMQ matches prefixes: without the NUL, /edge/1 would also receive /edge/10.
         live = topic.encode() + b"\0"
-        return live, b"~" + uid_of(self.instance).encode() + live
+        return Wanted(live, b"~" + uid_of(self.instance).encode() + live, subscription.receive)
 
     def _join_locally(self, publisher: Publisher, subscription: Subscription) -> None:
         publisher.local = partial(self._later, subscription.receive_local)
@@ -158,22 +154,16 @@ class PubSub:
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
-    def _drain_xsub(self) -> None:
-        xsub, routes = self._xsub, self._routes
-        for _ in range(LARGEST_BATCH):
-            frame = xsub.recv(zmq.NOBLOCK)
-            at = frame.find(0)
-            receive = routes.get(frame[:at])
-            if receive is not None:
-                receive(frame, at + 1)
-            # Asking costs half of the exception that an empty queue raises.
-            if not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
-                return
-
     def _drain_xpub(self) -> None:
         while True:
             try:
-                notice = self._xpub.recv(zmq.NOBLOCK)
+                if self._security is None:
+                    notice = self._xpub.recv(zmq.NOBLOCK)
+                else:
+                    frame = self._xpub.recv(zmq.NOBLOCK, copy=False)
+                    notice = frame.bytes
+                    if not self._is_by_its_sender(notice, frame):
+                        continue
             except zmq.Again:
                 return
             if notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
@@ -181,6 +171,21 @@ class PubSub:
             elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 3:
                 uid, topic = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES : -1]
                 self._notice(notice[0] == 1, uid.decode(errors="replace"), topic.decode(errors="replace"))
+
+    def _is_by_its_sender(self, notice: bytes, frame: zmq.Frame) -> bool:
+        """Whether who speaks for a subscriber, on the private channel or to ask for repair, is that subscriber."""
+        assert self._security is not None  # noqa: S101 -- asked only with keys
+        instance = self._security.note(frame)
+        if instance == 0:
+            return True
+        speaks = instance is not None
+        if speaks and notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
+            speaks = NACK.unpack_from(notice)[2] == instance
+        elif speaks and notice[1:2] == b"~":
+            speaks = notice[2 : 2 + UID_BYTES] == uid_of(instance or 0).encode()
+        if not speaks:
+            self._security.refused("subscriber", f"instance {instance} speaks for another subscriber")
+        return speaks
 
     def _notice(self, joined: bool, uid: str, topic: str) -> None:
         publisher = self.publishers.get(topic)
@@ -197,7 +202,7 @@ class PubSub:
     # -- repair --------------------------------------------------------------------------------------------------------
 
     def _nack(self, instance: int, topic: str, first: int, last: int) -> None:
-        self._xsub.send(NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode())
+        self._inputs.say(instance, NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode())
 
     def _repair(self, request: bytes) -> None:
         _, instance, asker, first, last = NACK.unpack_from(request)
@@ -242,18 +247,15 @@ class PubSub:
 
     # -- whom we listen to ---------------------------------------------------------------------------------------------
 
-    def connect(self, instance: int, endpoint: str) -> None:
-        """Listen to that process instance."""
-        if self._connected.get(instance) != endpoint:
-            self._connected[instance] = endpoint
-            self._xsub.connect(endpoint)
+    def connect(self, instance: int, endpoint: str, key: str = "", rights: Rights = EVERYTHING) -> None:
+        """Listen to that process instance; with keys, to the holder of that key, on topics that it may publish."""
+        self._connected.add(instance)
+        self._inputs.connect(instance, endpoint, key, rights)
 
     def disconnect(self, instance: int) -> None:
         """That instance is gone: close the link, forget its sequences, whatever its TCP link still says."""
-        endpoint = self._connected.pop(instance, None)
-        if endpoint is not None:
-            with contextlib.suppress(zmq.ZMQError):
-                self._xsub.disconnect(endpoint)
+        self._connected.discard(instance)
+        self._inputs.disconnect(instance)
         for subscription in self.subscriptions.values():
             subscription.forget(instance)
         uid = uid_of(instance)

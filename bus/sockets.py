@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
 from bus.calls import Asking
+from bus.credentials import Credential
+from bus.gate import MEMBERS
 from bus.timers import Timers
+from bus.watch import Watch
+
+if TYPE_CHECKING:
+    from bus.security import Security
 
 LEAVE_MS: Final = 200  # how long the word that we leave may take to get out
 
@@ -29,9 +35,48 @@ class Sockets:
         self._handlers: dict[Any, Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
         self._asking: dict[str, Asking] = {}
+        self._watch: Watch | None = None
+        self._watched: list[Socket] = []
+        self.security: Security | None = None
+        """What keys make of the sockets that listen; None: plain."""
 
     def make(self, kind: int, handler: Callable[[], None]) -> Socket:
         """A socket; ``handler`` reads it when it is ready."""
+        made = self._configured(kind)
+        self._handlers[made] = handler
+        self._set_polled()
+        return made
+
+    def watched(self, kind: int, handler: Callable[[], None], credential: Credential | None = None) -> Socket:
+        """A socket that is one of many, or seldom ready: it makes no poll dearer. ``drop`` it before the others."""
+        made = self._configured(kind)
+        if credential is not None:
+            show(made, credential)
+        self.adopt(made, handler)
+        return made
+
+    def adopt(self, socket: Socket, handler: Callable[[], None]) -> None:
+        """Watch a socket that somebody else has made."""
+        if self._watch is None:
+            self._watch = Watch()
+            self._handlers[self._watch.fileno()] = self._watch.drain
+            self._set_polled()
+        self._watched.append(socket)
+        self._watch.add(socket, handler)
+
+    def look_again(self, socket: Socket) -> None:
+        """Something was sent on a watched socket."""
+        if self._watch is not None:
+            self._watch.look_again(socket)
+
+    def drop(self, socket: Socket) -> None:
+        """Close a watched socket."""
+        if self._watch is not None and socket in self._watched:
+            self._watch.remove(socket)
+            self._watched.remove(socket)
+            socket.close(linger=0)
+
+    def _configured(self, kind: int) -> Socket:
         made = self._context.socket(kind)
         made.linger = 0
         # A full queue would make libzmq drop without a word. Both ends count: 0 is "no limit", and lockstep keeps
@@ -41,16 +86,21 @@ class Sockets:
         made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         made.setsockopt(zmq.TCP_KEEPALIVE, 1)
         made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 60)
-        self._handlers[made] = handler
-        self._polled = [(known, zmq.POLLIN) for known in self._handlers]
         return made
 
-    def listen(self, socket: Socket, address: str = "") -> str:
+    def _set_polled(self) -> None:
+        self._polled = [(known, zmq.POLLIN) for known in self._handlers]
+
+    def listen(self, socket: Socket, address: str = "", domain: str = MEMBERS) -> str:
         """Bind (by default to any free port), and return the endpoint as others reach it.
+
+        With keys, only those get through whom the gate admits to the domain.
 
         Raises: OSError: the address is not ours, is taken, or is no address.
         """
         at = address or f"tcp://{self.bind}:*"
+        if self.security is not None:
+            self.security.guard(socket, domain)
         try:
             socket.bind(at)
         except zmq.ZMQError as error:
@@ -58,11 +108,13 @@ class Sockets:
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return f"tcp://{self.host}:{bound.rsplit(':', 1)[1]}"
 
-    def asking(self, endpoint: str, callee: str, timers: Timers) -> Asking:
+    def asking(self, endpoint: str, callee: str, timers: Timers, credential: Credential | None = None) -> Asking:
         """The DEALER to an endpoint, made when first needed."""
         found = self._asking.get(endpoint)
         if found is None:
             dealer = self.make(zmq.DEALER, partial(self._answers, endpoint))
+            if credential is not None:
+                show(dealer, credential)
             dealer.connect(endpoint)
             found = self._asking[endpoint] = Asking(dealer, callee, timers)
         return found
@@ -77,26 +129,40 @@ class Sockets:
         found = self._asking.pop(endpoint, None)
         if found is not None:
             del self._handlers[found.socket]
-            self._polled = [(known, zmq.POLLIN) for known in self._handlers]
+            self._set_polled()
             found.socket.close(linger=0)
             found.fail_all("peer_lost", reason)
 
     def poll(self, timeout_s: float) -> list[Callable[[], None]]:
         """The handlers of the sockets that are ready, after at most ``timeout_s`` (rounded up to a millisecond)."""
         handlers = self._handlers
+        if self._watch is not None and self._watch.waits:
+            return [self._watch.drain, *(handlers[socket] for socket, _ in zmq.zmq_poll(self._polled, 0))]
         return [handlers[socket] for socket, _ in zmq.zmq_poll(self._polled, math.ceil(timeout_s * 1000))]
 
     def open(self) -> list[str]:
         """The kinds of the sockets that are not closed."""
-        return [zmq.SocketType(socket.type).name for socket in self._handlers if not socket.closed]
+        return [zmq.SocketType(int(socket.type)).name for socket in self._all() if not socket.closed]
 
     def close(self) -> None:
         """Close all."""
-        for socket in self._handlers:
+        for socket in self._all():
             socket.close(linger=LEAVE_MS if socket.type == zmq.DEALER else 0)
+        if self._watch is not None:
+            self._watch.close()
         if self._own_context:
             self._context.term()
+
+    def _all(self) -> list[Socket]:
+        return [known for known in self._handlers if isinstance(known, zmq.Socket)] + self._watched
 
     def _answers(self, endpoint: str) -> None:
         if endpoint in self._asking:  # a handler before us in the same poll may have dropped it
             self._asking[endpoint].drain()
+
+
+def show(socket: Socket, credential: Credential) -> None:
+    """Make a socket, before it connects, one that proves who we are, and speaks only with the server that is meant."""
+    socket.setsockopt_string(zmq.CURVE_PUBLICKEY, credential.own.public)
+    socket.setsockopt_string(zmq.CURVE_SECRETKEY, credential.own.secret)
+    socket.setsockopt_string(zmq.CURVE_SERVERKEY, credential.server)

@@ -81,11 +81,11 @@ def test_a_link_cut_and_made_again_loses_nothing(numbers: Cluster) -> None:
     numbers.until(lambda: bool(publisher.matched))
     publisher.publish(Number(0), slot=0)
     numbers.until(lambda: len(seen) == 1)
-    sink.pubsub._xsub.disconnect(source.endpoint)
+    sink.pubsub._inputs.xsub.disconnect(source.endpoint)
     numbers.until(lambda: not publisher.matched)
     for value in range(1, 30):
         publisher.publish(Number(value), slot=value)
-    sink.pubsub._xsub.connect(source.endpoint)
+    sink.pubsub._inputs.xsub.connect(source.endpoint)
     numbers.until(lambda: len(seen) == 30)
     assert seen == list(range(30))
     assert subscription.repaired == 29

@@ -1,0 +1,195 @@
+"""What a process listens to: one XSUB for all its publishers; with keys, one for each of them.
+
+An XSUB does not tell which publisher a frame came from. Where that matters, each has a socket of its own, whose
+connection its key has proved (docs/decisions: one XSUB per publisher with keys).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import zmq
+
+from bus.credentials import Credential, KeyPair
+from bus.rights import Rights
+from bus.sockets import Socket, Sockets
+
+_log = logging.getLogger(__name__)
+
+POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
+LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
+INSTANCE_AT: Final = 9  # bytes from the NUL behind a topic to the publisher's instance in the header
+Receive = Callable[[bytes, int], None]
+
+
+class Wanted(NamedTuple):
+    """A topic as it is subscribed: its live name and its private one, each with the NUL, and who reads its frames."""
+
+    live: bytes
+    private: bytes
+    receive: Receive
+
+
+class SharedInput:
+    """All publishers on one XSUB: fewest sockets to look at; a frame's origin is what its header says."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self.xsub = sockets.make(zmq.XSUB, self._drain)
+        self._routes: dict[bytes, Receive] = {}
+        self._endpoints: dict[int, str] = {}
+
+    def connect(self, instance: int, endpoint: str, _key: str, _rights: Rights) -> None:
+        """Listen to that process instance."""
+        if self._endpoints.get(instance) != endpoint:
+            self._endpoints[instance] = endpoint
+            self.xsub.connect(endpoint)
+
+    def disconnect(self, instance: int) -> None:
+        """Listen to it no longer."""
+        endpoint = self._endpoints.pop(instance, None)
+        if endpoint is not None:
+            with contextlib.suppress(zmq.ZMQError):
+                self.xsub.disconnect(endpoint)
+
+    def subscribe(self, _topic: str, wanted: Wanted) -> None:
+        """Ask every publisher for a topic."""
+        self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+        self.xsub.send(b"\x01" + wanted.live)
+        self.xsub.send(b"\x01" + wanted.private)
+
+    def unsubscribe(self, _topic: str, wanted: Wanted) -> None:
+        """Ask for it no longer."""
+        for name in (wanted.private, wanted.live):
+            self._routes.pop(name[:-1], None)
+            self.xsub.send(b"\x00" + name)
+
+    def say(self, _instance: int, words: bytes) -> None:
+        """Send something upstream; it reaches every publisher, so the words must say whom they mean."""
+        self.xsub.send(words)
+
+    def _drain(self) -> None:
+        xsub, routes = self.xsub, self._routes
+        for _ in range(LARGEST_BATCH):
+            frame = xsub.recv(zmq.NOBLOCK)
+            at = frame.find(0)
+            receive = routes.get(frame[:at])
+            if receive is not None:
+                receive(frame, at + 1)
+            # Asking costs half of the exception that an empty queue raises.
+            if not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
+                return
+
+
+class KeyedInputs:
+    """One XSUB for each publisher: what comes in is by the holder of that key, and on topics that it may publish."""
+
+    def __init__(self, sockets: Sockets, own: KeyPair, refused: Callable[[str, str], None]) -> None:
+        self._sockets = sockets
+        self._own = own
+        self._refused = refused
+        self._inputs: dict[int, _Input] = {}
+        self._wanted: dict[str, Wanted] = {}
+
+    def connect(self, instance: int, endpoint: str, key: str, rights: Rights) -> None:
+        """Listen to that process instance, as far as its rights go."""
+        found = self._inputs.get(instance)
+        if found is None or (found.endpoint, found.key) != (endpoint, key):
+            self.disconnect(instance)
+            found = self._inputs[instance] = _Input(self._sockets, self._own, instance, endpoint, key, self._refused)
+        if found.rights != rights:
+            found.rights = rights
+            for topic, wanted in self._wanted.items():
+                found.subscribe(topic, wanted)
+
+    def disconnect(self, instance: int) -> None:
+        """Listen to it no longer."""
+        found = self._inputs.pop(instance, None)
+        if found is not None:
+            found.close()
+
+    def subscribe(self, topic: str, wanted: Wanted) -> None:
+        """Ask those publishers for a topic that may publish it."""
+        self._wanted[topic] = wanted
+        for found in self._inputs.values():
+            found.subscribe(topic, wanted)
+
+    def unsubscribe(self, topic: str, wanted: Wanted) -> None:
+        """Ask for it no longer."""
+        del self._wanted[topic]
+        for found in self._inputs.values():
+            found.unsubscribe(wanted)
+
+    def say(self, instance: int, words: bytes) -> None:
+        """Send something upstream to one publisher."""
+        found = self._inputs.get(instance)
+        if found is not None:
+            found.say(words)
+
+
+class _Input:
+    """One publisher's XSUB. Whatever the publisher sends, only topics in ``_routes`` under its instance pass."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        own: KeyPair,
+        instance: int,
+        endpoint: str,
+        key: str,
+        refused: Callable[[str, str], None],
+    ) -> None:
+        self.endpoint = endpoint
+        self.key = key
+        self.rights: Rights | None = None
+        self._sockets = sockets
+        self._refused = refused
+        self._instance = instance.to_bytes(4, "little")
+        self._routes: dict[bytes, Receive] = {}
+        self._xsub: Socket = sockets.watched(zmq.XSUB, self._drain, Credential(own, key))
+        self._xsub.connect(endpoint)
+
+    def subscribe(self, topic: str, wanted: Wanted) -> None:
+        if self.rights is None or not self.rights.publishes(topic) or wanted.live[:-1] in self._routes:
+            return
+        self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+        self.say(b"\x01" + wanted.live)
+        self.say(b"\x01" + wanted.private)
+
+    def unsubscribe(self, wanted: Wanted) -> None:
+        if self._routes.pop(wanted.live[:-1], None) is not None:
+            del self._routes[wanted.private[:-1]]
+            self.say(b"\x00" + wanted.private)
+            self.say(b"\x00" + wanted.live)
+
+    def say(self, words: bytes) -> None:
+        self._xsub.send(words)
+        self._sockets.look_again(self._xsub)
+
+    def close(self) -> None:
+        self._sockets.drop(self._xsub)
+
+    def _drain(self) -> None:
+        xsub, routes, instance = self._xsub, self._routes, self._instance
+        for _ in range(LARGEST_BATCH):
+            frame = xsub.recv(zmq.NOBLOCK)
+            at = frame.find(0)
+            receive = routes.get(frame[:at])
+            if receive is not None and frame[at + INSTANCE_AT : at + INSTANCE_AT + 4] == instance:
+                receive(frame, at + 1)
+            else:
+                self._refuse(frame, at, receive)
+            if xsub.closed or not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
+                return
+
+    def _refuse(self, frame: bytes, at: int, receive: Any) -> None:
+        name = frame[: max(at, 0)].decode(errors="replace")
+        topic = name[name.find("/") :] if name.startswith("~") else name
+        if receive is not None:
+            self._refused("instance", f"a frame on {topic} in the name of another instance, from {self.endpoint}")
+        elif self.rights is None or not self.rights.publishes(topic):
+            self._refused(
+                "topic", f"a frame on {topic or 'no topic'}, which the process at {self.endpoint} may not publish"
+            )

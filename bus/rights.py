@@ -1,0 +1,27 @@
+"""Who may publish what, and ask for what, when keys are in use. The names of a lease say it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+SHARED: Final[frozenset[str]] = frozenset()
+"""Topics that every process may publish, each under its own instance."""
+
+
+class Rights(NamedTuple):
+    """What one process instance may publish; prefixes None: everything (processes without a registry)."""
+
+    prefixes: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, process: str, names: Iterable[str]) -> Rights:
+        """A node publishes below its own name, a process below ``/process/`` and its name."""
+        return cls((*sorted(f"{name}/" for name in names), f"/process/{process}/"))
+
+    def publishes(self, topic: str) -> bool:
+        """Whether a topic is among them."""
+        return self.prefixes is None or topic.startswith(self.prefixes) or topic in SHARED
+
+
+EVERYTHING: Final = Rights(None)

@@ -1,0 +1,154 @@
+"""What keys make of one process: who may connect, whose connection it is, what was refused, who is cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket as sockets_of_the_system
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from bus.credentials import Keys
+from bus.gate import MEMBERS, Gate
+
+if TYPE_CHECKING:
+    from bus.measure import Measurements
+    from bus.sockets import Socket, Sockets
+    from bus.timers import Timers
+
+_log = logging.getLogger(__name__)
+
+BROKEN_HANDSHAKES: Final = int(zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
+PROTOCOL_REASONS: Final = {0x11000001: "server_key", 0x11000002: "no_key"}
+"""libzmq's words for a handshake that could not be deciphered, and for one of another mechanism."""
+
+
+class Refusals:
+    """Counts what was refused, by reason, and says so now and then."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.counts: Counter[str] = Counter()
+        self._measurements = measurements
+
+    def __call__(self, reason: str, text: str) -> None:
+        """Count one refusal; the log has the 1st, 2nd, 4th, 8th ... of each reason."""
+        self.counts[reason] += 1
+        self._measurements.counter("bus_refused", reason=reason).value += 1.0
+        if self.counts[reason].bit_count() == 1:
+            _log.warning("refused (%s, %d so far): %s", reason, self.counts[reason], text)
+
+
+class Security:
+    """The keys of one process, its gate, and the connections that came through it.
+
+    Args:
+        keys: What this process holds.
+        sockets: Must have a ZeroMQ context of its own: libzmq asks one gate per context.
+    """
+
+    def __init__(self, keys: Keys, sockets: Sockets, timers: Timers, measurements: Measurements) -> None:
+        self.keys = keys
+        self.refused = Refusals(measurements)
+        self.gate = Gate(sockets, timers, self.refused)
+        self.gate.admits[MEMBERS] = self._is_admitted
+        self.follows_graph = True  # the hub's process knows more than the graph
+        self._sockets = sockets
+        self._instances: dict[str, int] = {}
+        self._connections: dict[int, tuple[str, object]] = {}  # by descriptor: key, and the address it came from
+
+    # -- who may come in -----------------------------------------------------------------------------------------------
+
+    def admit(self, key: str, instance: int) -> None:
+        """Let the holder of a key in, as that instance."""
+        self._instances[key] = instance
+        self.gate.look_again()
+
+    def expel(self, key: str) -> None:
+        """That key is worth nothing any more; what it has opened is cut."""
+        if self._instances.pop(key, None) is not None:
+            self._cut(key)
+
+    def follow(self, instances: Mapping[str, int]) -> None:
+        """Let in exactly the holders of these keys (and who was admitted by name stays until a graph leaves it out)."""
+        if not self.follows_graph:
+            return
+        for key in [key for key in self._instances if key not in instances]:
+            self.expel(key)
+        self._instances.update(instances)
+        self.gate.look_again()
+
+    def instance_of(self, key: str) -> int | None:
+        """Whose key that is; None if nobody's."""
+        return self._instances.get(key)
+
+    def _is_admitted(self, key: str) -> bool:
+        return key in self._instances
+
+    # -- sockets -------------------------------------------------------------------------------------------------------
+
+    def guard(self, socket: Socket, domain: str) -> None:
+        """Make a socket, before it listens, one that speaks only with those whom the gate admits."""
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt_string(zmq.CURVE_PUBLICKEY, self.keys.own.public)
+        socket.setsockopt_string(zmq.CURVE_SECRETKEY, self.keys.own.secret)
+        # Without a domain, libzmq would let clients of the NULL mechanism in unasked.
+        socket.setsockopt_string(zmq.ZAP_DOMAIN, domain)
+        monitor = socket.get_monitor_socket(BROKEN_HANDSHAKES)
+        self._sockets.adopt(monitor, partial(self._on_broken_handshake, monitor))
+
+    def _on_broken_handshake(self, monitor: Socket) -> None:
+        event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
+        reason = PROTOCOL_REASONS.get(event["value"], "handshake")
+        self.refused(reason, f"a handshake at {event['endpoint'].decode(errors='replace')} broke off")
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def note(self, frame: zmq.Frame) -> int | None:
+        """Whose connection a frame came over; remembers the connection, so that it can be cut.
+
+        Returns: The instance; 0 if libzmq made the frame itself, as it does for what a closed connection had asked;
+            None: nobody's (any more).
+        """
+        key = user_of(frame)
+        if not key:
+            return 0
+        instance = self._instances.get(key)
+        fd = int(frame.get(zmq.SRCFD))
+        if instance is None:
+            _shut(fd, _far_end(fd))
+        elif self._connections.get(fd, ("",))[0] != key:
+            self._connections[fd] = (key, _far_end(fd))
+        return instance
+
+    def _cut(self, key: str) -> None:
+        """Close what the holder of a key has opened: the gate only keeps new connections out."""
+        for fd in [fd for fd, (holder, _) in self._connections.items() if holder == key]:
+            _shut(fd, self._connections.pop(fd)[1])
+
+
+def user_of(frame: zmq.Frame) -> str:
+    """The key that the sender of a frame has shown, as our gate accepted it; empty if there is none."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
+
+
+def _far_end(fd: int) -> object:
+    """The address at the other end of a descriptor, without taking the descriptor over."""
+    with contextlib.suppress(OSError), sockets_of_the_system.socket(fileno=os.dup(fd)) as copy:
+        return copy.getpeername()
+    return None
+
+
+def _shut(fd: int, far_end: object) -> None:
+    """Shut a connection down, if the descriptor is still that connection's: numbers are given again."""
+    with contextlib.suppress(OSError), sockets_of_the_system.socket(fileno=os.dup(fd)) as copy:
+        if far_end is not None and copy.getpeername() == far_end:
+            copy.shutdown(sockets_of_the_system.SHUT_RDWR)
