@@ -6,8 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bus.codec import Header
-from bus.subscription import Callback
+from bus.subscription import Filing
 from bus.timers import Timer
 
 Key = tuple[Hashable, int, int, int]  # kind, slot, attempt, round
@@ -26,12 +25,15 @@ class Absent:
 class Gather:
     """An open gather; ``open`` turns False when it has called ``then`` or was dropped."""
 
-    __slots__ = ("key", "missing", "open", "sources", "then", "timer")
+    __slots__ = ("got", "key", "missing", "open", "sources", "then", "timer")
 
-    def __init__(self, key: Key, sources: tuple[Hashable, ...], missing: set[Hashable], then: Then) -> None:
+    def __init__(
+        self, key: Key, sources: Sequence[Hashable], missing: set[Hashable], got: dict[Hashable, Any], then: Then
+    ) -> None:
         self.key = key
         self.sources = sources
         self.missing = missing
+        self.got = got
         self.then = then
         self.open = True
         self.timer: Timer | None = None
@@ -47,24 +49,36 @@ class Collector:
         self.surplus = 0  # came for a gather that had closed, or were held in vain
         self._later = later
         self._after = after
-        self._topics: dict[tuple[Hashable, Hashable], str] = {}
-        self._held: dict[Key, dict[Hashable, Any]] = {}
+        self._topics: dict[Hashable, dict[Hashable, str]] = {}  # by kind and source
+        self._held: dict[Key, dict[Hashable, Any]] = {}  # what came before its gather was opened
         self._held_count = 0
         self._open: dict[Key, Gather] = {}
         self._closed: set[Key] = set()
 
-    def filing(self, kind: Hashable, topic: str, source: Hashable) -> Callback:
-        """The callback that files a topic's messages as a source's share of a kind.
+    def filing(self, kind: Hashable, topic: str, source: Hashable) -> Filing:
+        """What files a topic's messages as a source's share of a kind.
 
         Raises: ValueError: that share is filed from another topic already.
         """
-        if (kind, source) in self._topics:
-            raise ValueError(f"{kind} of {source} is collected from {self._topics[kind, source]} already")
-        self._topics[kind, source] = topic
+        topics = self._topics.setdefault(kind, {})
+        if source in topics:
+            raise ValueError(f"{kind} of {source} is collected from {topics[source]} already")
+        topics[source] = topic
+        gathers = self._open
 
-        def file(message: Any, header: Header) -> None:
+        def file(message: Any, fields: tuple[int, ...]) -> None:
             # By index: version, flags, round, attempt, type, instance, slot.
-            self._file((kind, header[6], header[3], header[2]), source, message)
+            key = (kind, fields[6], fields[3], fields[2])
+            gather = gathers.get(key)
+            if gather is None:
+                self._hold(key, source, message)
+                return
+            gather.got[source] = message
+            missing = gather.missing
+            if source in missing:
+                missing.remove(source)
+                if not missing:
+                    self._close(gather)
 
         return file
 
@@ -80,15 +94,21 @@ class Collector:
     ) -> Gather:
         """See ``Node.gather``."""
         key = (kind, slot, attempt, round)
-        for source in sources:
-            if (kind, source) not in self._topics:
-                raise ValueError(f"nothing is collected as {kind} of {source}; collect() its topic first")
-        if (slot, attempt) < (self.slot, self.attempt):
+        missing = set(sources)
+        if not missing <= self._topics.get(kind, {}).keys():
+            source = next(source for source in sources if source not in self._topics.get(kind, {}))
+            raise ValueError(f"nothing is collected as {kind} of {source}; collect() its topic first")
+        if slot < self.slot or (slot == self.slot and attempt < self.attempt):
             raise ValueError(f"slot {slot}, attempt {attempt} is over; now is {self.slot}, {self.attempt}")
         if key in self._open or key in self._closed:
             raise ValueError(f"{kind} of slot {slot}, attempt {attempt}, round {round} is gathered already")
-        missing = set(sources).difference(self._held.get(key, ()))
-        gather = self._open[key] = Gather(key, tuple(sources), missing, then)
+        got = self._held.pop(key, None)
+        if got is None:
+            got = {}
+        else:
+            self._held_count -= len(got)
+            missing.difference_update(got)
+        gather = self._open[key] = Gather(key, sources, missing, got, then)
         if not missing:
             # Through the loop: a chain of gathers that are all complete must not recurse.
             self._later(self._close, gather)
@@ -102,31 +122,37 @@ class Collector:
         if now < (self.slot, self.attempt):  # the run starts again: nothing held belongs to it
             self._clear()
         self.slot, self.attempt = now
-        for key in [key for key in self._open if key[1:3] < now]:
-            self._end(self._open.pop(key))
-        for key in [key for key in self._held if key[1:3] < now]:
-            self.surplus += self._release(key)
-        self._closed = {key for key in self._closed if key[1:3] >= now}
+        if self._open:
+            for key in [key for key in self._open if key[1:3] < now]:
+                self._end(self._open[key])
+        if self._held:
+            for key in [key for key in self._held if key[1:3] < now]:
+                count = len(self._held.pop(key))
+                self._held_count -= count
+                self.surplus += count
+        if self._closed:
+            self._closed = {key for key in self._closed if key[1:3] >= now}
 
     def waiting(self) -> list[str]:
         """See ``Node.waiting``."""
         sentences = []
         for gather in self._open.values():
             kind, slot, attempt, _ = gather.key
-            topics = [self._topics[kind, source] for source in gather.sources if source in gather.missing]
+            topics = [self._topics[kind][source] for source in gather.sources if source in gather.missing]
             sentences += [f"{kind} from {topic} (slot {slot}, attempt {attempt})" for topic in topics]
         return sentences
 
     def missing_topics(self) -> list[str]:
         """The topics whose messages open gathers still miss."""
         return [
-            self._topics[gather.key[0], source]
+            self._topics[gather.key[0]][source]
             for gather in self._open.values()
             for source in gather.sources
             if source in gather.missing
         ]
 
-    def _file(self, key: Key, source: Hashable, message: Any) -> None:
+    def _hold(self, key: Key, source: Hashable, message: Any) -> None:
+        """Nobody gathers it (yet)."""
         slot = key[1]
         if slot < self.slot or (slot == self.slot and key[2] < self.attempt):
             self.stale += 1
@@ -139,37 +165,35 @@ class Collector:
             held = self._held[key] = {}
         self._held_count += source not in held
         held[source] = message
-        gather = self._open.get(key)
-        if gather is not None and source in gather.missing:
-            gather.missing.remove(source)
-            if not gather.missing:
-                self._close(gather)
 
     def _close(self, gather: Gather) -> None:
         if not gather.open:
             return  # dropped by begin() while it stood in the queue
-        self._end(gather)
-        del self._open[gather.key]
-        self._closed.add(gather.key)
-        held = self._held.get(gather.key, {})
-        messages = [held[s] if s in held else Absent("late") for s in gather.sources]
-        self.surplus += max(0, self._release(gather.key) - len(gather.sources))
-        gather.then(messages)
-
-    def _clear(self) -> None:
-        for gather in self._open.values():
-            self._end(gather)
-        self.surplus += self._held_count
-        self._held_count = 0
-        for kept in (self._open, self._held, self._closed):
-            kept.clear()
-
-    def _end(self, gather: Gather) -> None:
         gather.open = False
         if gather.timer is not None:
             gather.timer.cancel()
+        key, got, sources = gather.key, gather.got, gather.sources
+        del self._open[key]
+        self._closed.add(key)
+        if gather.missing:
+            messages = [got[source] if source in got else Absent("late") for source in sources]
+        else:
+            messages = [got[source] for source in sources]
+        self.surplus += max(0, len(got) - len(sources))
+        gather.then(messages)
 
-    def _release(self, key: Key) -> int:
-        count = len(self._held.pop(key, ()))
-        self._held_count -= count
-        return count
+    def _end(self, gather: Gather) -> None:
+        """Drop an open gather with what has come for it."""
+        gather.open = False
+        if gather.timer is not None:
+            gather.timer.cancel()
+        del self._open[gather.key]
+        self.surplus += len(gather.got)
+
+    def _clear(self) -> None:
+        for gather in list(self._open.values()):
+            self._end(gather)
+        self.surplus += self._held_count
+        self._held_count = 0
+        self._held.clear()
+        self._closed.clear()

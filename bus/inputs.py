@@ -20,6 +20,7 @@ from bus.sockets import Socket, Sockets
 _log = logging.getLogger(__name__)
 
 POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
+FLOW_S: Final = 0.01  # messages flow while the next one comes within that time
 LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
 INSTANCE_AT: Final = 9  # bytes from the NUL behind a topic to the publisher's instance in the header
 Receive = Callable[[bytes, int], None]
@@ -38,6 +39,9 @@ class SharedInput:
 
     def __init__(self, sockets: Sockets) -> None:
         self.xsub = sockets.make(zmq.XSUB, self._drain)
+        self.xsub.rcvtimeo = round(FLOW_S * 1000)
+        self.flows = False
+        """Whether messages have been following each other."""
         self._routes: dict[bytes, Receive] = {}
         self._endpoints: dict[int, str] = {}
 
@@ -70,8 +74,21 @@ class SharedInput:
         """Send something upstream; it reaches every publisher, so the words must say whom they mean."""
         self.xsub.send(words)
 
+    def receive_next(self) -> None:
+        """Wait for the next frame, for at most ``FLOW_S``; unlike a poll this asks nothing of any other socket."""
+        try:
+            frame = self.xsub.recv()
+        except zmq.Again:
+            self.flows = False
+            return
+        at = frame.find(0)
+        receive = self._routes.get(frame[:at])
+        if receive is not None:
+            receive(frame, at + 1)
+
     def _drain(self) -> None:
         xsub, routes = self.xsub, self._routes
+        self.flows = True
         for _ in range(LARGEST_BATCH):
             frame = xsub.recv(zmq.NOBLOCK)
             at = frame.find(0)

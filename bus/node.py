@@ -90,7 +90,11 @@ class Node:
 
     def collect(self, kind: Hashable, topic: str, source: Hashable) -> Subscription:
         """Subscribe a topic for gathers: its messages are ``source``'s share of ``kind``."""
-        return self.subscribe(topic, self.collector.filing(kind, topic, source))
+        name, spec = self._topic(topic)
+        subscription = self.process.pubsub.collect(name, spec, self.collector.filing(kind, name, source))
+        if subscription not in self.subscribed:
+            self.subscribed.append(subscription)
+        return subscription
 
     def gather(
         self,

@@ -20,6 +20,7 @@ import zmq
 from bus import topics
 from bus.calls import MAX_BODY_BYTES, Answering, Asking
 from bus.errors import BusError, PeerLost
+from bus.inputs import FLOW_S
 from bus.measure import Measurements
 from bus.membership import GUEST, Membership
 from bus.messages import Peer, ProcessState, Query
@@ -35,6 +36,7 @@ from bus.topics import TopicTable
 from bus.traffic import Accounts
 
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
+LOOK_S: Final = 0.005  # while messages follow each other, how often calls and notices get their turn
 LOCAL_ROUNDS: Final = 4  # messages within the process go that many hops before the sockets have their turn
 
 
@@ -83,6 +85,7 @@ class Process:
         self.stopping = False
         self.closed = False
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._look_s = 0.0  # when calls and notices have their next turn
         self.sockets = Sockets(host, bind, context)
         self.pubsub = PubSub(self.sockets, self.timers, self.later, wall_ns, drop)
         self.pubsub.instance = instance
@@ -240,7 +243,20 @@ class Process:
         if queue:
             timeout_s = 0.0
         elif timeout_s:
-            timeout_s = max(0.0, min(timeout_s, timers.next_due_s() - self.clock()))
+            now_s, due_s = self.clock(), timers.next_due_s()
+            flow = self.pubsub.flow
+            if (
+                flow is not None
+                and flow.flows
+                and now_s < self._look_s
+                and timeout_s >= FLOW_S
+                and now_s + FLOW_S <= due_s
+            ):
+                # Messages follow each other, and nothing else is due: to wait on their socket alone costs a fraction.
+                flow.receive_next()
+                return
+            timeout_s = max(0.0, min(timeout_s, due_s - now_s))
+            self._look_s = now_s + LOOK_S
         for handle in self.sockets.poll(timeout_s):
             handle()
         # Timers last: a process that was held up first reads what came meanwhile, and only then declares deaths.

@@ -15,13 +15,14 @@ from typing import Final
 
 import zmq
 
+from bus.codec import Header
 from bus.errors import BusError
 from bus.inputs import KeyedInputs, SharedInput, Wanted
 from bus.publisher import Publisher
 from bus.qos import Qos
 from bus.rights import EVERYTHING, Rights
 from bus.sockets import Sockets
-from bus.subscription import Callback, Hooks, Subscription
+from bus.subscription import Callback, Filing, Hooks, Subscription
 from bus.timers import Timers
 from bus.topics import TopicSpec
 
@@ -68,6 +69,7 @@ class PubSub:
         self._inputs: SharedInput | KeyedInputs = (
             SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
         )
+        self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
         self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
         # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
         self._xpub.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -105,18 +107,29 @@ class PubSub:
 
     def subscribe(self, topic: str, spec: TopicSpec, callback: Callback, qos: Qos | None) -> Subscription:
         """See ``Node.subscribe``."""
+        made = self._subscription(topic, spec, qos)
+        for message, fields in made.latest:
+            self._later(callback, message, Header(*fields))
+        made.callbacks = (*made.callbacks, callback)
+        return made
+
+    def collect(self, topic: str, spec: TopicSpec, file: Filing) -> Subscription:
+        """See ``Node.collect``."""
+        made = self._subscription(topic, spec, None)
+        for message, fields in made.latest:
+            self._later(file, message, fields)
+        made.filings = (*made.filings, file)
+        return made
+
+    def _subscription(self, topic: str, spec: TopicSpec, qos: Qos | None) -> Subscription:
         found = self.subscriptions.get(topic)
         if found is not None:
             if found.spec.message is not spec.message:
                 ours, wanted = found.spec.message.__name__, spec.message.__name__
                 raise ValueError(f"{topic} carries {ours} for this process already, not {wanted}")
-            for message, header in found.latest:
-                self._later(callback, message, header)
-            found.callbacks = (*found.callbacks, callback)
             return found
         self._need_instance(topic)
         made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
-        made.callbacks = (callback,)
         self._inputs.subscribe(topic, self._wanted(topic, made))
         if topic in self.publishers:
             self._join_locally(self.publishers[topic], made)
@@ -127,7 +140,7 @@ class PubSub:
         """Stop calling that callback; the last one takes the subscription along."""
         found = self.subscriptions[topic]
         found.callbacks = tuple(known for known in found.callbacks if known != callback)
-        if found.callbacks:
+        if found.callbacks or found.filings:
             return
         del self.subscriptions[topic]
         for instance in list(found.links):

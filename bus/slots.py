@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from bus.codec import Header
 from bus.messages import Binding, Done, Message, Roster, Shutdown, Tick
@@ -17,8 +18,7 @@ from bus.node import Node
 from bus.publisher import Publisher
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True, gc=False):
     """A slot to compute: where in time, which attempt, and who takes part.
 
     Attributes:
@@ -52,13 +52,15 @@ class Actor(Protocol):
         ...
 
 
-@dataclass
 class _Part:
     """What a process did in the current slot."""
 
-    finished: set[str] = field(default_factory=set)
-    digests: list[tuple[str, int, bytes]] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
+    __slots__ = ("digests", "timings", "unfinished")
+
+    def __init__(self, actors: set[str]) -> None:
+        self.unfinished = actors
+        self.digests: list[tuple[str, int, bytes]] = []
+        self.timings: dict[str, float] = {}
 
 
 class SlotDriver:
@@ -86,7 +88,8 @@ class SlotDriver:
         self._roster = self._used = Roster(0, ())
         self._members: frozenset[str] = frozenset()
         self._takes_part = False
-        self._part = _Part()
+        self._part = _Part(set())
+        self._names: frozenset[str] = frozenset()
         self._started_s = 0.0
         self._line: deque[tuple[int, Roster, float]] = deque()  # slots to begin: number, roster, when the tick came
         self._done = node.publisher(f"/process/{process.name}/done")
@@ -97,6 +100,7 @@ class SlotDriver:
     def add(self, actor: Actor) -> None:
         """Let an actor take part."""
         self._actors.append(actor)
+        self._names |= {actor.name}
 
     def left_s(self, share: float) -> float | None:
         """Wall seconds until a share of the slot has passed; None in lockstep, where only messages close a gather."""
@@ -118,15 +122,16 @@ class SlotDriver:
         """An actor has done all it has to do in a slot."""
         if now is not self.now:
             return  # an attempt that was given up meanwhile
-        self._part.finished.add(actor.name)
-        if self._is_done():
-            done = Done(self.process.name, now.slot, tuple(self._part.digests), self._part.timings)
+        part = self._part
+        part.unfinished.discard(actor.name)
+        if not part.unfinished:
+            done = Done(self.process.name, now.slot, tuple(part.digests), part.timings)
             self._done.publish(done, slot=now.slot, attempt=now.attempt)
             if self._line:
                 self.process.later(self._advance)
 
     def _is_done(self) -> bool:
-        return self.now is None or len(self._part.finished) == len(self._actors)
+        return self.now is None or not self._part.unfinished
 
     def _on_roster(self, roster: Roster, header: Header) -> None:
         self._roster = roster
@@ -152,9 +157,10 @@ class SlotDriver:
         if changed:
             self._used = roster
             self._members = frozenset(member.node for member in roster.members)
-            names = {actor.name for actor in self._actors}
-            self._takes_part = any(m.node in names and m.instance == self.process.instance for m in roster.members)
-        self._part = _Part()
+            self._takes_part = any(
+                m.node in self._names and m.instance == self.process.instance for m in roster.members
+            )
+        self._part = _Part(set(self._names))
         if not self._takes_part:
             self.now = None
             return

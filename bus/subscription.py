@@ -21,6 +21,8 @@ from bus.topics import TopicSpec
 _log = logging.getLogger(__name__)
 
 Callback = Callable[[Any, Header], None]
+Filing = Callable[[Any, tuple[int, ...]], None]
+"""Gets a message and its header's fields by position: most messages go to a gather, which reads three of them."""
 FIRST_RETRY_S: Final = 0.005
 LAST_RETRY_S: Final = 0.2
 RUNS_PER_RETRY: Final = 32
@@ -76,6 +78,7 @@ class Subscription:
         self.qos = qos
         self.type_id = codec.type_id(spec.message)
         self.callbacks: tuple[Callback, ...] = ()
+        self.filings: tuple[Filing, ...] = ()
         self.links: dict[int, Link] = {}
         self.refused: dict[int, BusError] = {}
         self.messages = 0
@@ -87,7 +90,7 @@ class Subscription:
         self.malformed = 0
         self.strangers = 0
         self.injected = 0
-        self.latest: deque[tuple[Any, Header]] = deque(maxlen=qos.depth)
+        self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
         self._latched = qos.latched
         self._at = len(topic.encode()) + 1
         self._decode = codec.decoder_of(spec.message).decode
@@ -140,13 +143,16 @@ class Subscription:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._bad(str(error))
             return
-        header = _make(Header, fields)
         self.messages += 1
         self.payload_bytes += len(payload)
         if self._latched:
-            self.latest.append((message, header))
-        for callback in self.callbacks:
-            callback(message, header)
+            self.latest.append((message, fields))
+        for file in self.filings:
+            file(message, fields)
+        if self.callbacks:
+            header = _make(Header, fields)
+            for callback in self.callbacks:
+                callback(message, header)
 
     # -- everything else -----------------------------------------------------------------------------------------------
 
