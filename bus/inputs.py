@@ -27,11 +27,23 @@ Receive = Callable[[bytes, int], None]
 
 
 class Wanted(NamedTuple):
-    """A topic as it is subscribed: its live name and its private one, each with the NUL, and who reads its frames."""
+    """A topic as it is subscribed: its live name and its private one, each with the NUL, and who reads its frames.
+
+    Names of a subtree end in a slash instead; its reader gets the first frame of each topic, and routes the others.
+    """
 
     live: bytes
     private: bytes
     receive: Receive
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is every topic below a name."""
+        return self.live.endswith(b"/")
+
+    def covers(self, frame: bytes) -> bool:
+        """Whether a frame belongs to that subtree."""
+        return frame.startswith((self.live, self.private))
 
 
 class SharedInput:
@@ -43,6 +55,7 @@ class SharedInput:
         self.flows = False
         """Whether messages have been following each other."""
         self._routes: dict[bytes, Receive] = {}
+        self._trees: dict[str, Wanted] = {}
         self._endpoints: dict[int, str] = {}
 
     def connect(self, instance: int, endpoint: str, _key: str, _rights: Rights) -> None:
@@ -58,17 +71,37 @@ class SharedInput:
             with contextlib.suppress(zmq.ZMQError):
                 self.xsub.disconnect(endpoint)
 
-    def subscribe(self, _topic: str, wanted: Wanted) -> None:
-        """Ask every publisher for a topic."""
-        self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+    def subscribe(self, topic: str, wanted: Wanted) -> None:
+        """Ask every publisher for a topic, or for all below a name."""
+        if wanted.is_tree:
+            self._trees[topic] = wanted
+        else:
+            self.route(topic, wanted)
         self.xsub.send(b"\x01" + wanted.live)
         self.xsub.send(b"\x01" + wanted.private)
 
-    def unsubscribe(self, _topic: str, wanted: Wanted) -> None:
+    def unsubscribe(self, topic: str, wanted: Wanted) -> None:
         """Ask for it no longer."""
+        self._trees.pop(topic, None)
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
             self.xsub.send(b"\x00" + name)
+
+    def route(self, _topic: str, wanted: Wanted) -> None:
+        """Let frames of a topic find their reader; whether they come is another matter."""
+        self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+
+    def unroute(self, _topic: str, wanted: Wanted) -> None:
+        """Nobody here reads that topic any more."""
+        for name in (wanted.private, wanted.live):
+            self._routes.pop(name[:-1], None)
+
+    def _receive_new(self, frame: bytes, at: int) -> None:
+        """The first frame of a topic below a subtree."""
+        for wanted in self._trees.values():
+            if wanted.covers(frame):
+                wanted.receive(frame, at + 1)
+                return
 
     def say(self, _instance: int, words: bytes) -> None:
         """Send something upstream; it reaches every publisher, so the words must say whom they mean."""
@@ -85,6 +118,8 @@ class SharedInput:
         receive = self._routes.get(frame[:at])
         if receive is not None:
             receive(frame, at + 1)
+        elif self._trees:
+            self._receive_new(frame, at)
 
     def _drain(self) -> None:
         xsub, routes = self.xsub, self._routes
@@ -95,6 +130,8 @@ class SharedInput:
             receive = routes.get(frame[:at])
             if receive is not None:
                 receive(frame, at + 1)
+            elif self._trees:
+                self._receive_new(frame, at)
             # Asking costs half of the exception that an empty queue raises.
             if not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
                 return
@@ -137,7 +174,19 @@ class KeyedInputs:
         """Ask for it no longer."""
         del self._wanted[topic]
         for found in self._inputs.values():
-            found.unsubscribe(wanted)
+            found.unsubscribe(topic, wanted)
+
+    def route(self, topic: str, wanted: Wanted) -> None:
+        """Let frames of a topic find their reader; whether they come is another matter."""
+        if topic in self._wanted:
+            self._wanted[topic] = wanted
+        for found in self._inputs.values():
+            found.route(topic, wanted)
+
+    def unroute(self, _topic: str, wanted: Wanted) -> None:
+        """Nobody here reads that topic any more."""
+        for found in self._inputs.values():
+            found.unroute(wanted)
 
     def say(self, instance: int, words: bytes) -> None:
         """Send something upstream to one publisher."""
@@ -165,21 +214,39 @@ class _Input:
         self._refused = refused
         self._instance = instance.to_bytes(4, "little")
         self._routes: dict[bytes, Receive] = {}
+        self._trees: dict[str, Wanted] = {}
+        self._asked: set[str] = set()
         self._xsub: Socket = sockets.watched(zmq.XSUB, self._drain, Credential(own, key))
         self._xsub.connect(endpoint)
 
     def subscribe(self, topic: str, wanted: Wanted) -> None:
-        if self.rights is None or not self.rights.publishes(topic) or wanted.live[:-1] in self._routes:
+        if self.rights is None or topic in self._asked:
             return
-        self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+        if wanted.is_tree:
+            self._trees[topic] = wanted  # what may be published below it is asked of each frame
+        elif self.rights.publishes(topic):
+            self.route(topic, wanted)
+        else:
+            return
+        self._asked.add(topic)
         self.say(b"\x01" + wanted.live)
         self.say(b"\x01" + wanted.private)
 
-    def unsubscribe(self, wanted: Wanted) -> None:
-        if self._routes.pop(wanted.live[:-1], None) is not None:
-            del self._routes[wanted.private[:-1]]
+    def unsubscribe(self, topic: str, wanted: Wanted) -> None:
+        if topic in self._asked:
+            self._asked.remove(topic)
+            self._trees.pop(topic, None)
+            self.unroute(wanted)
             self.say(b"\x00" + wanted.private)
             self.say(b"\x00" + wanted.live)
+
+    def route(self, topic: str, wanted: Wanted) -> None:
+        if self.rights is not None and self.rights.publishes(topic):
+            self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
+
+    def unroute(self, wanted: Wanted) -> None:
+        for name in (wanted.private, wanted.live):
+            self._routes.pop(name[:-1], None)
 
     def say(self, words: bytes) -> None:
         self._xsub.send(words)
@@ -202,8 +269,14 @@ class _Input:
                 return
 
     def _refuse(self, frame: bytes, at: int, receive: Any) -> None:
+        """Take what begins a topic below a subtree; anything else has no business here."""
         name = frame[: max(at, 0)].decode(errors="replace")
         topic = name[name.find("/") :] if name.startswith("~") else name
+        if receive is None and self.rights is not None and self.rights.publishes(topic):
+            tree = next((wanted for wanted in self._trees.values() if wanted.covers(frame)), None)
+            if tree is not None and frame[at + INSTANCE_AT : at + INSTANCE_AT + 4] == self._instance:
+                tree.receive(frame, at + 1)
+                return
         if receive is not None:
             self._refused("instance", f"a frame on {topic} in the name of another instance, from {self.endpoint}")
         elif self.rights is None or not self.rights.publishes(topic):

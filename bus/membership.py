@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.calls import reply_or_raise
 from bus.codec import Header
+from bus.description import describe
 from bus.errors import BusError, CallFailed, LeaseRefused, PeerLost, QosIncompatible, TypeMismatch
 from bus.messages import (
     Beat,
@@ -20,16 +20,17 @@ from bus.messages import (
     Leased,
     Leave,
     Message,
-    NodeRecord,
     Peer,
     Ready,
     Register,
     Registered,
     TopicRecord,
 )
+from bus.names import SUBTREE, is_subtree
 from bus.publisher import Publisher
 from bus.pubsub import uid_of
 from bus.subscription import Subscription
+from bus.subtree import Subtree
 from bus.timers import Timer
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Membership:
         self._registering = False
         self._checking = False
         self._ready_version = 0
-        self._links: list[tuple[Subscription | Publisher, Any, str]] = []  # an end, whom it needs, that one's name
+        self._links: list[
+            tuple[Subscription | Subtree | Publisher, Any, str]
+        ] = []  # an end, whom it needs, that one's name
         self._settled = False  # nothing has changed since all was found matched
         self._shown = False
         self._shown_version = -1
@@ -157,35 +160,13 @@ class Membership:
 
     def _send_registration(self) -> None:
         self._registering = False
-        record = self._describe()
+        record = describe(self._process, self._metrics_url, self._guest)
         if record == self._record or self._ask is None:
             return
         self._record = record
         self._shown_version = -1
         self._link()
         self._ask("register", Register(record), Registered, self._on_registered)
-
-    def _describe(self) -> Peer:
-        process = self._process
-        nodes = tuple(
-            NodeRecord(
-                node.name,
-                tuple(_record_of(publisher) for publisher in node.published),
-                tuple(_record_of(subscription) for subscription in node.subscribed if subscription.callbacks),
-            )
-            for node in process.nodes.values()
-        )
-        return Peer(
-            process.name,
-            process.instance,
-            os.getpid(),
-            process.host,
-            process.endpoint,
-            process.call_endpoint,
-            self._metrics_url,
-            nodes,
-            self._guest,
-        )
 
     def _on_registered(self, answer: Registered | Failure) -> None:
         if isinstance(answer, Failure):
@@ -227,14 +208,19 @@ class Membership:
         for peer in self.peers.values():
             if peer.instance == process.instance:
                 continue
-            wanted = [r for node in peer.nodes for r in node.publishes if r.topic in process.subscriptions]
+            wanted = [r for node in peer.nodes for r in node.publishes if process.pubsub.covers(r.topic)]
             if wanted:
                 process.connect(peer.instance, peer.endpoint)
             for record in wanted:
-                self._want(process.subscriptions[record.topic], record, peer)
+                if record.topic in process.subscriptions:
+                    self._want(process.subscriptions[record.topic], record, peer)
+                trees = [tree for tree in process.pubsub.trees.values() if tree.covers(record.topic)]
+                self._links += [(tree, (peer.instance, record.topic), peer.process) for tree in trees]
             for record in (r for node in peer.nodes for r in node.subscribes):
                 if record.topic in process.publishers:
                     self._serve(process.publishers[record.topic], record, peer)
+                elif is_subtree(record.topic):
+                    self._serve_tree(record.topic.removesuffix(SUBTREE[1:]), peer)
         self.links_changed()
 
     def _want(self, subscription: Subscription, offer: TopicRecord, peer: Peer) -> None:
@@ -266,6 +252,16 @@ class Membership:
         else:
             self._links.append((publisher, uid, peer.process))
 
+    def _serve_tree(self, prefix: str, peer: Peer) -> None:
+        """Whoever wants all below a name takes what each topic carries and promises."""
+        uid = uid_of(peer.instance)
+        if is_observer(peer):
+            self.observers.add(uid)
+            return
+        for topic, publisher in self._process.publishers.items():
+            if topic.startswith(prefix):
+                self._links.append((publisher, uid, peer.process))
+
     def links_changed(self) -> None:
         """Something matched or came apart: look once, after what is going on now."""
         self._settled = False
@@ -280,7 +276,7 @@ class Membership:
         sentences = []
         for end, key, name in self._links:
             if not end.is_matched(key):
-                way = "from" if isinstance(end, Subscription) else "to"
+                way = "to" if isinstance(end, Publisher) else "from"
                 refusal = f" (refused: {end.refused[key]})" if key in end.refused else ""
                 sentences.append(f"{end.topic} {way} {name}{refusal}")
         return sentences
@@ -382,10 +378,6 @@ class Membership:
 def is_observer(peer: Peer) -> bool:
     """Whether a process only watches, or is a guest: nobody waits for it."""
     return peer.guest or all(node.name.startswith(OBSERVERS) for node in peer.nodes)
-
-
-def _record_of(end: Publisher | Subscription) -> TopicRecord:
-    return TopicRecord(end.topic, end.type_id, end.qos.reliable, end.qos.latched)
 
 
 def _raise_hub_lost(reason: str) -> None:

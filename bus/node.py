@@ -6,13 +6,14 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bus.calls import Handler, reply_or_raise
-from bus.errors import UnknownTopic
+from bus.errors import BadName, UnknownTopic
 from bus.gather import Collector, Gather
 from bus.messages import Failure, Message
-from bus.names import resolve
+from bus.names import is_subtree, resolve
 from bus.publisher import Publisher
 from bus.qos import Qos
 from bus.subscription import Callback, Subscription
+from bus.subtree import Subtree, TreeCallback
 from bus.timers import Timer
 from bus.topics import TopicSpec
 
@@ -31,6 +32,7 @@ class Node:
         self.namespace = namespace
         self.published: list[Publisher] = []
         self.subscribed: list[Subscription] = []
+        self.trees: list[Subtree] = []
         self.collector = Collector(process.later, process.timers.after)
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -49,6 +51,8 @@ class Node:
     def _topic(self, name: str) -> tuple[str, TopicSpec]:
         """The name on the bus, and the row: that of what the program calls it, wherever it was sent."""
         meant = resolve(name, self.namespace, self.name)
+        if is_subtree(meant):
+            raise BadName(name, len(name) - 1, "this is many topics; subscribe_tree hears them all")
         topic = self._remapped(meant)
         try:
             return topic, self.process.table.match(meant)
@@ -81,6 +85,28 @@ class Node:
         if subscription not in self.subscribed:
             self.subscribed.append(subscription)
         return subscription
+
+    def subscribe_tree(self, name: str, callback: TreeCallback, *, reliable: bool = False) -> Subtree:
+        """Call ``callback(topic, payload, header)`` with every message below a name: ``/edge/**``, or all, ``/**``.
+
+        Payloads are bytes as they came (``process.types.read`` decodes them); each topic is in sequence per publisher,
+        and what is latched comes first.
+
+        Args:
+            reliable: Ask for repairs where the publisher offers them; otherwise loss is only counted.
+        Raises: BadName: it is no name of a subtree.
+        """
+        full = self.resolve(f"{name}**" if name.endswith("/") else name)
+        if not is_subtree(full):
+            raise BadName(name, len(name), "a subtree ends in /**")
+        tree = self.process.pubsub.subscribe_tree(full, callback, reliable)
+        if tree not in self.trees:
+            self.trees.append(tree)
+        return tree
+
+    def unsubscribe_tree(self, name: str, callback: TreeCallback) -> None:
+        """Stop calling that callback with what is below that name."""
+        self.process.pubsub.unsubscribe_tree(self.resolve(f"{name}**" if name.endswith("/") else name), callback)
 
     def unsubscribe(self, topic: str, callback: Callback) -> None:
         """Stop calling that callback with that topic's messages."""

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import zmq
 
-from bus.codec import Header
+from bus.codec import HEADER, HEADER_BYTES, Header
 from bus.errors import BusError
 from bus.inputs import KeyedInputs, SharedInput, Wanted
+from bus.notices import Notices
 from bus.publisher import Publisher
 from bus.qos import Qos
 from bus.rights import EVERYTHING, Rights
 from bus.sockets import Sockets
 from bus.subscription import Callback, Filing, Hooks, Subscription
+from bus.subtree import Subtree, TreeCallback
 from bus.timers import Timers
 from bus.topics import TopicSpec
 
@@ -61,7 +63,8 @@ class PubSub:
         self.on_refused: Callable[[BusError], None] = _log_refusal
         self._later = later
         self._wall_ns = wall_ns
-        self._notices: dict[str, set[str]] = {}
+        self.trees: dict[str, Subtree] = {}
+        self._notices = Notices()
         self._connected: set[int] = set()
         self._untold: list[Publisher] = []
         self._tail_s = TAIL_S  # grows while nobody has anything to ask for: most links lose nothing
@@ -98,10 +101,10 @@ class PubSub:
             topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed, self._on_untold
         )
         self.publishers[topic] = made
-        for uid in sorted(self._notices.get(topic, ())):
+        for uid in self._notices.wanting(topic):
             made.match(uid)
-        if topic in self.subscriptions:
-            self._join_locally(made, self.subscriptions[topic])
+        for receiver in self._receivers(topic, made.type_id):
+            self._join_locally(made, receiver)
         self.on_topics()
         return made
 
@@ -130,7 +133,7 @@ class PubSub:
             return found
         self._need_instance(topic)
         made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
-        self._inputs.subscribe(topic, self._wanted(topic, made))
+        self._inputs.subscribe(topic, self._wanted(topic, made.type_id))
         if topic in self.publishers:
             self._join_locally(self.publishers[topic], made)
         self.on_topics()
@@ -145,27 +148,106 @@ class PubSub:
         del self.subscriptions[topic]
         for instance in list(found.links):
             found.forget(instance)
-        self._inputs.unsubscribe(topic, self._wanted(topic, found))
-        if topic in self.publishers:
-            self.publishers[topic].local = None
+        self._inputs.unsubscribe(topic, self._wanted(topic, found.type_id))
+        self._route(topic, found.type_id)
         self.on_topics()
+
+    def subscribe_tree(self, name: str, callback: TreeCallback, reliable: bool) -> Subtree:
+        """See ``Node.subscribe_tree``."""
+        found = self.trees.get(name)
+        if found is not None:
+            found.add(callback, self._later)
+            return found
+        self._need_instance(name)
+        made = self.trees[name] = Subtree(name, reliable, self._hooks)
+        made.add(callback, self._later)
+        for topic, subscription in self.subscriptions.items():
+            if made.covers(topic):
+                self._route(topic, subscription.type_id)
+        self._inputs.subscribe(name, self._wanted_below(made))
+        for topic, publisher in self.publishers.items():
+            if made.covers(topic):
+                self._join_locally(publisher, made.member(topic, publisher.type_id))
+        self.on_topics()
+        return made
+
+    def unsubscribe_tree(self, name: str, callback: TreeCallback) -> None:
+        """Stop calling that callback; the last one takes the subscription along."""
+        found = self.trees[name]
+        found.remove(callback)
+        if found.callbacks:
+            return
+        del self.trees[name]
+        for instance in self._connected:
+            found.forget(instance)
+        self._inputs.unsubscribe(name, self._wanted_below(found))
+        for topic, member in found.members.items():
+            self._route(topic, member.type_id)
+        self.on_topics()
+
+    def all_subscriptions(self) -> Iterator[Subscription]:
+        """Those of single topics, and those that subtrees consist of."""
+        yield from self.subscriptions.values()
+        for tree in self.trees.values():
+            yield from tree.members.values()
+
+    def covers(self, topic: str) -> bool:
+        """Whether this process hears a topic, by its own name or with others."""
+        return topic in self.subscriptions or any(tree.covers(topic) for tree in self.trees.values())
 
     def _need_instance(self, topic: str) -> None:
         if not self.instance:
             raise RuntimeError(f"this process has no instance yet; join() before using {topic}")
 
-    def _wanted(self, topic: str, subscription: Subscription) -> Wanted:
+    def _receivers(self, topic: str, type_id: int) -> list[Subscription]:
+        """All of this process that hear a topic."""
+        exact = [self.subscriptions[topic]] if topic in self.subscriptions else []
+        return [*exact, *(tree.member(topic, type_id) for tree in self.trees.values() if tree.covers(topic))]
+
+    def _wanted(self, topic: str, type_id: int) -> Wanted:
         # ZeroMQ matches prefixes: without the NUL, /edge/1 would also receive /edge/10.
         live = topic.encode() + b"\0"
-        return Wanted(live, b"~" + uid_of(self.instance).encode() + live, subscription.receive)
+        receivers = [receiver.receive for receiver in self._receivers(topic, type_id)]
+        receive = receivers[0] if len(receivers) == 1 else partial(_each, receivers)
+        return Wanted(live, b"~" + uid_of(self.instance).encode() + live, receive)
+
+    def _wanted_below(self, tree: Subtree) -> Wanted:
+        live = tree.prefix.encode()
+        return Wanted(live, b"~" + uid_of(self.instance).encode() + live, self._receive_new)
+
+    def _route(self, topic: str, type_id: int) -> None:
+        """Who hears a topic has changed: let its frames find them all, from outside and from within."""
+        hears = bool(self._receivers(topic, type_id))
+        (self._inputs.route if hears else self._inputs.unroute)(topic, self._wanted(topic, type_id))
+        if topic in self.publishers:
+            self._rejoin_locally(self.publishers[topic])
 
     def _join_locally(self, publisher: Publisher, subscription: Subscription) -> None:
-        publisher.local = partial(self._later, subscription.receive_local)
-        if subscription.qos.latched:
+        self._rejoin_locally(publisher)
+        if subscription.takes_latched:
             for frame in publisher.latched_frames():
-                publisher.local(frame)
+                self._later(subscription.receive_local, frame)
+
+    def _rejoin_locally(self, publisher: Publisher) -> None:
+        receivers = [receiver.receive_local for receiver in self._receivers(publisher.topic, publisher.type_id)]
+        receive = receivers[0] if len(receivers) == 1 else partial(_each, receivers)
+        publisher.local = partial(self._later, receive) if receivers else None
 
     # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def _receive_new(self, frame: bytes, at: int) -> None:
+        """The first frame of a topic below a subtree; its header starts at that byte."""
+        if at < 1 or len(frame) < at + HEADER_BYTES:
+            return
+        name = frame[1 + UID_BYTES : at - 1] if frame[:1] == b"~" else frame[: at - 1]
+        try:
+            topic = name.decode()
+        except UnicodeDecodeError:
+            return
+        type_id = HEADER.unpack_from(frame, at)[4]
+        self._route(topic, type_id)
+        for receiver in self._receivers(topic, type_id):
+            receiver.receive(frame, at)
 
     def _drain_xpub(self) -> None:
         while True:
@@ -181,9 +263,9 @@ class PubSub:
                 return
             if notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
                 self._repair(notice)
-            elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 3:
-                uid, topic = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES : -1]
-                self._notice(notice[0] == 1, uid.decode(errors="replace"), topic.decode(errors="replace"))
+            elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 2:
+                uid, name = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES :].removesuffix(b"\0")
+                self._notice(notice[0] == 1, uid.decode(errors="replace"), name.decode(errors="replace"))
 
     def _is_by_its_sender(self, notice: bytes, frame: zmq.Frame) -> bool:
         """Whether who speaks for a subscriber, on the private channel or to ask for repair, is that subscriber."""
@@ -200,17 +282,22 @@ class PubSub:
             self._security.refused("subscriber", f"instance {instance} speaks for another subscriber")
         return speaks
 
-    def _notice(self, joined: bool, uid: str, topic: str) -> None:
-        publisher = self.publishers.get(topic)
+    def _notice(self, joined: bool, uid: str, name: str) -> None:
         if joined:
-            # Kept for topics that we do not publish yet, too.
-            self._notices.setdefault(topic, set()).add(uid)
-            if publisher is not None:
-                publisher.match(uid)
+            self._notices.add(uid, name)
         else:
-            self._notices.get(topic, set()).discard(uid)
-            if publisher is not None:
+            self._notices.remove(uid, name)
+        for publisher in self._publishers_of(name):
+            if joined:
+                publisher.match(uid)
+            elif not self._notices.is_wanted(uid, publisher.topic):
                 publisher.unmatch(uid)
+
+    def _publishers_of(self, name: str) -> list[Publisher]:
+        """Our publisher of a topic, or all below a name that ends in a slash."""
+        if name.endswith("/"):
+            return [publisher for topic, publisher in self.publishers.items() if topic.startswith(name)]
+        return [self.publishers[name]] if name in self.publishers else []
 
     # -- repair --------------------------------------------------------------------------------------------------------
 
@@ -269,19 +356,22 @@ class PubSub:
         """That instance is gone: close the link, forget its sequences, whatever its TCP link still says."""
         self._connected.discard(instance)
         self._inputs.disconnect(instance)
-        for subscription in self.subscriptions.values():
+        for subscription in self.all_subscriptions():
             subscription.forget(instance)
         uid = uid_of(instance)
-        for topic, uids in self._notices.items():
-            if uid in uids:
-                uids.discard(uid)
-                if topic in self.publishers:
-                    self.publishers[topic].unmatch(uid)
+        for name in self._notices.drop(uid):
+            for publisher in self._publishers_of(name):
+                publisher.unmatch(uid)
 
     @property
     def connected(self) -> frozenset[int]:
         """Instances that we listen to."""
         return frozenset(self._connected)
+
+
+def _each(receivers: list[Callable[..., None]], *arguments: Any) -> None:
+    for receive in receivers:
+        receive(*arguments)
 
 
 def _nothing() -> None:

@@ -107,6 +107,11 @@ class Subscription:
         link = self.links.get(instance)
         return link is not None and link.expected > 0
 
+    @property
+    def takes_latched(self) -> bool:
+        """Whether samples from before the subscription are wanted."""
+        return self._latched
+
     # -- the hot path --------------------------------------------------------------------------------------------------
 
     def receive(self, frame: bytes, at: int) -> None:

@@ -46,7 +46,7 @@ class Accounts:
             totals["bus_mark_bytes", *where] += publisher.control.wire_bytes
 
     def _add_received(self, totals: Totals) -> None:
-        for subscription in self._process.subscriptions.values():
+        for subscription in self._process.pubsub.all_subscriptions():
             where = ("received", subscription.spec.pattern, subscription.spec.plane)
             totals["bus_messages", *where] += subscription.messages
             totals["bus_payload_bytes", *where] += subscription.payload_bytes

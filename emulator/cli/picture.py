@@ -9,6 +9,7 @@ from typing import Any
 from bus import codec, topics
 from bus.errors import UnknownTopic
 from bus.messages import Peer, TopicRecord
+from bus.names import is_subtree
 from bus.topics import TopicSpec
 from emulator.cli.columns import natural
 
@@ -35,6 +36,8 @@ class Topic:
     def message(self) -> str:
         """The message type's name, or its id where that is not ours."""
         record = (self.publishers or self.subscribers)[0].record
+        if is_subtree(self.name):
+            return "any"
         if self.spec is not None and codec.type_id(self.spec.message) == record.type_id:
             return self.spec.message.__name__
         return f"unknown type {record.type_id:08x}"
