@@ -97,12 +97,14 @@ class Completed(Message, frozen=True):
     """What an executor did for one origin: seconds per task (service,), transfer and compute together.
 
     Queued worlds report tasks one by one as they finish: service (task,) and delay_s (task,), and how many tasks of the
-    origin the executor still has; -1 where tasks do not outlive their slot.
+    origin the executor still has; -1 where tasks do not outlive their slot. lost: why the tasks that the origin sent in
+    this slot did not come, over an emulated link; empty when they did.
     """
 
     delay_s: Array
     service: Array | None = None
     outstanding: int = -1
+    lost: str = ""
 
 
 class Outcome(Message, frozen=True):
@@ -134,6 +136,86 @@ class FrameReward(Message, frozen=True):
     all_cloud_s: float
 
 
+# -- emulated links ----------------------------------------------------------------------------------------------------
+
+
+class LinkShape(Message, frozen=True):
+    """What an emulated link does to messages, above QoS; the default does nothing.
+
+    latency_s: constant, or the mean of a normal law when jitter_s is given; trace_s: delays to draw from instead.
+    rate_bps: of a queue that serialises, 0: no limit. loss, duplicate, reorder: probabilities; a reordered message takes
+    no latency and so overtakes those before it. cut: slots [first, end) in which nothing passes. flap_period_s,
+    flap_up_share: up for that share of each period, then down.
+    """
+
+    latency_s: float = 0.0
+    jitter_s: float = 0.0
+    trace_s: tuple[float, ...] = ()
+    rate_bps: float = 0.0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    cut: tuple[tuple[int, int], ...] = ()
+    flap_period_s: float = 0.0
+    flap_up_share: float = 1.0
+
+
+class LinkRule(Message, frozen=True):
+    """One change to the links that lead from nodes to nodes (names, patterns or tags).
+
+    action: "set" gives them that shape, "cut" takes them down, "heal" brings them up and ends what the scenario cuts.
+    """
+
+    action: str
+    source: str
+    target: str
+    shape: LinkShape = LinkShape()
+
+
+class LinkFigures(Message, frozen=True):
+    """One emulated link as its subscriber measured it since its shape was last set.
+
+    delay: without the wait for the queue; rate_bps: 0 where nothing waited for the queue; outside: sentences, what lies
+    outside its tolerance.
+    """
+
+    source: str
+    target: str
+    shape: LinkShape
+    down: bool
+    messages: int
+    lost: int
+    blocked: int
+    late: int
+    duplicated: int
+    reordered: int
+    delay_s: float
+    delay_sd_s: float
+    rate_bps: float
+    outside: tuple[str, ...]
+
+
+class LinksFigures(Message, frozen=True):
+    """All emulated links that end in one process and carried something."""
+
+    process: str
+    links: tuple[LinkFigures, ...]
+
+
+class LinkChange(Message, frozen=True):
+    """Rules to be added to the links of a run; reset: after those made by hand before are dropped."""
+
+    rules: tuple[LinkRule, ...]
+    reset: bool = False
+
+
+class LinkChanged(Message, frozen=True):
+    """The slot from which on the rules hold, and how many directed links they touch."""
+
+    slot: int
+    links: int
+
+
 # -- control: time, membership of a slot, the end ----------------------------------------------------------------------
 
 
@@ -162,11 +244,12 @@ class Binding(Message, frozen=True):
 
 
 class Roster(Message, frozen=True):
-    """Who takes part from this (slot, attempt) on; slot and attempt travel in the header."""
+    """Who takes part from this (slot, attempt) on, and what was done to links by hand; (slot, attempt) is the header's."""
 
     number: int
     members: tuple[Member, ...]
     bindings: tuple[Binding, ...] = ()
+    links: tuple[LinkRule, ...] = ()
 
 
 class Done(Message, frozen=True):
