@@ -98,6 +98,10 @@ class Channel:
             fate = self._fates[name] = self._pass(slot, self._draw(slot, round_, ordinal), time_ns, sent_ns, size_bytes)
         return fate
 
+    def knows(self, slot: int, attempt: int, name: tuple[int, int]) -> bool:
+        """Whether ``carry`` was asked about that message."""
+        return (slot, attempt) == self._place and name in self._fates
+
     def _turn(self, slot: int, attempt: int) -> None:
         if slot != self._place[0]:
             self._free_before_ns = self._free_ns if slot > self._place[0] else 0
@@ -148,7 +152,7 @@ def latency_moments(shape: LinkShape) -> tuple[float, float, float]:
         count = len(shape.trace_s)
         mean = math.fsum(shape.trace_s) / count
         spread = [(sample - mean) ** 2 for sample in shape.trace_s]
-        mean, square, fourth = mean, math.fsum(spread) / count, math.fsum(s * s for s in spread) / count
+        square, fourth = math.fsum(spread) / count, math.fsum(s * s for s in spread) / count
     else:
         mean, square = _cut_off_normal(shape.latency_s, shape.jitter_s)
         fourth = 3.0 * square * square

@@ -18,8 +18,22 @@ class Figures:
     """Counts of one link since its shape was set. Times are what passed on the clock that messages were held by."""
 
     __slots__ = (
-        "blocked", "delays", "down", "duplicated", "late", "lost", "messages", "reordered", "resolution_s", "sent_bits",
-        "sent_s", "shape", "source", "square_s2", "sum_s", "target",
+        "blocked",
+        "delay_s",
+        "delays",
+        "down",
+        "duplicated",
+        "late",
+        "lost",
+        "messages",
+        "reordered",
+        "resolution_s",
+        "sent_bits",
+        "sent_s",
+        "shape",
+        "source",
+        "squares_s2",
+        "target",
     )  # fmt: skip
 
     def __init__(self, source: str, target: str, shape: LinkShape, down: bool, resolution_s: float) -> None:
@@ -31,7 +45,8 @@ class Figures:
         self.resolution_s = resolution_s
         self.messages = self.lost = self.blocked = self.late = self.duplicated = self.reordered = 0
         self.delays = 0
-        self.sum_s = self.square_s2 = 0.0
+        self.delay_s = 0.0  # mean, without the wait for the queue
+        self.squares_s2 = 0.0  # sum of the squared distances from the mean
         self.sent_bits = self.sent_s = 0.0
 
     def count(self, fate: Fate) -> None:
@@ -46,23 +61,17 @@ class Figures:
         """A message left the link at a time."""
         delay_s = (at_ns - fate.sent_ns) / NS
         self.delays += 1
-        self.sum_s += delay_s
-        self.square_s2 += delay_s * delay_s
+        away_s = delay_s - self.delay_s
+        self.delay_s += away_s / self.delays
+        self.squares_s2 += away_s * (delay_s - self.delay_s)
         if self.shape.rate_bps > 0.0:
             self.sent_bits += 8.0 * size_bytes
             self.sent_s += (at_ns - fate.start_ns - (fate.due_ns[0] - fate.sent_ns)) / NS
 
     @property
-    def delay_s(self) -> float:
-        """Mean delay, without the wait for the queue."""
-        return self.sum_s / self.delays if self.delays else 0.0
-
-    @property
     def delay_variance_s2(self) -> float:
         """Variance of the delay."""
-        if self.delays < 2:
-            return 0.0
-        return max(0.0, (self.square_s2 - self.sum_s * self.sum_s / self.delays) / (self.delays - 1))
+        return self.squares_s2 / (self.delays - 1) if self.delays > 1 else 0.0
 
     @property
     def rate_bps(self) -> float:
@@ -79,12 +88,13 @@ class Figures:
 
     def outside(self) -> Iterator[str]:
         """What lies farther from what was asked for than chance explains (three standard deviations)."""
-        passed = self.messages - self.blocked
-        shares = (("loss", self.lost, passed, self.shape.loss),)
-        passed -= self.lost
-        shares += (("duplicate", self.duplicated, passed, self.shape.duplicate),)
-        shares += (("reorder", self.reordered, passed, self.shape.reorder),)
-        for name, count, of, wanted in shares:
+        tried = self.messages - self.blocked
+        passed = tried - self.lost
+        for name, count, of, wanted in (
+            ("loss", self.lost, tried, self.shape.loss),
+            ("duplicate", self.duplicated, passed, self.shape.duplicate),
+            ("reorder", self.reordered, passed, self.shape.reorder),
+        ):
             allowed = SIGMAS * math.sqrt(max(0.0, of * wanted * (1.0 - wanted))) + 0.5
             if abs(count - of * wanted) > allowed:
                 yield f"{name} {count / of:.3g} of {of} messages, set to {wanted:.3g} (+- {allowed / of:.2g})"

@@ -1,16 +1,15 @@
 """The emulated links that end in one process. They act at the subscriber, above QoS, after the bytes came.
 
-Messages of a slot are shaped where gathers file them: what is lost or late stands in its place as ``Absent``, and a delay
-shifts message time, which slots carry along. On the wall clock a delay is waited for. Plain subscriptions have no time
-of their own in lockstep, so there a link only loses and doubles. Control topics pass no link.
+Messages of a slot are shaped where gathers file them: what is lost or late stands in its place as ``Absent``, and a
+delay shifts message time, which slots carry along. On the wall clock a delay is waited for. Plain subscriptions have no
+time of their own in lockstep, so there a link only loses and doubles. Control topics pass no link.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from bus import link_channel
 from bus.codec import Header, encode_payload
@@ -44,12 +43,8 @@ class LinkClock:
         return round(self.slot_s * NS)
 
 
-class Filing(Protocol):
-    """Takes a message, or ``Absent``, and the simulated nanoseconds into its slot at which it came."""
-
-    def __call__(self, message: Any, came_ns: int) -> None:
-        """File it."""
-        ...
+FileAt = Callable[[Any, int], None]
+"""Takes a message, or ``Absent``, and the simulated nanoseconds into its slot at which it came."""
 
 
 class End:
@@ -59,7 +54,7 @@ class End:
         self._links = links
         self._node = node
 
-    def receive(self, topic: str, message: Any, header: Header, file: Filing) -> None:
+    def receive(self, topic: str, message: Any, header: Header, file: FileAt) -> None:
         """A message of a slot came; ``file`` is called once, now or when it is due."""
         links = self._links
         channel, figures = links.channel(self._node, topic)
@@ -77,7 +72,7 @@ class End:
             links.after(max(0.0, wait_s), lambda: self._hand_over(figures, fate, size, message, file, new=new))
 
     def _in_simulated_time(
-        self, figures: Figures, fate: Fate, header: Header, size: int, message: Any, file: Filing, *, new: bool
+        self, figures: Figures, fate: Fate, header: Header, size: int, message: Any, file: FileAt, *, new: bool
     ) -> None:
         slot_ns = self._links.clock.slot_ns
         came_ns = min(fate.due_ns) - header.slot * slot_ns
@@ -89,7 +84,7 @@ class End:
         else:
             file(message, came_ns)
 
-    def _hand_over(self, figures: Figures, fate: Fate, size: int, message: Any, file: Filing, *, new: bool) -> None:
+    def _hand_over(self, figures: Figures, fate: Fate, size: int, message: Any, file: FileAt, *, new: bool) -> None:
         if new:
             figures.handed_over(fate, self._links.now_ns(), size)
         file(message, 0)
@@ -241,7 +236,9 @@ class Links:
 
     def figures(self) -> LinksFigures:
         """Every shaped link that carried something, or that is down."""
-        return LinksFigures(self._process.name, tuple(figures.message() for _, figures in sorted(self._figures.items())))
+        return LinksFigures(
+            self._process.name, tuple(figures.message() for _, figures in sorted(self._figures.items()))
+        )
 
     def _measure(self) -> None:
         """Bring the counts into the metrics; links beyond the first few are counted as one."""
@@ -264,23 +261,3 @@ class Links:
 def _into_slot(header: Header, slot_ns: int) -> int:
     """Simulated nanoseconds into its slot at which a message was sent; 0 where nobody said."""
     return max(0, header.t_sim_ns - header.slot * slot_ns) if header.t_sim_ns else 0
-
-
-class Backlog:
-    """Messages of slots to come: the links that they pass are known only when their slot begins."""
-
-    def __init__(self, most: int) -> None:
-        self._held: deque[tuple[Any, ...]] = deque()
-        self._most = most
-
-    def hold(self, *entry: Any) -> bool:
-        """Keep one; False when there are too many."""
-        if len(self._held) >= self._most:
-            return False
-        self._held.append(entry)
-        return True
-
-    def take(self) -> list[tuple[Any, ...]]:
-        """All, and forget them."""
-        held, self._held = list(self._held), deque()
-        return held

@@ -143,8 +143,8 @@ class LinkShape(Message, frozen=True):
     """What an emulated link does to messages, above QoS; the default does nothing.
 
     latency_s: constant, or the mean of a normal law when jitter_s is given; trace_s: delays to draw from instead.
-    rate_bps: of a queue that serialises, 0: no limit. loss, duplicate, reorder: probabilities; a reordered message takes
-    no latency and so overtakes those before it. cut: slots [first, end) in which nothing passes. flap_period_s,
+    rate_bps: of a queue that serialises, 0: no limit. loss, duplicate, reorder: probabilities; a reordered message
+    takes no latency and so overtakes those before it. cut: slots [first, end) in which nothing passes. flap_period_s,
     flap_up_share: up for that share of each period, then down.
     """
 
@@ -244,7 +244,7 @@ class Binding(Message, frozen=True):
 
 
 class Roster(Message, frozen=True):
-    """Who takes part from this (slot, attempt) on, and what was done to links by hand; (slot, attempt) is the header's."""
+    """Who takes part from this (slot, attempt) on, and what was done to links by hand."""
 
     number: int
     members: tuple[Member, ...]

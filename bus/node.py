@@ -34,6 +34,9 @@ class Node:
         self.subscribed: list[Subscription] = []
         self.trees: list[Subtree] = []
         self.collector = Collector(process.later, process.timers.after)
+        self._behind: dict[tuple[str, Callback], Callback] = {}
+        if process.links is not None:
+            self.collector.end = process.links.end_of(name)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -81,7 +84,12 @@ class Node:
             different messages, are remapped to one topic.
         """
         name, spec = self._topic(topic)
-        subscription = self.process.pubsub.subscribe(name, spec, callback, qos)
+        if self.process.links is not None and spec.plane == "data":
+            self._behind[name, callback] = callback = self.process.links.behind(self.name, name, callback)
+        return self._subscribe(name, spec, callback, qos)
+
+    def _subscribe(self, topic: str, spec: TopicSpec, callback: Callback, qos: Qos | None) -> Subscription:
+        subscription = self.process.pubsub.subscribe(topic, spec, callback, qos)
         if subscription not in self.subscribed:
             self.subscribed.append(subscription)
         return subscription
@@ -110,7 +118,8 @@ class Node:
 
     def unsubscribe(self, topic: str, callback: Callback) -> None:
         """Stop calling that callback with that topic's messages."""
-        self.process.pubsub.unsubscribe(self.resolve(topic), callback)
+        name = self.resolve(topic)
+        self.process.pubsub.unsubscribe(name, self._behind.pop((name, callback), callback))
 
     # -- gather --------------------------------------------------------------------------------------------------------
 
@@ -143,6 +152,11 @@ class Node:
     def begin(self, slot: int, attempt: int) -> None:
         """Drop what is held or open for anything older than (slot, attempt); all, when time goes back (a reset)."""
         self.collector.begin(slot, attempt)
+
+    def reached_ns(self, *kinds: Hashable) -> int:
+        """Simulated nanoseconds into the slot at which the last message of these gathers came over emulated links."""
+        closed = self.collector.closed_ns
+        return max([closed.get(kind, 0) for kind in kinds]) if closed else 0
 
     def waiting(self) -> list[str]:
         """Whom the open gathers wait for, as sentences."""

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
@@ -34,6 +34,9 @@ from bus.subscription import Callback, Subscription
 from bus.timers import Timer, Timers
 from bus.topics import TopicTable
 from bus.traffic import Accounts
+
+if TYPE_CHECKING:
+    from bus.links import Links
 
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
 LOOK_S: Final = 0.005  # while messages follow each other, how often calls and notices get their turn
@@ -84,6 +87,8 @@ class Process:
         self.nodes: dict[str, Node] = {}
         self.stopping = False
         self.closed = False
+        self.links: Links | None = None
+        """The emulated links that lead to our nodes; set before these are made."""
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._look_s = 0.0  # when calls and notices have their next turn
         self.sockets = Sockets(host, bind, context)

@@ -27,6 +27,7 @@ class Now(msgspec.Struct, frozen=True, gc=False):
         members: Names of the nodes that take part.
         bindings: Who decides for each edge server.
         changed: Whether the roster is new, so that what is only said now and then must be said again.
+        linked: Whether emulated links may withhold what nodes tell each other, so that nobody's silence says anything.
     """
 
     slot: int
@@ -36,6 +37,7 @@ class Now(msgspec.Struct, frozen=True, gc=False):
     members: frozenset[str]
     bindings: tuple[Binding, ...] = ()
     changed: bool = False
+    linked: bool = False
 
 
 class Actor(Protocol):
@@ -83,11 +85,18 @@ class SlotDriver:
         self.now: Now | None = None
         self.shutdown: Shutdown | None = None
         self._slots_per_frame = slots_per_frame
+        self._slot_ns = 0 if process.links is None else process.links.clock.slot_ns
         self._slot_wall_s = slot_wall_s
         self._actors: list[Actor] = []
-        self._roster = self._used = Roster(0, ())
+        self._used = Roster(0, ())
+        self._rosters: dict[int, Roster] = {}
+        self._newest = -1
+        self._ticks: deque[tuple[int, int, float]] = deque()  # slot, number of its roster, when the tick came
+        self._ticked = -1
+        self._again: tuple[int, int, Roster] | None = None
         self._members: frozenset[str] = frozenset()
         self._takes_part = False
+        self._linked = False
         self._part = _Part(set())
         self._names: frozenset[str] = frozenset()
         self._started_s = 0.0
@@ -108,9 +117,16 @@ class SlotDriver:
             return None
         return max(0.0, self._started_s + share * self._slot_wall_s - self.process.clock())
 
-    def publish(self, publisher: Publisher, message: Message, now: Now, *, digest: bool = True) -> None:
-        """Publish a message of this slot, and note its digest if its topic is one that the run's digest covers."""
-        payload = publisher.publish(message, slot=now.slot, attempt=now.attempt)
+    def publish(
+        self, publisher: Publisher, message: Message, now: Now, *, digest: bool = True, into_ns: int = 0
+    ) -> None:
+        """Publish a message of this slot, and note its digest if its topic is one that the run's digest covers.
+
+        Args:
+            into_ns: Simulated nanoseconds into the slot at which it is sent, where links delay what it follows.
+        """
+        t_sim_ns = now.slot * self._slot_ns + into_ns if into_ns else 0
+        payload = publisher.publish(message, slot=now.slot, attempt=now.attempt, t_sim_ns=t_sim_ns)
         if digest and publisher.spec.digest:
             self._part.digests.append((publisher.topic, 0, hashlib.sha256(payload).digest()))
 
@@ -134,13 +150,29 @@ class SlotDriver:
         return self.now is None or not self._part.unfinished
 
     def _on_roster(self, roster: Roster, header: Header) -> None:
-        self._roster = roster
+        self._rosters[roster.number] = roster
+        self._newest = roster.number
         if header.attempt > 0:
-            self._start(header.slot, header.attempt, roster)
+            self._again = (header.slot, header.attempt, roster)
+        self._in_order()
 
-    def _on_tick(self, _tick: Tick, header: Header) -> None:
-        self._line.append((header.slot, self._roster, self.process.clock()))
-        self._advance()
+    def _on_tick(self, tick: Tick, header: Header) -> None:
+        self._ticks.append((header.slot, tick.roster, self.process.clock()))
+        self._in_order()
+
+    def _in_order(self) -> None:
+        """Ticks and rosters are two topics, and either may have been lost and repaired: take them as the hub said."""
+        while self._ticks and self._ticks[0][1] <= self._newest:
+            slot, number, came_s = self._ticks.popleft()
+            self._ticked = slot
+            # Whoever does not know a roster that is over joined after it, and was no part of it.
+            self._line.append((slot, self._rosters.get(number, Roster(number, ())), came_s))
+            for old in [known for known in self._rosters if known < number]:
+                del self._rosters[old]
+            self._advance()
+        if self._again is not None and self._again[0] == self._ticked:
+            again, self._again = self._again, None
+            self._start(*again)
 
     def _advance(self) -> None:
         while self._line and self._is_done():
@@ -160,12 +192,16 @@ class SlotDriver:
             self._takes_part = any(
                 m.node in self._names and m.instance == self.process.instance for m in roster.members
             )
+            if self.process.links is not None:
+                self.process.links.follow(roster.links)
+                self._linked = self.process.links.shaped
         self._part = _Part(set(self._names))
         if not self._takes_part:
             self.now = None
             return
         frame, within = divmod(slot, self._slots_per_frame)
-        self.now = now = Now(slot, frame, attempt, within == 0, self._members, roster.bindings, changed)
+        now = Now(slot, frame, attempt, within == 0, self._members, roster.bindings, changed, self._linked)
+        self.now = now
         for actor in self._actors:
             actor.start(now)
 
