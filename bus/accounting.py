@@ -25,7 +25,8 @@ def link_report(process: Process) -> LinkReport:
         for key, traffic in _rows(publisher, owner, process, names).items():
             rows[key] = rows[key].plus(traffic)
     links = tuple(LinkTraffic(*key, *traffic) for key, traffic in sorted(rows.items()) if traffic.messages)
-    return LinkReport(process.name, links, _counters(process))
+    published = {topic: publisher.sequence for topic, publisher in process.publishers.items()}
+    return LinkReport(process.name, links, _counters(process), process.instance, published)
 
 
 def _rows(publisher: Publisher, owner: str, process: Process, names: dict[str, str]) -> dict[Key, Traffic]:

@@ -42,6 +42,7 @@ HUB: Final = "/hub"
 OBSERVERS: Final = "/observer/"
 OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
 GUEST: Final = "guest"  # a role for nodes with names of their own; nobody waits for them
+RECORDER: Final = "/recorder"
 ASK_AGAIN_S: Final = 0.2
 HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
@@ -55,6 +56,7 @@ class Membership:
         self.peers: dict[int, Peer] = {}
         self.known: dict[str, str] = {}  # process names by uid, of all that ever were in the graph
         self.observers: set[str] = set()  # uids of all that ever were in the graph: their traffic is not the run's
+        self.recorded = False  # a recorder is or was there, and must get all that is published
         self.version = 0
         self.liveliness_s = 5.0
         self.hub_deadline_s = 10.0
@@ -247,9 +249,11 @@ class Membership:
         if error is not None and uid not in publisher.refused:
             publisher.refuse(uid, str(error))
             self._process.pubsub.report_refused(error)
-        if is_observer(peer):
+        recorder = any(node.name == RECORDER for node in peer.nodes)  # it watches, but the run waits for it
+        self.recorded |= recorder
+        if recorder or is_observer(peer):
             self.observers.add(uid)
-        else:
+        if not is_observer(peer):
             self._links.append((publisher, uid, peer.process))
 
     def _serve_tree(self, prefix: str, peer: Peer) -> None:

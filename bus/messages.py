@@ -512,11 +512,31 @@ class LinkTraffic(Message, frozen=True):
 
 
 class LinkReport(Message, frozen=True):
-    """A process's traffic at the end of a run, and its counters by name."""
+    """A process's traffic at the end of a run, its counters by name, and the last sequence of each of its topics."""
 
     process: str
     links: tuple[LinkTraffic, ...]
     counters: dict[str, float]
+    instance: int = 0
+    published: dict[str, int] = {}
+
+
+class Published(Message, frozen=True):
+    """The last sequence of each topic that a process published."""
+
+    instance: int
+    topics: dict[str, int]
+
+
+class Books(Message, frozen=True):
+    """What a hub closes a run with; until everyone has reported, ``closed`` is False and the rest is empty.
+
+    published: of every process that reported, so that a recorder can prove that it has all.
+    """
+
+    closed: bool
+    digest: str = ""
+    published: tuple[Published, ...] = ()
 
 
 class Setup(Message, frozen=True):

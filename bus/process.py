@@ -298,12 +298,17 @@ class Process:
         self.pubsub.repeat()
         return self.state()
 
-    def close(self, reason: str = "") -> None:
-        """Leave the registry and close all sockets; idempotent."""
+    def close(self, reason: str = "", flush_s: float = 0.0) -> None:
+        """Leave the registry and close all sockets; idempotent.
+
+        Args:
+            reason: Why, for the registry's log.
+            flush_s: How long what was published may take to reach those who read slowly; blocks for as long.
+        """
         if not self.closed:
             self.closed = True
             self.membership.leave(reason)
-            self.sockets.close()
+            self.sockets.close(flush_s)
 
 
 def stop_on_signals(process: Process) -> None:

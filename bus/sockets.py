@@ -144,10 +144,11 @@ class Sockets:
         """The kinds of the sockets that are not closed."""
         return [zmq.SocketType(int(socket.type)).name for socket in self._all() if not socket.closed]
 
-    def close(self) -> None:
-        """Close all."""
+    def close(self, flush_s: float = 0.0) -> None:
+        """Close all; what is published may take ``flush_s`` to get out."""
+        lingers = {int(zmq.DEALER): LEAVE_MS, int(zmq.XPUB): round(flush_s * 1000)}
         for socket in self._all():
-            socket.close(linger=LEAVE_MS if socket.type == zmq.DEALER else 0)
+            socket.close(linger=lingers.get(int(socket.type), 0))
         if self._watch is not None:
             self._watch.close()
         if self._own_context:

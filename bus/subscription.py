@@ -97,6 +97,10 @@ class Subscription:
         self._hooks = hooks
         self._drop = hooks.drop
 
+    def leave_undecoded(self) -> None:
+        """Hand over payloads as they came, as bytes."""
+        self._decode = bytes  # type: ignore[assignment]
+
     @property
     def matched(self) -> frozenset[int]:
         """Publisher instances from which nothing more can be missed unseen."""

@@ -28,6 +28,7 @@ INTERRUPTED = 130
 MOST_RESTARTS = 20
 STATUS_S = 0.25
 STATUS_DEADLINE_S = 0.5
+BAG = "run.mcap"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -65,8 +66,17 @@ def _groups(count: int, groups: int) -> list[tuple[int, int]]:
 class Launcher:
     """The processes of one run."""
 
-    def __init__(self, folder: Path, scenario: Scenario) -> None:
-        """Prepare; ``start`` spawns. The resolved scenario must be in the folder already."""
+    def __init__(self, folder: Path, scenario: Scenario, record: str = "") -> None:
+        """Prepare; ``start`` spawns. The resolved scenario must be in the folder already.
+
+        Args:
+            folder: The run folder.
+            scenario: The resolved scenario.
+            record: The encoding of the bag to record into the folder; empty records none.
+        """
+        self._record = record
+        self.exits: dict[str, int] = {}
+        """Exit codes by name, known after ``close``."""
         self._folder = folder
         self._scenario = scenario
         self._children: dict[str, Child] = {}
@@ -84,15 +94,22 @@ class Launcher:
 
         Raises: RunFolderError: the hub could not start; says why.
         """
-        hub = self._spawn("hub", "hub", ["--run", str(self._folder.resolve())], stdout=subprocess.PIPE)
+        arguments = ["--run", str(self._folder.resolve()), *(["--record"] if self._record else [])]
+        hub = self._spawn("hub", "hub", arguments, stdout=subprocess.PIPE)
         self.address = self._address_of(hub)
         if self._is_interrupted():
             return
         self._client = Client(self.address, deadline_s=2.0)
-        for name, kind, arguments in layout(self._scenario):
+        for name, kind, arguments in [*self._recorder(), *layout(self._scenario)]:
             if self._is_interrupted():
                 return
             self._spawn(name, kind, [*arguments, "--hub", self.address])
+
+    def _recorder(self) -> list[tuple[str, str, list[str]]]:
+        if not self._record:
+            return []
+        bag = self._folder.resolve() / BAG
+        return [("recorder", "recorder", ["--out", str(bag), "--encoding", self._record])]
 
     def watch(self, on_status: Callable[[RunStatus], None]) -> int:
         """Wait for the hub to end, telling how far the run is; returns the run's exit code."""
@@ -155,6 +172,7 @@ class Launcher:
         if hub is not None and hub.process.stdout is not None and hub.process.poll() is not None:
             self.last_words = hub.process.stdout.read().decode(errors="replace").strip()
         for child in self._children.values():
+            self.exits[child.name] = child.process.returncode if child.process.returncode is not None else 3
             child.log.close()
             if child.process.stdout is not None:
                 child.process.stdout.close()

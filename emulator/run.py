@@ -24,12 +24,15 @@ from bus.messages import RunStatus
 from emulator import folder as run_folder
 from emulator import records, scenario_file, summary
 from emulator.assembly import build_network, resolve
-from emulator.launch import Launcher
+from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
 from emulator.scenario import Scenario
 from emulator.world import World
+from monitoring.bag_reader import closing_facts
+from monitoring.bag_writer import BagError
 
+INCOMPLETE = 5
 INTERRUPTED = 130
 OnStatus = Callable[[RunStatus], None]
 
@@ -100,14 +103,20 @@ def interrupting(launcher: Launcher) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: Callable[[Launcher], None]) -> Result:
-    """Run a prepared scenario as processes.
+def on_bus(
+    scenario: Scenario,
+    out: str | None,
+    on_status: OnStatus,
+    on_start: Callable[[Launcher], None],
+    record: str = "",
+) -> Result:
+    """Run a prepared scenario as processes; ``record`` is the encoding of its bag, empty for none.
 
     Raises: RunFolderError: no folder, or the hub could not start.
     """
     started_s = time.monotonic()
     folder = _folder(scenario, out)
-    launcher = Launcher(folder, scenario)
+    launcher = Launcher(folder, scenario, record)
     first_slot_s: float | None = None
 
     def told(status: RunStatus) -> None:
@@ -124,10 +133,29 @@ def on_bus(scenario: Scenario, out: str | None, on_status: OnStatus, on_start: C
         finally:
             launcher.close()
         wall_s = time.monotonic() - started_s
+        recording = _recording(folder / BAG, launcher) if record else None
+        if recording is not None and not recording["complete"]:
+            code = code or INCOMPLETE
         document = summary.write(
-            folder, scenario, scenario.clock, wall_s, code, first_slot_s, launcher.notes, launcher.last_words
+            folder, scenario, scenario.clock, wall_s, code, first_slot_s, launcher.notes, launcher.last_words, recording
         )
     return Result(folder, document["exit_code"], document)
+
+
+def _recording(bag: Path, launcher: Launcher) -> dict[str, Any]:
+    """What the recorder says of its bag at the end; a bag without an end is not complete."""
+    try:
+        facts = closing_facts(bag)
+    except BagError as error:
+        launcher.notes.append(str(error))
+        facts = {}
+    code = launcher.exits.get("recorder", 3)
+    complete = facts.get("complete") == "true" and facts.get("proven") == "true" and code == 0
+    if not complete:
+        launcher.notes.append(f"{bag.name} is not complete: {facts.get('gaps') or 'see logs/recorder.log'}")
+    counts = {name: int(facts.get(name, 0)) for name in ("messages", "lost")}
+    size = bag.stat().st_size if bag.exists() else 0
+    return {"file": bag.name, "complete": complete, **counts, "bytes": size, "seconds": float(facts.get("cpu_s", 0.0))}
 
 
 def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Result:

@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from emulator.nodes.hub import Hub
 
 Backend = Literal["numpy", "numba"]
-KINDS = ("hub", "cell", "edge", "agent", "cloud")
+KINDS = ("hub", "cell", "edge", "agent", "cloud", "recorder")
 HUB_ANSWERS_S = 10.0
 REPORT_S = 1.0
+FLUSH_S = 30.0
+"""How long a process that is recorded waits at its end for a recorder that is behind."""
+
 LAUNCHER_S = 0.5
 
 _log = logging.getLogger("start")
@@ -91,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
     parser.add_argument("--count", type=int, default=1, help="how many nodes this process hosts")
     parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for a name that is held")
+    parser.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
+    parser.add_argument("--out", help="the bag to write (recorder only)")
+    parser.add_argument("--encoding", default="json", choices=("json", "msgpack"), help="of the bag (recorder only)")
     parser.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
     return parser
 
@@ -114,7 +120,9 @@ def _hub(options: argparse.Namespace) -> int:
     stop_on_signals(process)
     _watch_launcher(process)
     try:
-        hub, registry = make_hub(process, folder, scenario, text, f"tcp://{options.bind}:{options.port}")
+        hub, registry = make_hub(
+            process, folder, scenario, text, f"tcp://{options.bind}:{options.port}", recorded=options.record
+        )
         url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers, run=folder.name)
         process.register(url)
         address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
@@ -128,7 +136,13 @@ def _hub(options: argparse.Namespace) -> int:
 
 
 def make_hub(
-    process: Process, folder: Path, scenario: Scenario, text: str = "", address: str = "tcp://127.0.0.1:*"
+    process: Process,
+    folder: Path,
+    scenario: Scenario,
+    text: str = "",
+    address: str = "tcp://127.0.0.1:*",
+    *,
+    recorded: bool = False,
 ) -> tuple[Hub, Registry]:
     """The hub of a run in a process that has not joined anything; ``process.register()`` is still to be called.
 
@@ -138,6 +152,7 @@ def make_hub(
         scenario: The resolved scenario, and what it reads like.
         text: The same as TOML, for processes that join from elsewhere.
         address: Where the registry listens.
+        recorded: Whether to wait for a recorder, at the start and at the end.
     Raises: RunFolderError: a table cannot be written.
     """
     from emulator.folder import Writer
@@ -148,7 +163,7 @@ def make_hub(
     writer = Writer(folder)
     registry = Registry(
         process,
-        _pool(scenario),
+        _pool(scenario) | ({"recorder": None} if recorded else {}),
         address=address,
         names=("/hub", "/ledger"),
         liveliness_s=scenario.deadlines.liveliness_s,
@@ -194,6 +209,8 @@ def _member(options: argparse.Namespace) -> int:
     stop_on_signals(process)
     _watch_launcher(process)
     process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
+    if options.kind == "recorder":
+        return _recorder(options, process, scenario, setup)
     try:
         MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
         from monitoring.exporter import serve_metrics
@@ -207,7 +224,17 @@ def _member(options: argparse.Namespace) -> int:
         _report(process, options.hub)
         return told[0].code
     finally:
-        process.close()
+        process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
+
+
+def _recorder(options: argparse.Namespace, process: Process, scenario: Scenario, setup: Setup) -> int:
+    from emulator.recording import Plan, record
+    from monitoring.exporter import serve_metrics
+
+    plan = Plan(Path(options.out), options.encoding, scenario=scenario, text=setup.scenario, from_start=True)
+    (name,) = process.join(options.hub, "recorder", wait_s=options.wait)
+    url = serve_metrics(process, options.bind, options.metrics_port)
+    return record(process, process.node(name), options.hub, plan, metrics_url=url).code
 
 
 def _setup(hub: str) -> Setup | None:
@@ -221,8 +248,8 @@ def _setup(hub: str) -> Setup | None:
 
 
 def _name(options: argparse.Namespace) -> str:
-    if options.kind == "cloud":
-        return "cloud"
+    if options.kind in ("cloud", "recorder"):
+        return str(options.kind)
     if options.index is None:
         return f"{options.kind}-{os.getpid()}"
     last = options.index + options.count - 1

@@ -41,6 +41,7 @@ def write(
     first_slot_s: float | None,
     notes: Sequence[str] = (),
     reason: str = "",
+    recording: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather what the run folder holds into summary.json.
 
@@ -53,6 +54,7 @@ def write(
         first_slot_s: Seconds until the first slot began; None if unknown.
         notes: What the launcher has to say, after the hub's notes.
         reason: Why the run ended, where the hub could not write it down.
+        recording: What became of the bag; None if none was asked for.
     Returns: What was written; where it could not be, a note says so and the exit code is not 0.
     """
     ledger = _ledger(folder)
@@ -78,6 +80,8 @@ def write(
         "bytes": sizes,
         "decision_s": {"p50": float(np.quantile(decisions, 0.5)), "p99": float(np.quantile(decisions, 0.99))},
     }
+    if recording is not None:
+        document["recording"] = recording
     try:
         write_json(folder / "summary.json", document)
     except RunFolderError as error:

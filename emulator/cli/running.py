@@ -18,11 +18,21 @@ from emulator.cli.progress import Progress, tell
 from emulator.errors import ScenarioError
 from emulator.scenario import Scenario
 
+ENCODINGS = ("json", "msgpack")
+
 
 @click.command("run")
 @scenario_options
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="On the wall clock: simulated seconds a second.")
 @click.option("--lockstep", is_flag=True, help="As fast as it goes, equal to the in-process world (default).")
+@click.option("--record", is_flag=True, help="Record every message into run.mcap in the run folder.")
+@click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS),
+    default="json",
+    show_default=True,
+    help="Of the bag: json is read by Foxglove, msgpack is as it was on the wire.",
+)
 def run_command(
     scenario: str,
     changes: tuple[str, ...],
@@ -35,6 +45,8 @@ def run_command(
     as_json: bool,
     rate: float | None,
     lockstep: bool,
+    record: bool,
+    encoding: str,
 ) -> int:
     """Run SCENARIO as processes on the bus."""
     if rate is not None and lockstep:
@@ -46,7 +58,7 @@ def run_command(
         found = msgspec.structs.replace(found, clock="lockstep")
     prepared = runs.prepare(found, on_bus=True, tell=tell)
     with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
-        result = runs.on_bus(prepared, out, progress.show, lambda launcher: None)
+        result = runs.on_bus(prepared, out, progress.show, lambda launcher: None, encoding if record else "")
     _tell(result, as_json)
     return result.code
 
@@ -141,6 +153,10 @@ def _tell(result: runs.Result, as_json: bool) -> None:
         click.echo(f"  note     {note}")
     if summary["digest"]:
         click.echo(f"  digest   {summary['digest'][:16]}")
+    recording = summary.get("recording")
+    if recording:
+        worth = "complete" if recording["complete"] else f"NOT COMPLETE, {recording['lost']} known to be lost"
+        click.echo(f"  bag      {recording['file']}: {recording['messages']} messages, {worth}")
     click.echo(f"  folder   {result.folder}")
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from bus.accounting import link_report
 from bus.diagnosis import document
 from bus.digest import Entry, RunDigest
+from bus.membership import RECORDER
 from bus.messages import (
     Binding,
     ClockStatus,
     Done,
-    LinkReport,
     Member,
     Message,
     Peer,
@@ -35,6 +34,7 @@ from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
+from emulator.nodes.reports import Reports
 from emulator.nodes.stalls import LOOK_S, StallWatch
 from emulator.nodes.wall import WallClock
 from emulator.scenario import Scenario
@@ -80,7 +80,8 @@ class Hub:
         self._attempts = 0
         self._done: dict[str, Done] = {}
         self._followed: set[str] = set()
-        self._reports: dict[str, LinkReport] = {}
+        self._reports = Reports(process, registry, self._next_slot)
+        self._counted = 0  # slots that count
         self._decision_s: list[float] = []
         self._notes: list[str] = []
         self._late_slots = 0
@@ -101,7 +102,6 @@ class Hub:
         self._registry.serve("setup", Query, lambda _: setup)
         self._registry.serve("run_status", Query, lambda _: self.status())
         self._registry.serve("stop", Stop, self._on_stop)
-        self._registry.serve("report", LinkReport, self._on_report)
         self._registry.serve("clock_status", Query, lambda _: self.clock_status())
         node.timer(LOOK_S, self._watch)
 
@@ -183,6 +183,8 @@ class Hub:
         for name in gone:
             self._node_up("node_up", node=name).value = 0.0
         lost = [name for name in gone if self._members.get(name, (0, ""))[0] == peer.instance]
+        if RECORDER in gone and self.phase != "ending":
+            self._note(f"lost the recorder: {reason}; the bag ends here")
         if self.phase == "ending" or not lost:
             return
         for name in lost:
@@ -291,9 +293,10 @@ class Hub:
         entries: list[Entry] = [entry for done in self._done.values() for entry in done.digests]
         if frame is not None:
             reward = records.frame_reward(frame)
-            self._ledger.reward.publish(reward, slot=now.slot)
+            self._ledger.reward.publish(reward, slot=now.slot, attempt=now.attempt)
             entries.append(records.digest_entry(self._ledger.reward.topic, reward))
         self._digest.commit(now.slot, entries)
+        self._counted = now.slot + 1
         self._time(now)
         if now.slot + 1 >= self._scenario.slots:
             self._end(0, "done")
@@ -350,29 +353,17 @@ class Hub:
         if self.phase == "ending":
             return
         self.phase, self.code, self.reason = "ending", code, reason
-        self._shutdown.publish(Shutdown(reason, code), slot=self._next_slot())
-
-    def _on_report(self, report: LinkReport) -> Message:
-        self._reports[report.process] = report
-        return Stopped(self._next_slot())
+        # Its slot is the first that does not count: who records or follows the run can tell what was committed.
+        self._shutdown.publish(Shutdown(reason, code), slot=self._counted)
 
     def _close(self) -> None:
         """Wait for everyone's traffic report, then write what only the hub knows."""
         expected = {peer.process for peer in self._registry.peers() if peer.process != self._process.name}
         expected = {process for process in expected if any(p == process for _, p in self._members.values())}
         self._process.stopping = False
-        self._process.spin(lambda: self._reports.keys() >= expected, self._scenario.deadlines.stop_s / 2.0)
-        self._reports[self._process.name] = link_report(self._process)
-        rows = [
-            [getattr(link, field) for field in link.__struct_fields__]
-            for _, report in sorted(self._reports.items())
-            for link in report.links
-        ]
-        self._writer.messages(rows)
-        counters: dict[str, float] = {}
-        for report in self._reports.values():
-            for name, value in report.counters.items():
-                counters[name] = counters.get(name, 0.0) + value
+        self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._digest.hex())
+        self._writer.messages(self._reports.rows())
+        counters = self._reports.counters()
         self._writer.json(
             "ledger.json",
             {

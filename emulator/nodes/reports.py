@@ -1,0 +1,57 @@
+"""What every process reports to the hub at a run's end, and the closed books that a recorder compares itself with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bus.accounting import link_report
+from bus.membership import RECORDER
+from bus.messages import Books, LinkReport, Message, Published, Query, Stopped
+from bus.process import Process
+from bus.registry import Registry
+
+RECORDER_S: Final = 60.0
+"""For a recorder that is behind: what it has not written yet is lost when everyone goes."""
+
+
+class Reports:
+    """The hub's side; ``next_slot`` is what a reporter is answered."""
+
+    def __init__(self, process: Process, registry: Registry, next_slot: Callable[[], int]) -> None:
+        self._process = process
+        self._registry = registry
+        self._next_slot = next_slot
+        self._reports: dict[str, LinkReport] = {}
+        self._books = Books(closed=False)
+        registry.serve("report", LinkReport, self._on_report)
+        registry.serve("books", Query, lambda _: self._books)
+
+    def _on_report(self, report: LinkReport) -> Message:
+        self._reports[report.process] = report
+        return Stopped(self._next_slot())
+
+    def gather(self, expected: set[str], deadline_s: float, digest: str) -> None:
+        """Wait for the reports of those processes, close the books, and let a recorder come to its end."""
+        self._process.spin(lambda: self._reports.keys() >= expected, deadline_s)
+        reports = (*self._reports.values(), link_report(self._process))
+        self._books = Books(True, digest, tuple(Published(report.instance, report.published) for report in reports))
+        if self._registry.holder(RECORDER) is not None:
+            self._process.spin(lambda: self._registry.holder(RECORDER) is None, RECORDER_S)
+        self._reports[self._process.name] = link_report(self._process)
+
+    def rows(self) -> list[list[object]]:
+        """Of messages.csv, by process."""
+        return [
+            [getattr(link, field) for field in link.__struct_fields__]
+            for _, report in sorted(self._reports.items())
+            for link in report.links
+        ]
+
+    def counters(self) -> dict[str, float]:
+        """Counters by name, summed over processes."""
+        totals: dict[str, float] = {}
+        for report in self._reports.values():
+            for name, value in report.counters.items():
+                totals[name] = totals.get(name, 0.0) + value
+        return totals
