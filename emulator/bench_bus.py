@@ -15,8 +15,9 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Final
 
-from bus import bench_rates
+from bus import bench_lockstep, bench_rates
 from bus.bench_contest import CONTESTANTS
+from bus.bench_lockstep import MEANS, Shape
 
 Figures = dict[str, Any]
 Progress = Callable[[str], None]
@@ -25,6 +26,10 @@ EXTRAS: Final = {"zenoh": "eclipse-zenoh", "helics": "helics"}
 """Peers that the `dev` extra brings: module and distribution."""
 
 VERSIONS: Final = ("pyzmq", "msgspec", "eclipse-zenoh", "helics")
+
+
+SHAPES: Final = (Shape(8, 8), Shape(32, 32), Shape(64, 64), Shape(64, 8))
+"""Of lockstep: nodes and the processes that host them."""
 
 
 class ExtraMissing(Exception):
@@ -37,16 +42,19 @@ class Options:
 
     Attributes:
         rounds: Turns of each contestant. seconds: How long a flood lasts. pings: Round trips a turn.
+        shapes: Of lockstep. turn_s: How long each ticks at a turn.
         seed: Of the order of the turns.
     """
 
     rounds: int = 7
     seconds: float = 0.6
     pings: int = 2000
+    shapes: tuple[Shape, ...] = SHAPES
+    turn_s: float = 1.5
     seed: int = 1
 
 
-QUICK: Final = Options(rounds=3, seconds=0.3, pings=500)
+QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5)
 
 
 def _say(text: str) -> None:
@@ -94,24 +102,49 @@ def _one_to_eight(options: Options, names: Sequence[str], step: Progress) -> Fig
 
 def _floods(receivers: int, options: Options, names: Sequence[str], step: Progress) -> Figures:
     found = bench_rates.floods(
-        names, receivers, rounds=options.rounds, seconds=options.seconds, seed=options.seed, step=step
+        _peers(names), receivers, rounds=options.rounds, seconds=options.seconds, seed=options.seed, step=step
     )
     return dict(bench_rates.told_floods(found, receivers))
 
 
 def _rtt(options: Options, names: Sequence[str], step: Progress) -> Figures:
-    found = bench_rates.pings(names, rounds=options.rounds, count=options.pings, seed=options.seed, step=step)
+    found = bench_rates.pings(_peers(names), rounds=options.rounds, count=options.pings, seed=options.seed, step=step)
     return dict(bench_rates.told_pings(found))
 
 
+def _lockstep(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    figures: Figures = {}
+    for shape in options.shapes:
+        found = bench_lockstep.turns(
+            _means(names, shape), shape, rounds=options.rounds, seconds=options.turn_s, seed=options.seed, step=step
+        )
+        figures |= bench_lockstep.told(found, shape)
+    return figures
+
+
+def _means(names: Sequence[str], shape: Shape) -> list[str]:
+    """Who takes part in a lockstep of that shape: HELICS's federates host one node each."""
+    return [name for name in names if name in MEANS and (name != "helics" or shape.hosted == 1)]
+
+
+def _lockstep_steps(options: Options, names: Sequence[str]) -> int:
+    return sum((1 + options.rounds) * len(_means(names, shape)) for shape in options.shapes)
+
+
 def _turns(options: Options, names: Sequence[str]) -> int:
-    return (1 + options.rounds) * len(names)
+    return (1 + options.rounds) * len(_peers(names))
+
+
+def _peers(names: Sequence[str]) -> list[str]:
+    """Who sends messages as fast as it can."""
+    return [name for name in names if name in CONTESTANTS]
 
 
 GROUPS: Final = {
     "1to1": Group(_one_to_one, _turns),
     "1to8": Group(_one_to_eight, _turns),
     "rtt": Group(_rtt, _turns),
+    "lockstep": Group(_lockstep, _lockstep_steps),
 }
 
 
@@ -123,7 +156,7 @@ def run(
     Args:
         options: How much.
         only: Groups; all, if none is named.
-        contestants: Whom to compare us with, of ``CONTESTANTS``; all that are installed, if none is named.
+        contestants: Whom to compare us with, all that are installed, if none is named.
         progress: Is told each step.
     Returns: The figures, ``not_measured`` (what and why), and where and with what they were taken.
     Raises: ExtraMissing: a group or a contestant is asked for by name and is not installed.
@@ -133,7 +166,7 @@ def run(
     for name in missing:
         if name in asked:
             raise ExtraMissing(f"{missing[name]}: pip install 'edgerig[dev]' brings it")
-    names = [name for name in CONTESTANTS if name not in missing]
+    names = [name for name in dict.fromkeys((*CONTESTANTS, *MEANS)) if name not in missing]
     if contestants:
         names = [name for name in names if name in {"edgerig", *contestants}]
     groups = {name: group for name, group in GROUPS.items() if name in (only or GROUPS) and group.needs not in missing}

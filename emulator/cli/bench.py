@@ -25,11 +25,13 @@ BARS: dict[str, tuple[str, float]] = {
     "typed_1to1_over_zenoh": ("at least", 1.0),
     "typed_1to8_over_raw": ("at least", 0.8),
     "rtt_over_zenoh": ("at most", 0.9),
+    **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
+    **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }
 """What each figure is to reach; a figure that does not is said, not hidden."""
 
-BUS_GROUPS = ("1to1", "1to8", "rtt")
-BUS_PEERS = ("raw", "zenoh", "multipart", "asyncio")
+BUS_GROUPS = ("1to1", "1to8", "rtt", "lockstep")
+BUS_PEERS = ("raw", "zenoh", "multipart", "asyncio", "bare", "helics")
 
 _quick = click.option("--quick", is_flag=True, help="Fewer rounds: half a minute, and wider errors.")
 _seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of what is drawn.")
@@ -70,16 +72,25 @@ def emulation(quick: bool, seed: int, as_json: bool) -> int:
 @click.option("--rounds", type=click.IntRange(1), help="Turns of each contestant.")
 @click.option("--only", type=click.Choice(BUS_GROUPS), multiple=True, help="This group of rows; may be repeated.")
 @click.option("--against", type=click.Choice(BUS_PEERS), multiple=True, help="Compare with this one; may be repeated.")
+@click.option("--nodes", type=click.IntRange(2, 256), help="Lockstep of so many nodes only, a process each.")
 @_seed
 @_json
 def bus(
-    quick: bool, rounds: int | None, only: tuple[str, ...], against: tuple[str, ...], seed: int, as_json: bool
+    quick: bool,
+    rounds: int | None,
+    only: tuple[str, ...],
+    against: tuple[str, ...],
+    nodes: int | None,
+    seed: int,
+    as_json: bool,
 ) -> int:
     """The bus against bare sockets, zenoh, multipart and zmq.asyncio; each row in turns within one run."""
     from emulator import bench_bus
 
     options = bench_bus.QUICK if quick else bench_bus.Options()
     options = replace(options, seed=seed, rounds=rounds or options.rounds)
+    if nodes is not None:
+        options = replace(options, shapes=(bench_bus.Shape(nodes, nodes),))
     try:
         return _tell("bus", bench_bus.run(options, only, against), as_json)
     except bench_bus.ExtraMissing as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bus.bench_contest import CONTESTANTS
+from bus.bench_lockstep import MEANS
 from bus.bench_sample import PAYLOAD_BYTES, Board, Window, sample
 from bus.codec import encode_payload
 
@@ -59,3 +60,12 @@ def test_round_trips_are_measured_and_do_not_fall_far_behind():
     found = bench("--only", "rtt")
     assert found["rtt_p50_us_edgerig"] <= found["rtt_p99_us_edgerig"]
     assert found["rtt_over_zenoh"] <= 1.8
+
+
+def test_lockstep_is_measured_and_does_not_fall_far_behind():
+    found = bench("--only", "lockstep", "--nodes", "8", "--rounds", "3")
+    for name in MEANS:
+        assert found[f"lockstep_ticks_per_s_8_{name}"] > 0.0
+        assert found[f"lockstep_cpu_us_8_{name}"] > 0.0
+    assert found["lockstep_over_bare_8"] >= 0.12
+    assert found["lockstep_over_helics_8"] >= 0.6
