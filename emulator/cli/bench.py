@@ -85,12 +85,13 @@ def bus(
     as_json: bool,
 ) -> int:
     """The bus against bare sockets, zenoh, multipart and zmq.asyncio; each row in turns within one run."""
+    from bus.bench_lockstep import Shape
     from emulator import bench_bus
 
     options = bench_bus.QUICK if quick else bench_bus.Options()
     options = replace(options, seed=seed, rounds=rounds or options.rounds)
     if nodes is not None:
-        options = replace(options, shapes=(bench_bus.Shape(nodes, nodes),))
+        options = replace(options, shapes=(Shape(nodes, nodes),))
     try:
         return _tell("bus", bench_bus.run(options, only, against), as_json)
     except bench_bus.ExtraMissing as error:
