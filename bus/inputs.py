@@ -13,15 +13,22 @@ from typing import Any, Final, NamedTuple
 
 import zmq
 
+from bus.codec import VERSION
 from bus.credentials import Credential, KeyPair
 from bus.rights import Rights
 from bus.sockets import Socket, Sockets
 
 _log = logging.getLogger(__name__)
 
+NOBLOCK: Final = int(zmq.NOBLOCK)
 POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
 FLOW_S: Final = 0.01  # messages flow while the next one comes within that time
 LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
+LIVE: Final = bytes((VERSION, 0))
+"""How the header of a message begins that is neither sent again nor a mark."""
+LOOKED_FOR: Final = 4  # frames of a batch for which it is asked whether another one is there
+FEWEST_AHEAD: Final = 4
+MOST_PATIENCE: Final = 512
 INSTANCE_AT: Final = 9  # bytes from the NUL behind a topic to the publisher's instance in the header
 Receive = Callable[[bytes, int], None]
 
@@ -35,6 +42,8 @@ class Wanted(NamedTuple):
     live: bytes
     private: bytes
     receive: Receive
+    receive_live: Receive
+    """The shorter way for messages as they were published."""
 
     @property
     def is_tree(self) -> bool:
@@ -54,6 +63,10 @@ class SharedInput:
         self.xsub.rcvtimeo = round(FLOW_S * 1000)
         self.flows = False
         """Whether messages have been following each other."""
+        self._in_a_row = 0  # frames waited for one by one
+        self._patience = FEWEST_AHEAD  # after so many of those, try whether more are there
+        self._ahead = 0  # frames to read without looking, after one that was waited for
+        self._live: dict[bytes, Receive] = {}
         self._routes: dict[bytes, Receive] = {}
         self._trees: dict[str, Wanted] = {}
         self._endpoints: dict[int, str] = {}
@@ -83,16 +96,19 @@ class SharedInput:
     def unsubscribe(self, topic: str, wanted: Wanted) -> None:
         """Ask for it no longer."""
         self._trees.pop(topic, None)
+        self._live.pop(wanted.live + LIVE, None)
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
             self.xsub.send(b"\x00" + name)
 
     def route(self, _topic: str, wanted: Wanted) -> None:
         """Let frames of a topic find their reader; whether they come is another matter."""
+        self._live[wanted.live + LIVE] = wanted.receive_live
         self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
 
     def unroute(self, _topic: str, wanted: Wanted) -> None:
         """Nobody here reads that topic any more."""
+        self._live.pop(wanted.live + LIVE, None)
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
 
@@ -100,7 +116,7 @@ class SharedInput:
         """The first frame of a topic below a subtree."""
         for wanted in self._trees.values():
             if wanted.covers(frame):
-                wanted.receive(frame, at + 1)
+                wanted.receive(frame, at)
                 return
 
     def say(self, _instance: int, words: bytes) -> None:
@@ -108,33 +124,53 @@ class SharedInput:
         self.xsub.send(words)
 
     def receive_next(self) -> None:
-        """Wait for the next frame, for at most ``FLOW_S``; unlike a poll this asks nothing of any other socket."""
-        try:
-            frame = self.xsub.recv()
-        except zmq.Again:
+        """Wait for the next frame, for at most ``FLOW_S``; unlike a poll this asks nothing of any other socket.
+
+        Where frames keep coming faster than they are read, more are read at once. To find that there is none costs more
+        than ten that are there, so it is tried the less often the more often it was in vain.
+        """
+        if not self._read(1, 0):
             self.flows = False
-            return
-        at = frame.find(0)
-        receive = self._routes.get(frame[:at])
-        if receive is not None:
-            receive(frame, at + 1)
-        elif self._trees:
-            self._receive_new(frame, at)
+            self._ahead = 0
+        elif self._ahead:
+            self._read_ahead(self._ahead)
+        else:
+            self._in_a_row += 1
+            if self._in_a_row >= self._patience:
+                self._in_a_row = 0
+                self._read_ahead(FEWEST_AHEAD)
+
+    def _read_ahead(self, count: int) -> None:
+        read = self._read(count, NOBLOCK)
+        if read == count:
+            self._ahead = min(2 * count, LARGEST_BATCH)
+            self._patience = FEWEST_AHEAD
+        elif read < FEWEST_AHEAD:
+            self._ahead = 0
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
 
     def _drain(self) -> None:
-        xsub, routes = self.xsub, self._routes
         self.flows = True
-        for _ in range(LARGEST_BATCH):
-            frame = xsub.recv(zmq.NOBLOCK)
-            at = frame.find(0)
-            receive = routes.get(frame[:at])
-            if receive is not None:
-                receive(frame, at + 1)
-            elif self._trees:
-                self._receive_new(frame, at)
+        for _ in range(LOOKED_FOR):
             # Asking costs half of the exception that an empty queue raises.
-            if not int(xsub.getsockopt(zmq.EVENTS)) & POLLIN:
+            if not self._read(1, NOBLOCK) or not int(self.xsub.getsockopt(zmq.EVENTS)) & POLLIN:
                 return
+        self._read(LARGEST_BATCH, NOBLOCK)
+
+    def _read(self, count: int, flags: int) -> int:
+        """Read so many frames, or as many as there are; returns how many."""
+        recv, live = self.xsub.recv, self._live
+        for read in range(count):
+            try:
+                frame = recv(flags)
+            except zmq.Again:
+                return read
+            at = frame.find(0) + 1
+            receive = live.get(frame[: at + 2])
+            if receive is None:
+                receive = self._routes.get(frame[: at - 1]) or self._receive_new
+            receive(frame, at)
+        return count
 
 
 class KeyedInputs:

@@ -46,7 +46,7 @@ class Publisher:
         spec: TopicSpec,
         qos: Qos,
         instance: int,
-        send: Callable[[bytes], None],
+        send: Callable[[bytes], object],
         wall_ns: Callable[[], int],
         on_change: Callable[[], None],
         on_untold: Callable[[Publisher], None],
@@ -66,6 +66,7 @@ class Publisher:
         self._message = spec.message
         self._instance = instance
         self._prefix = topic.encode() + b"\0"
+        self._head = struct.Struct(f"<{len(self._prefix)}s{HEADER.format[1:]}").pack
         self._send = send
         self._wall_ns = wall_ns
         self._on_change = on_change
@@ -90,8 +91,9 @@ class Publisher:
         payload = encode_payload(message)
         self.sequence = sequence = self.sequence + 1
         self.last_wall_ns = now = self._wall_ns()
-        header = HEADER.pack(VERSION, 0, round, attempt, self.type_id, self._instance, slot, sequence, t_sim_ns, now)
-        frame = b"".join((self._prefix, header, payload))
+        prefix, type_id, instance = self._prefix, self.type_id, self._instance
+        head = self._head(prefix, VERSION, 0, round, attempt, type_id, instance, slot, sequence, t_sim_ns, now)
+        frame = head + payload
         if self._keeps:
             self._history.append(frame)
             if self._matched:

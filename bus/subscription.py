@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,9 @@ FIRST_RETRY_S: Final = 0.005
 LAST_RETRY_S: Final = 0.2
 RUNS_PER_RETRY: Final = 32
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+SHORT_FRAME: Final = 255  # bytes; ZMTP adds 2 up to here, 9 above
+_unpack = HEADER.unpack_from
 _make = tuple.__new__  # what Header._make does, without its own call and check
 
 
@@ -81,9 +85,6 @@ class Subscription:
         self.filings: tuple[Filing, ...] = ()
         self.links: dict[int, Link] = {}
         self.refused: dict[int, BusError] = {}
-        self.messages = 0
-        self.payload_bytes = 0
-        self.wire_bytes = 0
         self.lost = 0
         self.repaired = 0
         self.duplicates = 0
@@ -91,6 +92,12 @@ class Subscription:
         self.strangers = 0
         self.injected = 0
         self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
+        self._live = 0  # what came as it was published and in order: all else about it follows from these three
+        self._live_bytes = 0
+        self._live_long = 0
+        self._other_messages = 0
+        self._other_payload_bytes = 0
+        self._other_wire_bytes = 0
         self._latched = qos.latched
         self._at = len(topic.encode()) + 1
         self._decode = codec.decoder_of(spec.message).decode
@@ -116,44 +123,78 @@ class Subscription:
         """Whether samples from before the subscription are wanted."""
         return self._latched
 
+    @property
+    def messages(self) -> int:
+        """Messages delivered."""
+        return self._live + self._other_messages
+
+    @property
+    def payload_bytes(self) -> int:
+        """Their payload."""
+        return self._live_bytes - self._live * (self._at + HEADER_BYTES) + self._other_payload_bytes
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes of all that came over the network, marks and duplicates too."""
+        return self._live_bytes + 2 * self._live + 7 * self._live_long + self._other_wire_bytes
+
     # -- the hot path --------------------------------------------------------------------------------------------------
 
+    def receive_live(self, frame: bytes, at: int) -> None:
+        """A frame came that is a message as it was published; its header starts at that byte."""
+        try:
+            fields = _unpack(frame, at)
+        except struct.error:
+            self._bad("too short")
+            return
+        link = self.links.get(fields[5])
+        if link is None or fields[7] != link.expected or self._drop is not None:
+            self.receive(frame, at)
+            return
+        link.expected += 1
+        try:
+            message = self._decode(frame[at + HEADER_BYTES :])
+        except UNREADABLE as error:
+            self._bad(str(error))
+            return
+        size = len(frame)
+        self._live += 1
+        self._live_bytes += size
+        if size > SHORT_FRAME:
+            self._live_long += 1
+        if self._latched:
+            self.latest.append((message, fields))
+        for file in self.filings:
+            file(message, fields)
+        if self.callbacks:
+            header = _make(Header, fields)
+            for callback in self.callbacks:
+                callback(message, header)
+        if link.early:
+            self._advance(link)
+
     def receive(self, frame: bytes, at: int) -> None:
-        """A frame came from the network; its header starts at that byte."""
+        """Any frame came from the network; its header starts at that byte."""
         size = len(frame)
         if size < at + HEADER_BYTES:
             self._bad("too short")
             return
-        fields = HEADER.unpack_from(frame, at)
-        self.wire_bytes += size + 2 if size <= 255 else size + 9
-        link = self.links.get(fields[5])
-        if (
-            link is not None
-            and fields[7] == link.expected
-            and not fields[1]
-            and fields[0] == VERSION
-            and self._drop is None
-        ):
-            link.expected += 1
-            self._deliver(frame, at, fields)
-            if link.early:
-                self._advance(link)
-        else:
-            self._irregular(frame, at, fields)
+        self._other_wire_bytes += codec.wire_bytes(size)
+        self._irregular(frame, at, _unpack(frame, at))
 
     def receive_local(self, frame: bytes) -> None:
         """A frame of a publisher in this process: same codec, no wire, no loss."""
-        self._deliver(frame, self._at, HEADER.unpack_from(frame, self._at))
+        self._deliver(frame, self._at, _unpack(frame, self._at))
 
     def _deliver(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
         payload = frame[at + HEADER_BYTES :]
         try:
             message = self._decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             self._bad(str(error))
             return
-        self.messages += 1
-        self.payload_bytes += len(payload)
+        self._other_messages += 1
+        self._other_payload_bytes += len(payload)
         if self._latched:
             self.latest.append((message, fields))
         for file in self.filings:
