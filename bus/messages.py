@@ -5,12 +5,19 @@ An array crosses as ``Array``: type, shape and raw little-endian bytes, so that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from array import array
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_LITTLE: Final = sys.byteorder == "little"
+_CASTS: Final[dict[str, tuple[Literal["d", "H"], int]]] = {"<f8": ("d", 8), "<u2": ("H", 2)} if _LITTLE else {}
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -28,6 +35,21 @@ class Array(Message, frozen=True):
     def of(cls, values: NDArray[Any]) -> Array:
         """Pack an array; its type must be little-endian or one byte wide."""
         return cls(values.dtype.str, values.shape, values.tobytes())
+
+    @classmethod
+    def of_floats(cls, values: Iterable[float]) -> Array:
+        """Pack numbers, as float64 of shape (number,)."""
+        packed = array("d", values)
+        if not _LITTLE:
+            packed.byteswap()
+        return cls("<f8", (len(packed),), packed.tobytes())
+
+    def values(self) -> list[Any]:
+        """The numbers of an array of one axis, without NumPy where they are float64 or uint16."""
+        cast = _CASTS.get(self.dtype)
+        if cast is not None and len(self.shape) == 1 and len(self.data) == self.shape[0] * cast[1]:
+            return memoryview(self.data).cast(cast[0]).tolist()
+        return self.numpy().tolist()
 
     def numpy(self) -> NDArray[Any]:
         """A read-only view of the bytes, in the array's shape."""

@@ -71,12 +71,6 @@ def schedule(split: Floats, tasks: Floats) -> Schedule:
     return Schedule(*(Array.of(part) for part in scheduling.to_sparse(split, tasks)))
 
 
-def shares_from(message: Schedule, edges: int, services: int) -> Floats:
-    """The other way round, shape (edge from, target, service); rows without tasks are 0."""
-    sparse = (message.service.numpy(), message.source.numpy(), message.target.numpy(), message.share.numpy())
-    return scheduling.from_sparse(sparse, edges, services)
-
-
 def outcome(ends: Ends, reasons: dict[str, float], in_flight: float = 0.0) -> Outcome:
     """How the tasks of one cell ended, arrays of shape (service,)."""
     arrived, local, peer, cloud, dropped, cost_s, all_cloud_s, histogram = (Array.of(part) for part in ends)
@@ -98,10 +92,10 @@ def reasons_of(ends: Ends, reason: str) -> dict[str, float]:
 
 def ends_from(messages: Sequence[Outcome]) -> Ends:
     """Outcomes of all cells, in their order, as arrays of shape (edge, service)."""
-    return Ends(*(_stacked([getattr(message, name) for message in messages]) for name in Ends._fields))
+    return Ends(*(stacked([getattr(message, name) for message in messages]) for name in Ends._fields))
 
 
-def _stacked(arrays: list[Array]) -> Floats:
+def stacked(arrays: list[Array]) -> Floats:
     """Arrays of one type and shape as rows of one, read-only: joining their bytes costs a fifth of stacking views."""
     first = arrays[0]
     if any(array.dtype != first.dtype or array.shape != first.shape for array in arrays):

@@ -299,6 +299,7 @@ def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, sl
 def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from emulator.nodes.edge import EdgeNode
     from emulator.nodes.edge_decision import DeploymentKeeper
+    from emulator.nodes.edge_plan import PlanReader
     from emulator.nodes.edge_schedule import ScheduleSource
     from emulator.nodes.edge_serving import make_serving
     from emulator.world import routing_stream, times_stream
@@ -309,10 +310,11 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     edges = _lease(options, process, "edge")
     nodes = [process.node(f"/edge/{edge}") for edge in edges]
     driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
+    reader = PlanReader(edges, network.edges, network.services)
     for node, edge in zip(nodes, edges, strict=True):
         orphan = _orphan(scenario, edge)
         keeper = DeploymentKeeper(node, driver, edge, network, scenario.agent, orphan)
-        source = ScheduleSource(node, driver, edge, network, backend, alone=scenario.scheduler.at == "edges")
+        source = ScheduleSource(node, driver, edge, network, backend, reader, alone=scenario.scheduler.at == "edges")
         serving = make_serving(
             scenario.tasks,
             edge,

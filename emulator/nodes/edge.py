@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from bus.gather import Absent
-from bus.messages import Arrivals
+from bus.messages import Array, Arrivals
 from bus.node import Node
 from bus.slots import Now, SlotDriver
-from emulator import records
-from emulator.model.offloading import Bools, Floats, FrameCosts, Network, frame_costs
+from emulator.model.offloading import Bools, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
 from emulator.nodes.edge_decision import DeploymentKeeper
-from emulator.nodes.edge_schedule import ScheduleSource, default_shares
+from emulator.nodes.edge_plan import Plan, default_plan
+from emulator.nodes.edge_schedule import ScheduleSource
 from emulator.nodes.edge_serving import Answers, Serving
 
 
@@ -48,9 +48,9 @@ class EdgeNode:
         self._costs_of: Bools | None = None
         self._members: frozenset[str] = frozenset()
         self._alive_edges: list[int] = []
-        self._no_tasks = np.zeros(network.services)
-        self._tasks: Floats = self._no_tasks
-        self._shares: Floats | None = None
+        self._no_tasks = Array.of(np.zeros(network.services))
+        self._tasks = self._no_tasks
+        self._plan: Plan | None = None
         self._inputs = 0
         self._outputs = 0
         self._answers: Answers | None = None
@@ -77,7 +77,7 @@ class EdgeNode:
     def start(self, now: Now) -> None:
         """Begin a slot from the committed state."""
         self._node.begin(now.slot, now.attempt)
-        self._tasks, self._shares, self._inputs, self._outputs = self._no_tasks, None, 0, 0
+        self._tasks, self._plan, self._inputs, self._outputs = self._no_tasks, None, 0, 0
         self._answers = None
         self._serving.begin(now.slot, self._alive(now))
         self._keeper.begin(now)
@@ -87,7 +87,7 @@ class EdgeNode:
             )
         else:
             self._arrived(now, Absent("no_cell"))
-        self._source.ask(now, lambda shares: self._scheduled(now, shares))
+        self._source.ask(now, lambda plan: self._scheduled(now, plan))
 
     def _alive(self, now: Now) -> list[int]:
         """Edge servers that take part; looked up once for each roster."""
@@ -101,13 +101,13 @@ class EdgeNode:
 
     def _arrived(self, now: Now, message: Any) -> None:
         if isinstance(message, Arrivals):
-            self._tasks = message.tasks.numpy()
+            self._tasks = message.tasks
         self._input(now)
 
-    def _scheduled(self, now: Now, shares: Floats | None) -> None:
-        if shares is None:
+    def _scheduled(self, now: Now, plan: Plan | None) -> None:
+        if plan is None:
             self._late.value += 1.0
-        self._shares = shares
+        self._plan = plan
         self._input(now)
 
     def _input(self, now: Now) -> None:
@@ -116,29 +116,16 @@ class EdgeNode:
         if self._inputs < 2:
             return
         costs = self._frame_costs()
-        shares, alive = self._shares, self._alive(now)
-        senders = [n for n in alive if n != self._edge]
-        if shares is None:
-            split = default_shares(costs.hosts[self._edge], self._edge, self._cloud + 1)
-        else:
-            split = shares[self._edge]
-            asked = set(np.nonzero(shares[:, self._edge].any(axis=1))[0].tolist())
-            senders = [n for n in senders if n in asked]
-        targets = self._targets(now, split)
-        for target, offload in self._serving.route(self._tasks, split, targets).items():
+        plan = self._plan or default_plan(costs.hosts[self._edge], self._edge, self._cloud)
+        asked = plan.senders
+        senders = [n for n in self._alive(now) if n != self._edge and (asked is None or n in asked)]
+        # Without a scheduler the cloud cannot know who sends, so all edge servers tell it, every slot.
+        also = () if "/scheduler" in now.members else (self._cloud,)
+        for target, offload in self._serving.route(self._tasks, plan, also).items():
             if target != self._cloud or "/cloud" in now.members:
                 self._driver.publish(self._offload[target], offload, now)
         self._await_answers(now, costs)
         self._gather("offload", senders, now, OFFLOAD, lambda got: self._execute(now, costs, senders, got))
-
-    def _targets(self, now: Now, split: Floats) -> list[int]:
-        """Whom the schedule sends this cell's tasks to, itself left out."""
-        asked = np.nonzero((split * (self._tasks > 0.0)).any(axis=1))[0].tolist()
-        targets = [n for n in asked if n != self._edge]
-        # Without a scheduler the cloud cannot know who sends, so all edge servers tell it, every slot.
-        if "/scheduler" not in now.members and self._cloud not in targets:
-            targets.append(self._cloud)
-        return targets
 
     def _execute(self, now: Now, costs: FrameCosts, senders: list[int], messages: list[Any]) -> None:
         came = [(n, message) for n, message in zip(senders, messages, strict=True) if not isinstance(message, Absent)]
@@ -166,10 +153,9 @@ class EdgeNode:
         self._outputs += 1
         if self._outputs < 2 or self._answers is None:
             return
-        ends, reasons, in_flight = self._serving.end(self._answers, costs)
+        outcome = self._serving.end(self._answers, costs)
         self._answers = None
-        reasons = {reason: count for reason, count in reasons.items() if count > 0.0}
-        self._driver.publish(self._outcome, records.outcome(ends, reasons, in_flight), now)
+        self._driver.publish(self._outcome, outcome, now)
         self._driver.finish(self, now)
 
     def _frame_costs(self) -> FrameCosts:

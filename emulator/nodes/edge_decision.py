@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bus.gather import Absent
-from bus.messages import Deployment
+from bus.messages import Array, Deployment
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import records
@@ -31,7 +31,7 @@ class DeploymentState:
     in_force: Bools
     unanswered_frames: int = 0
     decided: bool = False
-    seen: list[Floats] = field(default_factory=list)
+    seen: list[Array] = field(default_factory=list)
     last_frame: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
 
@@ -75,8 +75,8 @@ class DeploymentKeeper:
             self._refused[self._outcome].value += 1.0
         self._outcome = ""
 
-    def saw(self, tasks: Floats) -> None:
-        """Remember a slot's arrivals for the next observation."""
+    def saw(self, tasks: Array) -> None:
+        """Remember a slot's arrivals, shape (service,), for the next observation."""
         self._next.seen = [*self._next.seen, tasks]
 
     def begin(self, now: Now) -> None:
@@ -86,7 +86,7 @@ class DeploymentKeeper:
         self._outcome = ""
         if now.first:
             if self._kept.seen:
-                self._next.last_frame = np.stack(self._kept.seen)
+                self._next.last_frame = records.stacked(self._kept.seen)
             self._next.seen = []
             self._ask(now)
         elif now.changed:

@@ -13,15 +13,16 @@ from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import records
 from emulator.model import scheduling
-from emulator.model.offloading import Bools, Floats, Network, frame_costs
+from emulator.model.offloading import Bools, Network, frame_costs
 from emulator.nodes.deadlines import SCHEDULE, SCHEDULER_INPUT
+from emulator.nodes.edge_plan import Plan, PlanReader, plan_of
 
-Then = Callable[[Floats | None], None]
-"""Gets the shares of all edge servers, shape (edge, target, service); None when none came in time."""
+Then = Callable[[Plan | None], None]
+"""Gets the edge server's part of the schedule; None when none came in time."""
 
 
 class ScheduleSource:
-    """Gives one edge server the slot's shares."""
+    """Gives one edge server its part of the slot's schedule."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class ScheduleSource:
         edge: int,
         network: Network,
         backend: Literal["numpy", "numba"],
+        reader: PlanReader,
         alone: bool,
     ) -> None:
         """Follow the scheduler, or everyone when the scenario has none (``alone``)."""
@@ -38,6 +40,7 @@ class ScheduleSource:
         self._edge = edge
         self._network = network
         self._backend: Literal["numpy", "numba"] = backend
+        self._reader = reader
         self._listens = False
         self._kept = np.zeros((network.edges, network.services), dtype=np.bool_)
         self._next: Bools = self._kept
@@ -51,7 +54,7 @@ class ScheduleSource:
         self._kept = self._next
 
     def ask(self, now: Now, then: Then) -> None:
-        """Hand over the slot's shares when they are known."""
+        """Hand over the slot's plan when it is known."""
         self._next = self._kept
         if "/scheduler" in now.members:
             self._node.gather(
@@ -65,10 +68,8 @@ class ScheduleSource:
         else:
             self._solve(now, then)
 
-    def _read(self, message: Any) -> Floats | None:
-        if not isinstance(message, Schedule):
-            return None
-        return records.shares_from(message, self._network.edges, self._network.services)
+    def _read(self, message: Any) -> Plan | None:
+        return self._reader.plan(message, self._edge) if isinstance(message, Schedule) else None
 
     def _listen(self) -> None:
         """Follow every cell and edge server; from now on, since the scheduler may come back and go again."""
@@ -93,7 +94,7 @@ class ScheduleSource:
                     tasks[m] = message.tasks.numpy()
             self._next = deployed
             costs = frame_costs(self._network, deployed, cloud="/cloud" in now.members)
-            then(scheduling.solve_shares(tasks, costs, backend=self._backend)[1])
+            then(plan_of(scheduling.solve_shares(tasks, costs, backend=self._backend)[1], self._edge))
 
         def known(messages: list[Any]) -> None:
             for m, message in zip(edges, messages, strict=True):
@@ -109,18 +110,3 @@ class ScheduleSource:
     def _gather(self, kind: str, sources: list[str], now: Now, then: Callable[[list[Any]], None]) -> None:
         left_s = self._driver.left_s(SCHEDULER_INPUT)
         self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=left_s)
-
-
-def default_shares(hosts: Bools, edge: int, targets: int) -> Floats:
-    """Shares of one cell without a schedule: at home where hosted, else the cloud.
-
-    Args:
-        hosts: What the edge server deploys, shape (service,).
-        edge: Its index.
-        targets: M + 1.
-    Returns: Shape (target, service).
-    """
-    shares = np.zeros((targets, len(hosts)))
-    shares[edge] = hosts
-    shares[-1] = ~hosts
-    return shares

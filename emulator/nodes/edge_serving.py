@@ -10,11 +10,13 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from bus.messages import Array, Completed, Offload
+from bus.messages import Array, Completed, Offload, Outcome
+from emulator import records
 from emulator.model import queueing, serving
-from emulator.model.offloading import Floats, FrameCosts, Network, cloud_delay, compute_delay, flows, target_delay
-from emulator.model.serving import Ends
+from emulator.model.offloading import Floats, FrameCosts, Network, cloud_delay
 from emulator.model.streams import Stream
+from emulator.nodes.edge_plan import Plan
+from emulator.nodes.edge_within import WithinSlot
 
 
 class Answers(NamedTuple):
@@ -36,8 +38,8 @@ class Serving(Protocol):
         """The slot computed last counts."""
         ...
 
-    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
-        """Deal the cell's tasks; split of shape (target, service). Targets other than itself get a message each."""
+    def route(self, tasks: Array, plan: Plan, also: Sequence[int]) -> dict[int, Offload]:
+        """Deal the cell's tasks, shape (service,). The plan's targets get a message each, and these also."""
         ...
 
     def owes(self) -> list[int]:
@@ -52,89 +54,9 @@ class Serving(Protocol):
         """Serve what came, and answer each origin."""
         ...
 
-    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
-        """How the cell's tasks ended: ends, dropped by reason, tasks in flight."""
+    def end(self, answers: Answers, costs: FrameCosts) -> Outcome:
+        """How the cell's tasks ended."""
         ...
-
-
-def _origin(row: tuple[int, Floats]) -> int:
-    return row[0]
-
-
-class WithinSlot:
-    """Tasks that are done in the slot they arrive in, by the expected delays of eq. (4)-(5)."""
-
-    def __init__(self, edge: int, network: Network, edges_s: Floats, routing: Stream | None) -> None:
-        self._edge = edge
-        self._network = network
-        self._edges_s = edges_s
-        self._routing = routing
-        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
-        self._slot = 0
-        self._tasks = self._flow = np.zeros(0)
-        self._own_delay_s = np.zeros(0)
-        self._costs: FrameCosts | None = None
-        self._transfer_s = np.zeros(0)
-        self._targets: list[int] = []
-
-    def begin(self, slot: int, alive: Sequence[int]) -> None:
-        """Nothing is kept from slot to slot."""
-        self._slot = slot
-
-    def commit(self) -> None:
-        """Nothing is kept from slot to slot."""
-
-    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
-        """Expected flows, or one drawn target for each task."""
-        if self._routing is None:
-            self._flow = flows(tasks, split)
-        else:
-            uniforms = self._routing.generator(self._slot).random(int(tasks.sum()))
-            self._flow = serving.routed(tasks, split, uniforms)
-        self._tasks = tasks
-        self._targets = list(targets)
-        return {n: Offload(Array.of(self._flow[n])) for n in targets}
-
-    def owes(self) -> list[int]:
-        """Those who were sent a message."""
-        return self._targets
-
-    def debtors(self) -> list[int]:
-        """None: everything is answered in its slot."""
-        return []
-
-    def execute(self, offloads: Sequence[tuple[int, Offload]], costs: FrameCosts) -> dict[int, Completed]:
-        """Every origin gets its delay: its own transfer, and the compute part under the common load."""
-        rows = [(origin, offload.tasks.numpy()) for origin, offload in offloads]
-        rows.append((self._edge, self._flow[self._edge]))
-        # In entity order; origins that sent nothing would add 0.
-        into = np.stack([row for _, row in sorted(rows, key=_origin)])
-        compute_s = compute_delay(serving.loads(into), costs.compute_s[self._edge])
-        if costs is not self._costs:
-            self._costs, self._transfer_s = costs, costs.transfer_into(self._edge)
-        transfer_s = self._transfer_s
-        self._own_delay_s = target_delay(transfer_s[self._edge], compute_s)
-        return {origin: Completed(Array.of(target_delay(transfer_s[origin], compute_s))) for origin, _ in offloads}
-
-    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
-        """Account for the cell's tasks."""
-        delay_s = np.zeros(self._flow.shape)
-        delay_s[self._edge] = self._own_delay_s
-        for executor, answer in answers.done:
-            delay_s[executor] = answer.delay_s.numpy()
-        flow = self._flow
-        reasons: dict[str, float] = {}
-        lost = self._tasks
-        if answers.lost:
-            flow, lost = flow.copy(), np.zeros(len(lost))
-            for target, reason in answers.lost.items():
-                lost += flow[target]
-                reasons[reason] = reasons.get(reason, 0.0) + float(flow[target].sum())
-                flow[target] = 0.0
-        ends = serving.ended(
-            self._tasks, flow, delay_s, self._cloud_s[self._edge], self._edges_s, own=self._edge, cloud=True
-        )
-        return (ends._replace(dropped=lost) if reasons else ends), reasons, 0.0
 
 
 class Queued:
@@ -174,14 +96,16 @@ class Queued:
         """The queues as they are now."""
         self._kept, self._pending_kept = self._executor, self._pending
 
-    def route(self, tasks: Floats, split: Floats, targets: Sequence[int]) -> dict[int, Offload]:
+    def route(self, tasks: Array, plan: Plan, also: Sequence[int]) -> dict[int, Offload]:
         """Draw a target and a sending time for each task."""
-        total = int(tasks.sum())
-        self._tasks = tasks
-        self._flow = serving.routed(tasks, split, self._routing.generator(self._slot).random(total))
+        counts, split = tasks.numpy(), plan.split(self._network.edges + 1, self._network.services)
+        total = int(counts.sum())
+        self._tasks = counts
+        self._flow = serving.routed(counts, split, self._routing.generator(self._slot).random(total))
         at_s = self._times.generator(self._slot).random(total) * self._slot_s
         parts = queueing.times_by_target(self._flow, at_s)
-        self._targets = list(targets)
+        asked = np.nonzero((split * (counts > 0.0)).any(axis=1))[0].tolist()
+        self._targets = targets = sorted({*asked, *also} - {self._edge})
         offloads = {n: Offload(Array.of(self._flow[n]), Array.of(parts[n])) for n in [*targets, self._edge]}
         self._own = offloads.pop(self._edge)
         return offloads
@@ -216,7 +140,7 @@ class Queued:
         self._own_done = answers.pop(self._edge)
         return answers
 
-    def end(self, answers: Answers, costs: FrameCosts) -> tuple[Ends, dict[str, float], float]:
+    def end(self, answers: Answers, costs: FrameCosts) -> Outcome:
         """Account for what finished in this slot."""
         edges = self._network.edges
         done = {executor: answer for executor, answer in answers.done if executor < edges}
@@ -250,7 +174,8 @@ class Queued:
         # Whose they were is forgotten with them; only their number is known.
         dropped[0] = sum(reasons.values())
         ends = queueing.queued_ends(self._tasks, finished, to_cloud, dropped, self._cloud_s, self._edges_s, self._edge)
-        return ends, reasons, float(self._pending.sum())
+        reasons = {reason: count for reason, count in reasons.items() if count > 0.0}
+        return records.outcome(ends, reasons, float(self._pending.sum()))
 
 
 def make_serving(

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from thread_run import TICK, Kill, ThreadRun, small
 
+from bus.messages import Array
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.model.offloading import frame_costs
+from emulator.nodes.edge_plan import Plan
 from emulator.nodes.edge_serving import Answers, Queued
 from emulator.scenario import Scenario
 from emulator.world import routing_stream, times_stream
@@ -137,20 +139,19 @@ def test_tasks_that_came_too_late_to_an_executor_do_not_stay_in_flight_for_ever(
     serving = [
         Queued(m, network, edges_s, routing_stream(world, m), times_stream(world, m), world.slot_s) for m in (0, 1)
     ]
-    split = np.zeros((3, 6))
-    split[1] = 1.0  # all of edge server 0's tasks go to edge server 1
-    tasks = np.array([2.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    plan = Plan([(1, j, 1.0) for j in range(6)], set())  # all of edge server 0's tasks go to edge server 1
+    tasks = Array.of(np.array([2.0, 1.0, 0.0, 0.0, 0.0, 0.0]))
     ends = []
     for slot, in_time in enumerate((True, False, True)):
         for each in serving:
             each.begin(slot, [0, 1])
-        offload = serving[0].route(tasks, split, [1])[1]
-        serving[1].route(np.zeros(6), split, [])
+        offload = serving[0].route(tasks, plan, [])[1]
+        serving[1].route(Array.of(np.zeros(6)), plan, [])
         serving[0].execute([], costs)
         answer = serving[1].execute([(0, offload)] if in_time else [], costs)[0]
         ends.append(serving[0].end(Answers([(1, answer)], {}), costs))
         serving[1].end(nobody, costs)
         for each in serving:
             each.commit()
-    assert [reasons for _, reasons, _ in ends] == [{}, {"late": 3.0}, {}]
-    assert [in_flight for _, _, in_flight in ends] == [3.0, 3.0, 6.0]
+    assert [outcome.reasons for outcome in ends] == [{}, {"late": 3.0}, {}]
+    assert [outcome.in_flight for outcome in ends] == [3.0, 3.0, 6.0]
