@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import resource
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -234,7 +236,8 @@ class Membership:
             error = QosIncompatible(offer.topic, *lacking, peer.process)
         if error is not None:
             subscription.refuse(peer.instance, error)
-        self._links.append((subscription, peer.instance, peer.process))
+        if not is_observer(peer):  # who only watches may publish now and then; nobody waits for that
+            self._links.append((subscription, peer.instance, peer.process))
 
     def _serve(self, publisher: Publisher, asked: TopicRecord, peer: Peer) -> None:
         error: BusError | None = None
@@ -336,10 +339,14 @@ class Membership:
         slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
         waiting = [sentence for c in collectors for sentence in c.waiting()]
         waiting += self.unmatched_now()
-        copies = (copy for p in self._process.publishers.values() for copy in p.copies().values())
-        sent = sum(copy.messages for copy in copies)
-        beat = Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s, sent)
-        self._ask("beat", beat, BeatAck, self._on_beat_ack)
+        self._ask("beat", self.vital_signs(slot, attempt, waiting, busy_s), BeatAck, self._on_beat_ack)
+
+    def vital_signs(self, slot: int, attempt: int, waiting: list[str], busy_s: float) -> Beat:
+        """What a beat carries."""
+        copies = [copy for p in self._process.publishers.values() for copy in p.copies().values()]
+        messages, wire_bytes = sum(copy.messages for copy in copies), sum(copy.wire_bytes for copy in copies)
+        used = (messages, wire_bytes, memory_bytes(), time.process_time())
+        return Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s, *used)
 
     def _start_beats(self) -> None:
         if self._beats is None:
@@ -377,6 +384,15 @@ class Membership:
         raise PeerLost(
             self._process.name, f"the hub gave {', '.join(self.names)} away; its beats did not arrive in time"
         )
+
+
+def memory_bytes() -> int:
+    """Resident memory of this process; 0 where the kernel does not say."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def is_observer(peer: Peer) -> bool:

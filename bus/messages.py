@@ -377,7 +377,7 @@ class Beat(Message, frozen=True):
     """A sign of life from the main loop.
 
     waiting: sentences, whom it waits for; busy_s: wall seconds from now during which no further beat may come;
-    messages: copies sent to other processes so far.
+    messages, wire_bytes: copies sent to other processes so far; memory_bytes: resident; processor_s: used so far.
     """
 
     instance: int
@@ -386,6 +386,28 @@ class Beat(Message, frozen=True):
     waiting: tuple[str, ...] = ()
     busy_s: float = 0.0
     messages: int = 0
+    wire_bytes: int = 0
+    memory_bytes: int = 0
+    processor_s: float = 0.0
+
+
+class Vital(Message, frozen=True):
+    """What a process last said of itself, and how long ago; state: joining, ready, busy, silent or hub."""
+
+    process: str
+    nodes: tuple[str, ...]
+    pid: int
+    instance: int
+    state: str
+    quiet_s: float
+    beat: Beat
+
+
+class Vitals(Message, frozen=True):
+    """All processes of a hub at one moment; clock_s: of the hub, to make rates of."""
+
+    clock_s: float
+    processes: tuple[Vital, ...]
 
 
 class BeatAck(Message, frozen=True):

@@ -78,6 +78,7 @@ class Process:
         context: Context | None = None,
     ) -> None:
         self.name = name
+        self.wall_ns = wall_ns
         self.host = host
         self.clock = clock
         self.table = table

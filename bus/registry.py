@@ -28,6 +28,8 @@ from bus.messages import (
     Registered,
     ReportExit,
     Status,
+    Vital,
+    Vitals,
 )
 from bus.pool import NamePool, Refusal
 from bus.process import Process
@@ -36,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 LOOKS_PER_LIFE: Final = 10.0  # how often silence is looked for
 HELD_UP_LOOKS: Final = 3.0
+SILENT_SHARE: Final = 0.4  # of its life, after two beats that did not come
 SETTLE_S: Final = 0.002  # many joins in one moment make one graph
 SETTLE_S_PER_PEER: Final = 0.001
 
@@ -103,6 +106,7 @@ class Registry:
             "report_exit": (ReportExit, self._report_exit),
             "peers": (Query, lambda _: Peers(tuple(self.peers()))),
             "status": (Query, lambda _: self.status()),
+            "vitals": (Query, lambda _: self.vitals()),
         }
         router = process.sockets.make(zmq.ROUTER, lambda: answering.drain())
         answering = Answering(router)
@@ -179,6 +183,20 @@ class Registry:
         waiting = tuple(f"{name} waits for {w}" for name, beat in beats for w in beat.waiting)
         ready = tuple(e.process for e in self._entries.values() if self.ready(e.instance))
         return Status(self.version, ready, tuple(self.missing()), waiting)
+
+    def vitals(self) -> Vitals:
+        """What every process last said of itself."""
+        found = []
+        for entry in self._entries.values():
+            own = entry is self._own
+            beat = entry.beat or Beat(entry.instance)
+            if own:
+                beat = self._process.membership.vital_signs(0, 0, [], 0.0)
+            quiet_s, busy_s = (0.0, 0.0) if own else self.heard(entry.instance)
+            pid = entry.peer.pid if entry.peer is not None else 0
+            state = "hub" if own else _state(quiet_s, busy_s, self.liveliness_s, ready=self.ready(entry.instance))
+            found.append(Vital(entry.process, entry.names, pid, entry.instance, state, quiet_s, beat))
+        return Vitals(self._process.clock(), tuple(found))
 
     def drop(self, instance: int, reason: str) -> bool:
         """Declare a process lost; its names are free at once, and it hears so at its next beat."""
@@ -288,6 +306,14 @@ class Registry:
         self._settling = False
         self.version += 1
         self._graph.publish(Graph(self.version, tuple(self.peers())), slot=0)
+
+
+def _state(quiet_s: float, busy_s: float, liveliness_s: float, *, ready: bool) -> str:
+    if busy_s > 0.0:
+        return "busy"
+    if quiet_s > SILENT_SHARE * liveliness_s:
+        return "silent"
+    return "ready" if ready else "joining"
 
 
 def _ignore(*_arguments: Any) -> None:

@@ -15,10 +15,10 @@ from bus.codec import Header
 from bus.errors import UnknownTopic
 from bus.messages import TopicRecord
 from emulator.cli.columns import columns, hint, width
-from emulator.cli.decoded import document, lines
 from emulator.cli.finding import Run, find, hub_options, look
 from emulator.cli.observing import GRAPH, Observer, Outlet, observe
 from emulator.cli.picture import End, Topic, span, topics_of
+from emulator.cli.printers import printer_of
 
 LOST = 3
 SHORT_S = 0.1
@@ -53,6 +53,11 @@ def _names(ends: list[End]) -> str:
     return span({end.node for end in ends}) or "nobody"
 
 
+def unknown(topic: str, found: list[Topic]) -> str:
+    """What to tell somebody who asks for a topic that nobody is at."""
+    return f"nobody publishes or subscribes {topic}; {_hint(topic, found)}"
+
+
 def _hint(topic: str, found: list[Topic]) -> str:
     return hint(topic, [known.name for known in found], "`edgerig topic list` has them all")
 
@@ -66,6 +71,8 @@ def _hint(topic: str, found: list[Topic]) -> str:
 @click.option("--once", is_flag=True, help="Stop after one message.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line, arrays whole.")
+@click.option("--csv", "as_csv", is_flag=True, help="One line of values a message, after a line of names.")
+@click.option("--field", metavar="PATH", help="Only that field, as in tasks, tasks[3] or members[0].node.")
 @click.option("--full", is_flag=True, help="Print long arrays whole.")
 @click.option(
     "--deadline",
@@ -81,19 +88,24 @@ def echo_command(
     once: bool,
     count: int | None,
     as_json: bool,
+    as_csv: bool,
+    field: str | None,
     full: bool,
     deadline_s: float | None,
 ) -> int:
     """Print the messages of TOPIC as they come, until Ctrl-C."""
     if once and count is not None:
         raise click.ClickException("--once and --count: give one of them")
+    if as_json and as_csv:
+        raise click.ClickException("--json and --csv: give one of them")
     most = 1 if once else count
     run = find(hub, folder)
-    record = _record(run, topic)
+    record = promised(run, topic)
     if record is None and deadline_s is None:
-        raise click.ClickException(_nobody(run, topic, "; --deadline S waits for a publisher"))
+        raise click.ClickException(nobody(run, topic, "; --deadline S waits for a publisher"))
     spec = topics.match(topic)
     asked = record or TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched)
+    printer = printer_of(as_json=as_json, as_csv=as_csv, field=field, full=full)
     outlet, seen = Outlet(), 0
 
     def show(message: Any, header: Header) -> None:
@@ -101,10 +113,8 @@ def echo_command(
         if most is not None and seen >= most:
             return
         seen += 1
-        if as_json:
-            outlet.say(json.dumps(document(topic, message, header), allow_nan=False))
-        else:
-            outlet.say("\n".join(lines(message, header, full=full)))
+        for line in printer(topic, message, header):
+            outlet.say(line)
         if seen == most:
             observer.enough = True
 
@@ -136,7 +146,7 @@ def _last_words(observer: Observer) -> None:
         click.echo(f"the run ended: {observer.shutdown.reason or 'done'}", err=True)
 
 
-def _record(run: Run, topic: str) -> TopicRecord | None:
+def promised(run: Run, topic: str) -> TopicRecord | None:
     """What the topic's publisher promises; None when nobody publishes it.
 
     Raises: click.ClickException: there is no such topic.
@@ -159,7 +169,8 @@ def _published(run: Run) -> list[Topic]:
     return [known for known in topics_of(look(run).peers) if known.publishers]
 
 
-def _nobody(run: Run, topic: str, more: str = "") -> str:
+def nobody(run: Run, topic: str, more: str = "") -> str:
+    """What to tell somebody who wants to hear a topic that nobody publishes."""
     return f"nobody publishes {topic}; {_hint(topic, _published(run))}{more}"
 
 
@@ -203,9 +214,9 @@ class Gaps:
 def hz_command(topic: str, hub: str | None, folder: Path | None, window: int, count: int | None, as_json: bool) -> int:
     """Measure how often TOPIC is published, until Ctrl-C."""
     run = find(hub, folder)
-    record = _record(run, topic)
+    record = promised(run, topic)
     if record is None:
-        raise click.ClickException(_nobody(run, topic))
+        raise click.ClickException(nobody(run, topic))
     gaps, outlet = Gaps(window), Outlet()
 
     def note(_message: Any, header: Header) -> None:
@@ -252,6 +263,3 @@ def _rate(observer: Observer, gaps: Gaps) -> str:
         f"{rate} /s  gap {milli['min']} to {milli['max']}, std {milli['std']}, window {facts['window']}  "
         f"{facts['payload_bytes_mean']:.0f} B each  lost {facts['lost']}"
     )
-
-
-COMMANDS = [topic_group]

@@ -200,3 +200,41 @@ def test_the_doctor_says_who_is_missing_and_what_stands_still(bench: Bench) -> N
 
     until(missing, "the doctor misses the dead")
     assert bench.tool("doctor", "--health")[0] == 0
+
+
+def test_a_new_user_measures_a_topic_and_says_something_on_it(bench: Bench) -> None:
+    running = bench.run("measured", 100_000)
+    bench.until_running()
+    code, out, err = bench.tool("topic", "info", "/cell/1/arrivals", "-v")
+    assert (code, err) == (0, "")
+    assert "publishers: 1" in out
+    assert "/cell/1" in out.split("PUBLISHER")[1]
+    for words in (("bw", "/cell/1/arrivals"), ("delay", "/edge/0/outcome")):
+        code, out, err = bench.tool("topic", *words, "--count", "20", "--json")
+        assert (code, err) == (0, "")
+        facts = json.loads(out)
+        assert facts["messages"] == 20
+        assert facts["lost"] == 0
+        if words[0] == "bw":
+            assert facts["wire_bytes_per_s"] > facts["payload_bytes_per_s"] > 0.0
+        else:
+            assert 0.0 < facts["delay_s"]["min"] <= facts["delay_s"]["mean"]
+    code, out, err = bench.tool("topic", "echo", "/cell/0/arrivals", "--csv", "--field", "tasks", "--count", "3")
+    assert code == 0
+    assert out.splitlines()[0].startswith("slot,attempt,sequence,t_wall_ns,tasks[0],tasks[1]")
+    assert len(out.splitlines()) == 4
+    code, out, err = bench.tool("top", "--json", "--every", "2.5")
+    rows = {row["process"]: row for row in json.loads(out)["processes"]}
+    assert {"hub", "cloud"} <= rows.keys()
+    assert rows["hub"]["messages_per_s"] > 0.0
+    assert all(row["memory_bytes"] > 10**6 for row in rows.values())
+    code, out, err = bench.tool("clock", "status")
+    assert (code, err) == (0, "")
+    assert out.startswith("running (lockstep): slot ")
+    code, out, err = bench.tool("topic", "pub", "/edge/0/outcom", "{}")
+    assert (code, "did you mean /edge/0/outcome" in err) == (2, True)
+    code, out, err = bench.tool("topic", "pub", "/hub/shutdown", '{"reason": 3}')
+    assert (code, "Shutdown.reason" in err) == (2, True)
+    code, out, err = bench.tool("topic", "pub", "/agent/0/deployment", '{"edge": 0, "frame": 0, "services": [1]}')
+    assert (code, "published 1 on /agent/0/deployment to 1 subscribing processes" in err) == (0, True), err
+    assert running.poll() is None
