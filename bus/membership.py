@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import resource
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +12,6 @@ from bus.codec import Header
 from bus.description import describe
 from bus.errors import BusError, CallFailed, LeaseRefused, PeerLost, QosIncompatible, TypeMismatch
 from bus.messages import (
-    Beat,
     BeatAck,
     Failure,
     Graph,
@@ -34,6 +31,7 @@ from bus.pubsub import uid_of
 from bus.subscription import Subscription
 from bus.subtree import Subtree
 from bus.timers import Timer
+from bus.vitals import vital_signs
 
 if TYPE_CHECKING:
     from bus.process import Process
@@ -339,14 +337,7 @@ class Membership:
         slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
         waiting = [sentence for c in collectors for sentence in c.waiting()]
         waiting += self.unmatched_now()
-        self._ask("beat", self.vital_signs(slot, attempt, waiting, busy_s), BeatAck, self._on_beat_ack)
-
-    def vital_signs(self, slot: int, attempt: int, waiting: list[str], busy_s: float) -> Beat:
-        """What a beat carries."""
-        copies = [copy for p in self._process.publishers.values() for copy in p.copies().values()]
-        messages, wire_bytes = sum(copy.messages for copy in copies), sum(copy.wire_bytes for copy in copies)
-        used = (messages, wire_bytes, memory_bytes(), time.process_time())
-        return Beat(self._process.instance, slot, attempt, tuple(waiting[:32]), busy_s, *used)
+        self._ask("beat", vital_signs(self._process, slot, attempt, waiting, busy_s), BeatAck, self._on_beat_ack)
 
     def _start_beats(self) -> None:
         if self._beats is None:
@@ -384,15 +375,6 @@ class Membership:
         raise PeerLost(
             self._process.name, f"the hub gave {', '.join(self.names)} away; its beats did not arrive in time"
         )
-
-
-def memory_bytes() -> int:
-    """Resident memory of this process; 0 where the kernel does not say."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def is_observer(peer: Peer) -> bool:

@@ -33,6 +33,7 @@ from bus.messages import (
 )
 from bus.pool import NamePool, Refusal
 from bus.process import Process
+from bus.vitals import vital_signs
 
 _log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class Registry:
             own = entry is self._own
             beat = entry.beat or Beat(entry.instance)
             if own:
-                beat = self._process.membership.vital_signs(0, 0, [], 0.0)
+                beat = vital_signs(self._process)
             quiet_s, busy_s = (0.0, 0.0) if own else self.heard(entry.instance)
             pid = entry.peer.pid if entry.peer is not None else 0
             state = "hub" if own else _state(quiet_s, busy_s, self.liveliness_s, ready=self.ready(entry.instance))
