@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -12,23 +13,41 @@ import zmq
 
 from bus.codec import decode, encode_payload
 from bus.errors import BusError, CallFailed, CallTimeout, DecodeError
+from bus.framing import PLAIN
 from bus.messages import Call, Failure, Message, Reply
+from bus.tally import Tally
 from bus.timers import Timer, Timers
 
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 16 * 2**20
 TIMEOUT: Final = "timeout"
+BEFORE_NONCE: Final = "#"
 Handler = Callable[[Any], Message]
 R = TypeVar("R", bound=Message)
 _decode_answer = msgspec.msgpack.Decoder(Reply | Failure).decode
 _decode_call = msgspec.msgpack.Decoder(Call).decode
 
 
+def identity_of(process: str) -> bytes:
+    """A name under which a ROUTER knows who asks; no two are equal, or the second would get no answers."""
+    return f"{process}{BEFORE_NONCE}{os.urandom(4).hex()}".encode()
+
+
+def caller_of(identity: bytes) -> str:
+    """The process that asks; "" for tools, and whoever else gives no name. A claim, good for books only."""
+    name, _, nonce = identity.partition(BEFORE_NONCE.encode())
+    return name.decode(errors="replace") if nonce else ""
+
+
 class Answering:
     """The side that answers: methods by (node, method) on one ROUTER."""
 
-    def __init__(self, socket: zmq.Socket[bytes], max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self, socket: zmq.Socket[bytes], max_body_bytes: int = MAX_BODY_BYTES, tally: Tally | None = None
+    ) -> None:
+        self.received = Tally(PLAIN)  # what callers asked, by their names
+        self.tally = tally or Tally(PLAIN)
         self.malformed = 0
         self.answered = 0
         self._socket = socket
@@ -56,7 +75,10 @@ class Answering:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._bad(str(error))
                 continue
-            self._socket.send_multipart((parts[0], encode_payload(self._answer(call))))
+            answer = self._answer(call)
+            body = encode_payload(answer)
+            self._count(call, caller_of(parts[0]), len(body), len(answer.body) if isinstance(answer, Reply) else 0)
+            self._socket.send_multipart((parts[0], body))
 
     def _answer(self, call: Call) -> Reply | Failure:
         found = self._methods.get((call.node, call.method))
@@ -77,6 +99,11 @@ class Answering:
             return Failure(call.number, reply.kind, reply.text)
         return Reply(call.number, encode_payload(reply))
 
+    def _count(self, call: Call, caller: str, body_bytes: int, payload_bytes: int) -> None:
+        # Names that callers make up are not kept.
+        name = f"{call.node}/{call.method}" if (call.node, call.method) in self._methods else "(unknown)"
+        self.tally.add(f"reply:{name}", "control" if caller else "observed", caller, body_bytes, payload_bytes)
+
     def _bad(self, reason: str) -> None:
         self.malformed += 1
         if self.malformed.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
@@ -86,8 +113,9 @@ class Answering:
 class Asking:
     """The side that asks one callee, over one DEALER."""
 
-    def __init__(self, socket: zmq.Socket[bytes], callee: str, timers: Timers) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], callee: str, timers: Timers, tally: Tally | None = None) -> None:
         self.socket = socket
+        self.tally = tally or Tally(PLAIN)
         self.callee = callee
         self.malformed = 0
         self._timers = timers
@@ -108,7 +136,10 @@ class Asking:
         number = self._number
         timer = self._timers.after(deadline_s, partial(self._expire, number, node, method, deadline_s))
         self._open[number] = (reply_type, then, timer)
-        self.socket.send(encode_payload(Call(number, node, method, encode_payload(request))), zmq.NOBLOCK)
+        payload = encode_payload(request)
+        body = encode_payload(Call(number, node, method, payload))
+        self.tally.add(f"call:{node}/{method}", "control", self.callee, len(body), len(payload))
+        self.socket.send(body, zmq.NOBLOCK)
 
     @property
     def unanswered(self) -> int:

@@ -8,9 +8,12 @@ from typing import Self, TypeVar
 
 import zmq
 
-from bus.calls import Asking, reply_or_raise
+from bus.calls import Asking, identity_of, reply_or_raise
+from bus.framing import PLAIN
+from bus.handshakes import LINK
 from bus.membership import HUB
 from bus.messages import BeatAck, Failure, Message, Peer, Peers, Query, ReportExit, Status
+from bus.tally import Tally
 from bus.timers import Timers
 
 R = TypeVar("R", bound=Message)
@@ -19,14 +22,20 @@ R = TypeVar("R", bound=Message)
 class Client:
     """Asks a registry, and waits for each answer.
 
+    Args:
+        address: The registry's. deadline_s: For each answer.
+        owner: The process of the run that asks, so that what this costs is the run's; none for tools.
     Raises: OSError: what is given is no address.
     Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused.
     """
 
-    def __init__(self, address: str, deadline_s: float = 5.0) -> None:
+    def __init__(self, address: str, deadline_s: float = 5.0, owner: str = "") -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
+        identity = identity_of(owner) if owner else b""
+        if owner:
+            socket.setsockopt(zmq.ROUTING_ID, identity)
         try:
             socket.connect(address)
         except zmq.ZMQError as error:
@@ -36,7 +45,11 @@ class Client:
         self._socket = socket
         self._deadline_s = deadline_s
         self._timers = Timers(time.monotonic)
-        self._asking = Asking(socket, HUB, self._timers)
+        self.tally = Tally(PLAIN)
+        self.tally.add_bytes(
+            LINK, "control", HUB, PLAIN.link_bytes("DEALER", binds=False, identity_bytes=len(identity))
+        )
+        self._asking = Asking(socket, HUB, self._timers, self.tally)
 
     def peers(self) -> tuple[Peer, ...]:
         """All registered processes."""

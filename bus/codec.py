@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from bus.errors import DecodeError
+from bus.framing import CURVE, PLAIN
 from bus.messages import Message
 
 VERSION: Final = 1
@@ -65,9 +66,9 @@ def decoder_of(message_type: type[Message]) -> msgspec.msgpack.Decoder[Message]:
     return msgspec.msgpack.Decoder(message_type)
 
 
-def wire_bytes(frame_bytes: int) -> int:
-    """Bytes of a frame on a plain TCP link: ZMTP adds 2 up to 255 bytes, 9 above."""
-    return frame_bytes + (2 if frame_bytes <= 255 else 9)
+def wire_bytes(frame_bytes: int, curve: bool = False) -> int:
+    """Bytes of a frame on a TCP link: ZMTP adds 2 up to 255 bytes, 9 above, to what CURVE has made 33 bytes longer."""
+    return (CURVE if curve else PLAIN).wire_bytes(frame_bytes)
 
 
 def encode(topic: str, header: Header, message: Message) -> bytes:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import zmq
 
 from bus.codec import VERSION
 from bus.credentials import Credential, KeyPair
+from bus.handshakes import is_same_port
 from bus.rights import Rights
 from bus.sockets import Socket, Sockets
+from bus.tally import Upstream
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,11 @@ class Wanted(NamedTuple):
         return frame.startswith((self.live, self.private))
 
 
+def subscribing(wanted: dict[str, Wanted]) -> list[tuple[str, int]]:
+    """What a link begins with: a frame for each name subscribed, as (topic, bytes)."""
+    return [(topic, 1 + len(name)) for topic, w in wanted.items() for name in (w.live, w.private)]
+
+
 class SharedInput:
     """All publishers on one XSUB: fewest sockets to look at; a frame's origin is what its header says."""
 
@@ -67,39 +75,51 @@ class SharedInput:
         self._patience = FEWEST_AHEAD  # after so many of those, try whether more are there
         self._ahead = 0  # frames to read without looking, after one that was waited for
         self._live: dict[bytes, Receive] = {}
+        self.upstream = Upstream(sockets.framing)
         self._routes: dict[bytes, Receive] = {}
         self._trees: dict[str, Wanted] = {}
         self._endpoints: dict[int, str] = {}
+        self._wanted: dict[str, Wanted] = {}
 
     def connect(self, instance: int, endpoint: str, _key: str, _rights: Rights) -> None:
         """Listen to that process instance."""
         if self._endpoints.get(instance) != endpoint:
             self._endpoints[instance] = endpoint
             self.xsub.connect(endpoint)
+            self.upstream.connect(instance, subscribing(self._wanted))
+
+    def connected_again(self, endpoint: str) -> None:
+        """A broken link was made again, and ZeroMQ has said again what we subscribe."""
+        for instance, known in self._endpoints.items():
+            if is_same_port(known, endpoint):
+                self.upstream.connect(instance, subscribing(self._wanted))
 
     def disconnect(self, instance: int) -> None:
         """Listen to it no longer."""
         endpoint = self._endpoints.pop(instance, None)
         if endpoint is not None:
+            self.upstream.disconnect(instance)
             with contextlib.suppress(zmq.ZMQError):
                 self.xsub.disconnect(endpoint)
 
     def subscribe(self, topic: str, wanted: Wanted) -> None:
         """Ask every publisher for a topic, or for all below a name."""
+        self._wanted[topic] = wanted
         if wanted.is_tree:
             self._trees[topic] = wanted
         else:
             self.route(topic, wanted)
-        self.xsub.send(b"\x01" + wanted.live)
-        self.xsub.send(b"\x01" + wanted.private)
+        for name in (wanted.live, wanted.private):
+            self.say(0, topic, b"\x01" + name)
 
     def unsubscribe(self, topic: str, wanted: Wanted) -> None:
         """Ask for it no longer."""
+        self._wanted.pop(topic, None)
         self._trees.pop(topic, None)
         self._live.pop(wanted.live + LIVE, None)
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
-            self.xsub.send(b"\x00" + name)
+            self.say(0, topic, b"\x00" + name)
 
     def route(self, _topic: str, wanted: Wanted) -> None:
         """Let frames of a topic find their reader; whether they come is another matter."""
@@ -119,9 +139,10 @@ class SharedInput:
                 wanted.receive(frame, at)
                 return
 
-    def say(self, _instance: int, words: bytes) -> None:
-        """Send something upstream; it reaches every publisher, so the words must say whom they mean."""
+    def say(self, _instance: int, topic: str, words: bytes) -> None:
+        """Send something about a topic upstream; it reaches every publisher, so the words must say whom they mean."""
         self.xsub.send(words)
+        self.upstream.say(topic, len(words))
 
     def receive_next(self) -> None:
         """Wait for the next frame, for at most ``FLOW_S``; unlike a poll this asks nothing of any other socket.
@@ -180,6 +201,7 @@ class KeyedInputs:
         self._sockets = sockets
         self._own = own
         self._refused = refused
+        self.upstream = Upstream(sockets.framing)
         self._inputs: dict[int, _Input] = {}
         self._wanted: dict[str, Wanted] = {}
 
@@ -188,11 +210,19 @@ class KeyedInputs:
         found = self._inputs.get(instance)
         if found is None or (found.endpoint, found.key) != (endpoint, key):
             self.disconnect(instance)
-            found = self._inputs[instance] = _Input(self._sockets, self._own, instance, endpoint, key, self._refused)
+            tell = partial(self.upstream.tell, instance)
+            found = _Input(self._sockets, self._own, instance, endpoint, key, self._refused, tell)
+            self._inputs[instance] = found
         if found.rights != rights:
             found.rights = rights
             for topic, wanted in self._wanted.items():
                 found.subscribe(topic, wanted)
+
+    def connected_again(self, endpoint: str) -> None:
+        """A broken link was made again, and ZeroMQ has said again what we subscribe."""
+        for instance, found in self._inputs.items():
+            if is_same_port(found.endpoint, endpoint):
+                self.upstream.connect(instance, subscribing(found.wanted))
 
     def disconnect(self, instance: int) -> None:
         """Listen to it no longer."""
@@ -224,11 +254,11 @@ class KeyedInputs:
         for found in self._inputs.values():
             found.unroute(wanted)
 
-    def say(self, instance: int, words: bytes) -> None:
-        """Send something upstream to one publisher."""
+    def say(self, instance: int, topic: str, words: bytes) -> None:
+        """Send something about a topic upstream to one publisher."""
         found = self._inputs.get(instance)
         if found is not None:
-            found.say(words)
+            found.say(topic, words)
 
 
 class _Input:
@@ -242,21 +272,23 @@ class _Input:
         endpoint: str,
         key: str,
         refused: Callable[[str, str], None],
+        tell: Callable[[str, int], None],
     ) -> None:
+        self.wanted: dict[str, Wanted] = {}
         self.endpoint = endpoint
         self.key = key
         self.rights: Rights | None = None
         self._sockets = sockets
         self._refused = refused
+        self._tell = tell
         self._instance = instance.to_bytes(4, "little")
         self._routes: dict[bytes, Receive] = {}
         self._trees: dict[str, Wanted] = {}
-        self._asked: set[str] = set()
         self._xsub: Socket = sockets.watched(zmq.XSUB, self._drain, Credential(own, key))
         self._xsub.connect(endpoint)
 
     def subscribe(self, topic: str, wanted: Wanted) -> None:
-        if self.rights is None or topic in self._asked:
+        if self.rights is None or topic in self.wanted:
             return
         if wanted.is_tree:
             self._trees[topic] = wanted  # what may be published below it is asked of each frame
@@ -264,17 +296,16 @@ class _Input:
             self.route(topic, wanted)
         else:
             return
-        self._asked.add(topic)
-        self.say(b"\x01" + wanted.live)
-        self.say(b"\x01" + wanted.private)
+        self.wanted[topic] = wanted
+        self.say(topic, b"\x01" + wanted.live)
+        self.say(topic, b"\x01" + wanted.private)
 
     def unsubscribe(self, topic: str, wanted: Wanted) -> None:
-        if topic in self._asked:
-            self._asked.remove(topic)
+        if self.wanted.pop(topic, None) is not None:
             self._trees.pop(topic, None)
             self.unroute(wanted)
-            self.say(b"\x00" + wanted.private)
-            self.say(b"\x00" + wanted.live)
+            self.say(topic, b"\x00" + wanted.private)
+            self.say(topic, b"\x00" + wanted.live)
 
     def route(self, topic: str, wanted: Wanted) -> None:
         if self.rights is not None and self.rights.publishes(topic):
@@ -284,8 +315,9 @@ class _Input:
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
 
-    def say(self, words: bytes) -> None:
+    def say(self, topic: str, words: bytes) -> None:
         self._xsub.send(words)
+        self._tell(topic, len(words))
         self._sockets.look_again(self._xsub)
 
     def close(self) -> None:

@@ -543,7 +543,11 @@ class Stopped(Message, frozen=True):
 
 
 class LinkTraffic(Message, frozen=True):
-    """What one process sent another on the topics of one pattern; wire_bytes is 0 within a process."""
+    """What one process sent another on a topic, for one purpose (kind); wire_bytes is 0 within a process.
+
+    topic: ``call:/node/method`` and ``reply:/node/method`` for calls, ``(link)`` for what it takes to set a link up.
+    subscriber: "" where the bus does not know. wire_bytes: payload, headers and framing.
+    """
 
     publisher: str
     topic: str
@@ -553,6 +557,8 @@ class LinkTraffic(Message, frozen=True):
     messages: int
     payload_bytes: int
     wire_bytes: int
+    phase: str = ""
+    header_bytes: int = 0
 
 
 class LinkReport(Message, frozen=True):

@@ -38,6 +38,7 @@ from bus.traffic import Accounts
 if TYPE_CHECKING:
     from bus.links import Links
 
+LINKS_COUNTED_S: Final = 1.0
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
 LOOK_S: Final = 0.005  # while messages follow each other, how often calls and notices get their turn
 LOCAL_ROUNDS: Final = 4  # messages within the process go that many hops before the sockets have their turn
@@ -92,7 +93,7 @@ class Process:
         """The emulated links that lead to our nodes; set before these are made."""
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._look_s = 0.0  # when calls and notices have their next turn
-        self.sockets = Sockets(host, bind, context)
+        self.sockets = Sockets(host, bind, context, name)
         self.pubsub = PubSub(self.sockets, self.timers, self.later, wall_ns, drop)
         self.pubsub.instance = instance
         self.endpoint = self.pubsub.endpoint
@@ -101,10 +102,11 @@ class Process:
         router = self.sockets.make(zmq.ROUTER, lambda: self.answering.drain())
         router.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_BODY_BYTES)
         self.call_endpoint = self.sockets.listen(router)
-        self.answering = Answering(router)
+        self.answering = Answering(router, tally=self.sockets.tally)
         self.membership = Membership(self)
         self.pubsub.on_topics = self.membership.topics_changed
         self.pubsub.on_links = self.membership.links_changed
+        self.timers.every(LINKS_COUNTED_S, self.sockets.handshakes.count)
         self._accounts = Accounts(self)
         self.answering.serve(own_node(name), "state", Query, lambda _: self.state())
         self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat())

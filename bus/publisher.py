@@ -5,36 +5,20 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from bus import codec
 from bus.codec import HEADER, VERSION, encode_payload
+from bus.copies import Copies
+from bus.framing import PLAIN, Framing
 from bus.messages import Message
 from bus.qos import Qos
+from bus.tally import Kind, Traffic
 from bus.topics import TopicSpec
 
 GAP_TO: Final = struct.Struct("<Q")
 RELIABLE_OFFER: Final = 1
 LATCHED_OFFER: Final = 2
-
-
-class Traffic(NamedTuple):
-    """Messages, their payload bytes (application), and what their frames weigh on one TCP link (wire)."""
-
-    messages: int
-    payload_bytes: int
-    wire_bytes: int
-
-    def plus(self, other: Traffic) -> Traffic:
-        """Both together."""
-        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def minus(self, other: Traffic) -> Traffic:
-        """What came since the other."""
-        return Traffic(*(a - b for a, b in zip(self, other, strict=True)))
-
-
-NOTHING: Final = Traffic(0, 0, 0)
 
 
 class Publisher:
@@ -50,6 +34,7 @@ class Publisher:
         wall_ns: Callable[[], int],
         on_change: Callable[[], None],
         on_untold: Callable[[Publisher], None],
+        framing: Framing = PLAIN,
     ) -> None:
         self.topic = topic
         self.spec = spec
@@ -59,8 +44,6 @@ class Publisher:
         self.local: Callable[[bytes], None] | None = None  # hands a frame to subscribers of this very process
         self.refused: dict[str, str] = {}
         self.last_wall_ns = 0
-        self.repairs = NOTHING
-        self.control = NOTHING
         self._untold = False  # published since the last heartbeat
         self._keeps = qos.latched  # nobody can ask for what came before the first match, so nothing is kept for it
         self._message = spec.message
@@ -72,11 +55,11 @@ class Publisher:
         self._on_change = on_change
         self._on_untold = on_untold
         self._history: deque[bytes] = deque(maxlen=qos.history)
-        self._messages = 0
-        self._payload_bytes = 0
-        self._wire_bytes = 0
-        self._matched: dict[str, Traffic] = {}  # uid: our traffic when it matched, so that no copy costs anything
-        self._copies: dict[str, Traffic] = {}
+        self._books = Copies(len(self._prefix), framing)
+        self._matched = self._books.matched
+        self._longest_short = framing.longest_short
+        self._frame_bytes = 0
+        self._long_frames = 0
 
     # -- the hot path --------------------------------------------------------------------------------------------------
 
@@ -103,10 +86,11 @@ class Publisher:
                     self._on_untold(self)
         if self.local is not None:
             self.local(frame)
+        # All else that is counted follows from these two and the sequence.
         size = len(frame)
-        self._messages += 1
-        self._payload_bytes += len(payload)
-        self._wire_bytes += size + 2 if size <= 255 else size + 9
+        self._frame_bytes += size
+        if size > self._longest_short:
+            self._long_frames += 1
         return payload
 
     # -- who listens ---------------------------------------------------------------------------------------------------
@@ -123,33 +107,36 @@ class Publisher:
     @property
     def traffic(self) -> Traffic:
         """What was published, once each, however many listened."""
-        return Traffic(self._messages, self._payload_bytes, self._wire_bytes)
+        return self._books.traffic(self.sequence, self._frame_bytes, self._long_frames)
 
     def copies(self) -> dict[str, Traffic]:
-        """What went to each subscribing process, by uid; local delivery is not a copy."""
-        now = self.traffic
-        copies = dict(self._copies)
-        for uid, since in self._matched.items():
-            copies[uid] = copies.get(uid, NOTHING).plus(now.minus(since))
-        return copies
+        """What went to each subscribing process as it was published, by uid; local delivery is not a copy."""
+        return self._books.all(self.traffic)
+
+    def links(self) -> dict[tuple[str, Kind], Traffic]:
+        """All that went to each subscribing process, by uid and what it was for: see ``Copies.links``."""
+        return self._books.links(self.traffic, self.local is not None)
+
+    def give_up(self, slot: int, attempt: int) -> None:
+        """A slot is computed again from this attempt on: what was published of it before was in vain."""
+        newest_first = zip(range(self.sequence, 0, -1), reversed(self._history), strict=False)
+        self._books.give_up(slot, attempt, newest_first, self.local is not None)
 
     def match(self, uid: str) -> None:
         """A subscriber's second notice came: give it the history it is promised, then the mark that ends it."""
         if uid in self.refused:
             return
-        self._matched.setdefault(uid, self.traffic)
+        self._books.match(uid, self.traffic)
         self._keeps = True
         for frame in self.latched_frames():
-            self._send_private(uid, frame, codec.LATCHED)
+            self._send_private(uid, frame, codec.LATCHED, "data")
         offer = (RELIABLE_OFFER if self.qos.reliable else 0) | (LATCHED_OFFER if self.qos.latched else 0)
         self._send_mark(uid, codec.END, self.sequence, bytes((offer,)))
         self._on_change()
 
     def unmatch(self, uid: str) -> None:
         """That subscriber is gone (or its link is)."""
-        since = self._matched.pop(uid, None)
-        if since is not None:
-            self._copies[uid] = self._copies.get(uid, NOTHING).plus(self.traffic.minus(since))
+        if self._books.unmatch(uid, self.traffic):
             self._on_change()
 
     def refuse(self, uid: str, reason: str) -> None:
@@ -170,9 +157,7 @@ class Publisher:
         if first < held_from:
             self._send_mark(uid, codec.GAP, first, GAP_TO.pack(min(last, held_from - 1)))
         for sequence in range(max(first, held_from), last + 1):
-            frame = self._history[sequence - held_from]
-            self.repairs = self.repairs.plus(Traffic(1, 0, codec.wire_bytes(len(frame) + 1 + len(uid))))
-            self._send_private(uid, frame, codec.REPAIR)
+            self._send_private(uid, self._history[sequence - held_from], codec.REPAIR, "repair")
 
     def heartbeat(self, idle_since_ns: int) -> bool:
         """Tell the last sequence: the tail of a burst has no successor that would show its loss.
@@ -187,7 +172,7 @@ class Publisher:
         if not self._matched or not self.sequence or not self.qos.reliable:
             return True
         frame = self._prefix + self._mark(codec.HEARTBEAT, self.sequence)
-        self.control = self.control.plus(Traffic(1, 0, codec.wire_bytes(len(frame))))
+        self._books.beat(len(frame))
         self._send(frame)
         return True
 
@@ -196,9 +181,10 @@ class Publisher:
 
     def _send_mark(self, uid: str, flag: int, sequence: int, payload: bytes) -> None:
         frame = b"".join((b"~", uid.encode(), self._prefix, self._mark(flag, sequence), payload))
-        self.control = self.control.plus(Traffic(1, 0, codec.wire_bytes(len(frame))))
+        self._books.mark(uid, len(frame))
         self._send(frame)
 
-    def _send_private(self, uid: str, frame: bytes, flag: int) -> None:
+    def _send_private(self, uid: str, frame: bytes, flag: int, kind: Kind) -> None:
+        self._books.private(uid, frame, kind)
         flags_at = len(self._prefix) + 1
         self._send(b"".join((b"~", uid.encode(), frame[:flags_at], bytes((flag,)), frame[flags_at + 1 :])))

@@ -72,6 +72,9 @@ class PubSub:
         self._inputs: SharedInput | KeyedInputs = (
             SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
         )
+        self._framing = sockets.framing
+        self.upstream = self._inputs.upstream
+        sockets.handshakes.on_again = self._inputs.connected_again
         self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
         self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
         # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
@@ -87,6 +90,7 @@ class PubSub:
             on_loss=lambda topic, instance, count: self.on_loss(topic, instance, count),
             on_refused=self.report_refused,
             drop=drop,
+            framing=self._framing,
         )
         self._timers = timers
         timers.every(REPEAT_S, self._tell_all)
@@ -99,7 +103,15 @@ class PubSub:
             raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
         self._need_instance(topic)
         made = Publisher(
-            topic, spec, qos or spec.qos, self.instance, self._send, self._wall_ns, self._changed, self._on_untold
+            topic,
+            spec,
+            qos or spec.qos,
+            self.instance,
+            self._send,
+            self._wall_ns,
+            self._changed,
+            self._on_untold,
+            self._framing,
         )
         self.publishers[topic] = made
         for uid in self._notices.wanting(topic):
@@ -307,7 +319,8 @@ class PubSub:
     # -- repair --------------------------------------------------------------------------------------------------------
 
     def _nack(self, instance: int, topic: str, first: int, last: int) -> None:
-        self._inputs.say(instance, NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode())
+        words = NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode()
+        self._inputs.say(instance, topic, words)
 
     def _repair(self, request: bytes) -> None:
         _, instance, asker, first, last = NACK.unpack_from(request)

@@ -110,7 +110,7 @@ class Registry:
             "vitals": (Query, lambda _: self.vitals()),
         }
         router = process.sockets.make(zmq.ROUTER, lambda: answering.drain())
-        answering = Answering(router)
+        answering = Answering(router, tally=process.sockets.tally)
         for method, (request_type, handler) in self._methods.items():
             answering.serve(HUB, method, request_type, handler)
         self._answering = answering

@@ -8,11 +8,9 @@ import os
 import socket as sockets_of_the_system
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from bus.credentials import Keys
 from bus.gate import MEMBERS, Gate
@@ -99,13 +97,12 @@ class Security:
         socket.setsockopt_string(zmq.CURVE_SECRETKEY, self.keys.own.secret)
         # Without a domain, libzmq would let clients of the NULL mechanism in unasked.
         socket.setsockopt_string(zmq.ZAP_DOMAIN, domain)
-        monitor = socket.get_monitor_socket(BROKEN_HANDSHAKES)
-        self._sockets.adopt(monitor, partial(self._on_broken_handshake, monitor))
+        handshakes = self._sockets.handshakes
+        handshakes.on_broken = self._on_broken_handshake
+        self._sockets.adopt(handshakes.monitor_of(socket), handshakes.count)
 
-    def _on_broken_handshake(self, monitor: Socket) -> None:
-        event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
-        reason = PROTOCOL_REASONS.get(event["value"], "handshake")
-        self.refused(reason, f"a handshake at {event['endpoint'].decode(errors='replace')} broke off")
+    def _on_broken_handshake(self, value: int, endpoint: str) -> None:
+        self.refused(PROTOCOL_REASONS.get(value, "handshake"), f"a handshake at {endpoint} broke off")
 
     # -- connections ---------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
-from bus.calls import Asking
+from bus.calls import Asking, identity_of
 from bus.credentials import Credential
+from bus.framing import CURVE, PLAIN
 from bus.gate import MEMBERS
+from bus.handshakes import Handshakes, is_same_port
+from bus.tally import Tally
 from bus.timers import Timers
 from bus.watch import Watch
 
@@ -27,9 +30,13 @@ Context = zmq.Context[Socket]
 class Sockets:
     """Makes, polls and closes sockets; one thread owns all of them."""
 
-    def __init__(self, host: str, bind: str, context: Context | None) -> None:
+    def __init__(self, host: str, bind: str, context: Context | None, owner: str = "") -> None:
         self.host = host
         self.bind = bind
+        self.owner = owner
+        self.framing = PLAIN
+        self.tally = Tally(self.framing)  # of what is said outside topics
+        self.handshakes = Handshakes(self.framing, self.tally, self._callee_at)
         self._own_context = context is None
         self._context = context or zmq.Context(1)
         self._handlers: dict[Any, Callable[[], None]] = {}
@@ -37,8 +44,18 @@ class Sockets:
         self._asking: dict[str, Asking] = {}
         self._watch: Watch | None = None
         self._watched: list[Socket] = []
-        self.security: Security | None = None
-        """What keys make of the sockets that listen; None: plain."""
+        self._security: Security | None = None
+
+    @property
+    def security(self) -> Security | None:
+        """What keys make of the sockets; None: plain."""
+        return self._security
+
+    @security.setter
+    def security(self, security: Security | None) -> None:
+        """Set before any socket is made: encrypted frames and links are longer."""
+        self._security = security
+        self.framing = self.tally.framing = self.handshakes.framing = PLAIN if security is None else CURVE
 
     def make(self, kind: int, handler: Callable[[], None]) -> Socket:
         """A socket; ``handler`` reads it when it is ready."""
@@ -74,6 +91,7 @@ class Sockets:
         if self._watch is not None and socket in self._watched:
             self._watch.remove(socket)
             self._watched.remove(socket)
+            self.handshakes.forget(socket)
             socket.close(linger=0)
 
     def _configured(self, kind: int) -> Socket:
@@ -86,6 +104,10 @@ class Sockets:
         made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         made.setsockopt(zmq.TCP_KEEPALIVE, 1)
         made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 60)
+        identity = identity_of(self.owner) if kind == zmq.DEALER else b""
+        if identity:
+            made.setsockopt(zmq.ROUTING_ID, identity)
+        self.handshakes.watch(made, len(identity))
         return made
 
     def _set_polled(self) -> None:
@@ -106,6 +128,7 @@ class Sockets:
         except zmq.ZMQError as error:
             raise OSError(error.errno, str(error.strerror)) from None
         bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.handshakes.bound(socket, bound)
         return f"tcp://{self.host}:{bound.rsplit(':', 1)[1]}"
 
     def asking(self, endpoint: str, callee: str, timers: Timers, credential: Credential | None = None) -> Asking:
@@ -116,7 +139,7 @@ class Sockets:
             if credential is not None:
                 show(dealer, credential)
             dealer.connect(endpoint)
-            found = self._asking[endpoint] = Asking(dealer, callee, timers)
+            found = self._asking[endpoint] = Asking(dealer, callee, timers, self.tally)
         return found
 
     @property
@@ -130,6 +153,7 @@ class Sockets:
         if found is not None:
             del self._handlers[found.socket]
             self._set_polled()
+            self.handshakes.forget(found.socket)
             found.socket.close(linger=0)
             found.fail_all("peer_lost", reason)
 
@@ -148,6 +172,7 @@ class Sockets:
         """Close all; what is published may take ``flush_s`` to get out."""
         lingers = {int(zmq.DEALER): LEAVE_MS, int(zmq.XPUB): round(flush_s * 1000)}
         for socket in self._all():
+            self.handshakes.forget(socket)
             socket.close(linger=lingers.get(int(socket.type), 0))
         if self._watch is not None:
             self._watch.close()
@@ -156,6 +181,9 @@ class Sockets:
 
     def _all(self) -> list[Socket]:
         return [known for known in self._handlers if isinstance(known, zmq.Socket)] + self._watched
+
+    def _callee_at(self, endpoint: str) -> str:
+        return next((a.callee for known, a in self._asking.items() if is_same_port(known, endpoint)), "")
 
     def _answers(self, endpoint: str) -> None:
         if endpoint in self._asking:  # a handler before us in the same poll may have dropped it

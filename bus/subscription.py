@@ -14,6 +14,7 @@ import msgspec
 from bus import codec
 from bus.codec import HEADER, HEADER_BYTES, VERSION, Header
 from bus.errors import BusError, QosIncompatible, TypeMismatch
+from bus.framing import Framing
 from bus.publisher import GAP_TO, LATCHED_OFFER, RELIABLE_OFFER
 from bus.qos import Qos
 from bus.timers import Timer
@@ -29,7 +30,6 @@ LAST_RETRY_S: Final = 0.2
 RUNS_PER_RETRY: Final = 32
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-SHORT_FRAME: Final = 255  # bytes; ZMTP adds 2 up to here, 9 above
 _unpack = HEADER.unpack_from
 _make = tuple.__new__  # what Header._make does, without its own call and check
 
@@ -63,6 +63,7 @@ class Hooks:
         on_loss: Callable[[str, int, int], None],
         on_refused: Callable[[BusError], None],
         drop: Callable[[str, int], bool] | None,
+        framing: Framing,
     ) -> None:
         self.admits = admits
         self.nack = nack
@@ -71,6 +72,7 @@ class Hooks:
         self.on_loss = on_loss
         self.on_refused = on_refused
         self.drop = drop
+        self.framing = framing
 
 
 class Subscription:
@@ -92,6 +94,8 @@ class Subscription:
         self.strangers = 0
         self.injected = 0
         self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
+        self._framing = hooks.framing
+        self._longest_short = hooks.framing.longest_short
         self._live = 0  # what came as it was published and in order: all else about it follows from these three
         self._live_bytes = 0
         self._live_long = 0
@@ -136,7 +140,8 @@ class Subscription:
     @property
     def wire_bytes(self) -> int:
         """Bytes of all that came over the network, marks and duplicates too."""
-        return self._live_bytes + 2 * self._live + 7 * self._live_long + self._other_wire_bytes
+        live_bytes = self._framing.wire_bytes_of(self._live, self._live_bytes, self._live_long)
+        return live_bytes + self._other_wire_bytes
 
     # -- the hot path --------------------------------------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class Subscription:
         size = len(frame)
         self._live += 1
         self._live_bytes += size
-        if size > SHORT_FRAME:
+        if size > self._longest_short:
             self._live_long += 1
         if self._latched:
             self.latest.append((message, fields))
@@ -179,7 +184,7 @@ class Subscription:
         if size < at + HEADER_BYTES:
             self._bad("too short")
             return
-        self._other_wire_bytes += codec.wire_bytes(size)
+        self._other_wire_bytes += self._framing.wire_bytes(size)
         self._irregular(frame, at, _unpack(frame, at))
 
     def receive_local(self, frame: bytes) -> None:

@@ -19,6 +19,12 @@ from bus.errors import UnknownTopic
 from bus.messages import Message
 from bus.names import resolve
 from bus.qos import LATCHED, PAIRWISE, RELIABLE, Qos
+from bus.tally import Kind
+
+DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT = "deployment", "scheduling", "execution", "settlement"
+CLOCK, MEMBERSHIP, OTHER = "clock", "membership", "other"
+PHASES: Final = (DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT, CLOCK, MEMBERSHIP, OTHER)
+"""Steps of the algorithms, to which every byte of a run is put down; a new kind of decision adds its own."""
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
 _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
@@ -26,7 +32,10 @@ _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One row: plane "control" is never shaped by emulated links; digest marks what the run's digest covers."""
+    """One row: plane "control" is never shaped by emulated links; digest marks what the run's digest covers.
+
+    phase: The step of the algorithms that the topic's messages belong to, one of ``PHASES``.
+    """
 
     pattern: str
     message: type[Message]
@@ -34,6 +43,14 @@ class TopicSpec:
     plane: Literal["control", "data"] = "data"
     recorded: bool = True
     digest: bool = False
+    phase: str = OTHER
+
+    @property
+    def kind(self) -> Kind:
+        """What the topic's first copies are for; see bus.tally."""
+        if self.phase == CLOCK:
+            return "clock"
+        return "control" if self.plane == "control" else "data"
 
 
 class TopicTable:
@@ -99,24 +116,24 @@ def _expression(pattern: str) -> str:
 TABLE: Final = TopicTable(
     [
         # the offloading world
-        TopicSpec("/cell/{m}/arrivals", messages.Arrivals, LATCHED, digest=True),
-        TopicSpec("/edge/{m}/frame_observation", messages.FrameObservation),
-        TopicSpec("/agent/{m}/deployment", messages.Deployment),
-        TopicSpec("/edge/{m}/deployment_in_force", messages.DeploymentInForce, LATCHED, digest=True),
-        TopicSpec("/scheduler/schedule", messages.Schedule, digest=True),
-        TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload, PAIRWISE),
-        TopicSpec("/edge/{n}/completed/{m}", messages.Completed, PAIRWISE),
-        TopicSpec("/cloud/completed/{m}", messages.Completed, PAIRWISE),
-        TopicSpec("/cloud/completed/cell/{m}", messages.Completed, PAIRWISE),
-        TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True),
-        TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True),
+        TopicSpec("/cell/{m}/arrivals", messages.Arrivals, LATCHED, digest=True, phase=SCHEDULING),
+        TopicSpec("/edge/{m}/frame_observation", messages.FrameObservation, phase=DEPLOYMENT),
+        TopicSpec("/agent/{m}/deployment", messages.Deployment, phase=DEPLOYMENT),
+        TopicSpec("/edge/{m}/deployment_in_force", messages.DeploymentInForce, LATCHED, digest=True, phase=DEPLOYMENT),
+        TopicSpec("/scheduler/schedule", messages.Schedule, digest=True, phase=SCHEDULING),
+        TopicSpec("/{origin}/{m}/offload/{to}", messages.Offload, PAIRWISE, phase=EXECUTION),
+        TopicSpec("/edge/{n}/completed/{m}", messages.Completed, PAIRWISE, phase=EXECUTION),
+        TopicSpec("/cloud/completed/{m}", messages.Completed, PAIRWISE, phase=EXECUTION),
+        TopicSpec("/cloud/completed/cell/{m}", messages.Completed, PAIRWISE, phase=EXECUTION),
+        TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True, phase=SETTLEMENT),
+        TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True, phase=SETTLEMENT),
         # control
-        TopicSpec("/hub/frame", messages.Tick, plane="control"),
-        TopicSpec("/hub/tick", messages.Tick, plane="control"),
-        TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control"),
-        TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control"),
-        TopicSpec("/hub/shutdown", messages.Shutdown, plane="control"),
-        TopicSpec("/process/{name}/done", messages.Done, plane="control"),
+        TopicSpec("/hub/frame", messages.Tick, plane="control", phase=CLOCK),
+        TopicSpec("/hub/tick", messages.Tick, plane="control", phase=CLOCK),
+        TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control", phase=CLOCK),
+        TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control", phase=MEMBERSHIP),
+        TopicSpec("/hub/shutdown", messages.Shutdown, plane="control", phase=MEMBERSHIP),
+        TopicSpec("/process/{name}/done", messages.Done, plane="control", phase=CLOCK),
     ]
 )
 

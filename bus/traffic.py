@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from bus.accounting import sent
+
 if TYPE_CHECKING:
     from bus.process import Process
 
-Totals = Counter[tuple[str, str, str, str]]  # (name, direction, topic pattern, plane)
+Totals = Counter[tuple[str, str, str, str]]  # (name, and three of its labels)
 
 RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed")
 
@@ -27,6 +29,8 @@ class Accounts:
         measurements = self._process.measurements
         for (name, direction, pattern, plane), value in totals.items():
             measurements.counter(name, direction=direction, topic=pattern, plane=plane).value = float(value)
+        for (name, plane, kind, phase), value in self._links().items():
+            measurements.counter(name, plane=plane, phase=phase, **{"class": kind}).value = float(value)
         stale = sum(node.collector.stale for node in self._process.nodes.values())
         measurements.counter("bus_messages_stale").value = float(stale)
         surplus = sum(node.collector.surplus for node in self._process.nodes.values())
@@ -42,8 +46,14 @@ class Accounts:
             totals["bus_payload_bytes", *where] += published.payload_bytes
             totals["bus_messages", *where] += sum(copy.messages for copy in copies)
             totals["bus_wire_bytes", *where] += sum(copy.wire_bytes for copy in copies)
-            totals["bus_repair_bytes", *where] += publisher.repairs.wire_bytes
-            totals["bus_mark_bytes", *where] += publisher.control.wire_bytes
+
+    def _links(self) -> Totals:
+        """All that was sent, by plane, class and phase: few series, and the sums of messages.csv."""
+        totals: Totals = Counter()
+        for (_publisher, _topic, plane, kind, _subscriber, phase), traffic in sent(self._process):
+            totals["bus_link_messages", plane, kind, phase] += traffic.messages
+            totals["bus_link_bytes", plane, kind, phase] += traffic.wire_bytes
+        return totals
 
     def _add_received(self, totals: Totals) -> None:
         for subscription in self._process.pubsub.all_subscriptions():

@@ -186,7 +186,7 @@ def _slot_traffic(place: Path) -> tuple[int, int]:
     messages = wire = 0
     with (place / "messages.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["kind"] == "data" and row["topic"] not in START_AND_END and row["wire_bytes"] != "0":
+            if row["class"] in ("data", "clock") and row["topic"] not in START_AND_END and row["wire_bytes"] != "0":
                 messages += int(row["messages"])
                 wire += int(row["wire_bytes"])
     return messages, wire

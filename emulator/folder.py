@@ -6,15 +6,28 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from bus.messages import LinkTraffic
 from emulator.errors import RunFolderError
 from emulator.model.ledger import FrameRow, SlotRow
 
 TIMING_FIELDS = ("slot", "attempts", "wall_s", "schedule_s", "decision_s")
-MESSAGE_FIELDS = ("publisher", "topic", "plane", "kind", "subscriber", "messages", "payload_bytes", "wire_bytes")
+MESSAGE_FIELDS = {
+    "publisher": "publisher",
+    "topic": "topic",
+    "subscriber": "subscriber",
+    "plane": "plane",
+    "class": "kind",
+    "phase": "phase",
+    "messages": "messages",
+    "payload_bytes": "payload_bytes",
+    "header_bytes": "header_bytes",
+    "wire_bytes": "wire_bytes",
+}
+"""Columns of messages.csv, and the fields of ``LinkTraffic`` that stand in them."""
 MOST_RUNS = 100_000
 
 
@@ -86,8 +99,9 @@ class Writer:
         """Add a line to timing.csv: slot, attempts, seconds of wall time."""
         self._line("timing.csv", row)
 
-    def messages(self, rows: Sequence[Sequence[object]]) -> None:
+    def messages(self, links: Iterable[LinkTraffic]) -> None:
         """Write messages.csv."""
+        rows = [[getattr(link, field) for field in MESSAGE_FIELDS.values()] for link in links]
 
         def write() -> None:
             with (self.folder / "messages.csv").open("w", newline="", encoding="utf-8") as file:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from bus.accounting import link_report
+from bus.accounting import REPORT, link_report
 from bus.client import Client
 from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
 from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
 from bus.slots import SlotDriver
+from bus.tally import Tally
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
@@ -200,12 +201,14 @@ def _member(options: argparse.Namespace) -> int:
     if not options.hub:
         print("node start: no hub; give --hub tcp://HOST:PORT or set EDGERIG_HUB", file=sys.stderr)
         return 2
-    setup = _setup(options.hub)
-    if setup is None:
+    answer = _setup(options.hub, _name(options))
+    if answer is None:
         print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
         return 3
+    setup, asked = answer
     scenario = parse(setup.scenario, origin="the hub's scenario")
     process = Process(_name(options), host=options.host, bind=options.bind)
+    process.sockets.tally.merge(asked)
     stop_on_signals(process)
     _watch_launcher(process)
     process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
@@ -237,13 +240,13 @@ def _recorder(options: argparse.Namespace, process: Process, scenario: Scenario,
     return record(process, process.node(name), options.hub, plan, metrics_url=url).code
 
 
-def _setup(hub: str) -> Setup | None:
-    """What the hub tells whoever comes; None if it does not answer, or our launcher is gone."""
+def _setup(hub: str, name: str) -> tuple[Setup, Tally] | None:
+    """What the hub tells whoever comes, and what asking took; None if it does not answer, or our launcher is gone."""
     end_s = time.monotonic() + HUB_ANSWERS_S
-    with Client(hub, LAUNCHER_S) as client:
+    with Client(hub, LAUNCHER_S, name) as client:
         while time.monotonic() < end_s and not _launcher_is_gone():
             with contextlib.suppress(CallTimeout):
-                return client.call("setup", Query(), Setup)
+                return client.call("setup", Query(), Setup), client.tally
     return None
 
 
@@ -273,8 +276,8 @@ def _launcher_is_gone() -> bool:
 def _report(process: Process, hub: str) -> None:
     """Tell the hub what was sent to whom; a hub that is gone needs no report."""
     try:
-        with Client(hub, REPORT_S) as client:
-            client.call("report", link_report(process), Stopped)
+        with Client(hub, REPORT_S, process.name) as client:
+            client.call(REPORT, link_report(process), Stopped)
     except BusError as error:
         _log.info("no traffic report: %s", error)
 

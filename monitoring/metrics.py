@@ -11,7 +11,21 @@ from typing import Final, Literal
 Kind = Literal["counter", "gauge", "histogram"]
 
 LABELS: Final = frozenset(
-    {"edge", "target", "service", "agent", "version", "role", "node", "topic", "plane", "link", "reason"}
+    {
+        "edge",
+        "target",
+        "service",
+        "agent",
+        "version",
+        "role",
+        "node",
+        "topic",
+        "plane",
+        "link",
+        "reason",
+        "class",
+        "phase",
+    }
 )
 """The only labels there are; ``run`` and ``instance`` come from service discovery."""
 
@@ -40,6 +54,7 @@ class Metric:
 SENT: Final = (("direction", "sent"),)
 RECEIVED: Final = (("direction", "received"),)
 BY_TOPIC: Final = ("topic", "plane")
+BY_PURPOSE: Final = ("plane", "class", "phase")
 
 WORLD: Final = (
     Metric("edgerig_task_delay_seconds", "histogram", "Delay of completed tasks.", "task_delay_seconds"),
@@ -175,20 +190,18 @@ BUS: Final = (
     ),
     Metric("edgerig_bus_calls_malformed_total", "counter", "Calls that could not be read.", "bus_calls_malformed"),
     Metric(
-        "edgerig_bus_repair_bytes_total",
+        "edgerig_bus_link_messages_total",
         "counter",
-        "Bytes of messages sent again.",
-        "bus_repair_bytes",
-        ("plane",),
-        SENT,
+        "All that was sent to others or handed over within, calls and marks too, by what it was for.",
+        "bus_link_messages",
+        BY_PURPOSE,
     ),
     Metric(
-        "edgerig_bus_mark_bytes_total",
+        "edgerig_bus_link_bytes_total",
         "counter",
-        "Bytes of marks: ends of history, gaps, last sequence numbers.",
-        "bus_mark_bytes",
-        ("plane",),
-        SENT,
+        "Its bytes on the wire.",
+        "bus_link_bytes",
+        BY_PURPOSE,
     ),
 )
 

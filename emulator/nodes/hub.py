@@ -362,7 +362,7 @@ class Hub:
         expected = {process for process in expected if any(p == process for _, p in self._members.values())}
         self._process.stopping = False
         self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._digest.hex())
-        self._writer.messages(self._reports.rows())
+        self._writer.messages(self._reports.links())
         counters = self._reports.counters()
         self._writer.json(
             "ledger.json",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bus.accounting import link_report
+import msgspec
+
+from bus.accounting import REPORT, link_report, of_report
 from bus.membership import RECORDER
-from bus.messages import Books, LinkReport, Message, Published, Query, Stopped
+from bus.messages import Books, LinkReport, LinkTraffic, Message, Published, Query, Stopped
 from bus.process import Process
 from bus.registry import Registry
 
@@ -24,11 +26,12 @@ class Reports:
         self._next_slot = next_slot
         self._reports: dict[str, LinkReport] = {}
         self._books = Books(closed=False)
-        registry.serve("report", LinkReport, self._on_report)
+        registry.serve(REPORT, LinkReport, self._on_report)
         registry.serve("books", Query, lambda _: self._books)
 
     def _on_report(self, report: LinkReport) -> Message:
-        self._reports[report.process] = report
+        handing_in = of_report(report, self._process.sockets.framing)
+        self._reports[report.process] = msgspec.structs.replace(report, links=(*report.links, *handing_in))
         return Stopped(self._next_slot())
 
     def gather(self, expected: set[str], deadline_s: float, digest: str) -> None:
@@ -40,13 +43,9 @@ class Reports:
             self._process.spin(lambda: self._registry.holder(RECORDER) is None, RECORDER_S)
         self._reports[self._process.name] = link_report(self._process)
 
-    def rows(self) -> list[list[object]]:
-        """Of messages.csv, by process."""
-        return [
-            [getattr(link, field) for field in link.__struct_fields__]
-            for _, report in sorted(self._reports.items())
-            for link in report.links
-        ]
+    def links(self) -> list[LinkTraffic]:
+        """What was sent to whom, by process."""
+        return [link for _, report in sorted(self._reports.items()) for link in report.links]
 
     def counters(self) -> dict[str, float]:
         """Counters by name, summed over processes."""
