@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import platform
-from collections import defaultdict
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator import overhead
 from emulator.errors import RunFolderError
 from emulator.folder import read_table, write_json
 from emulator.scenario import Scenario
@@ -60,7 +59,7 @@ def write(
     ledger = _ledger(folder)
     ledger["notes"] = [*ledger["notes"], *notes]
     ledger.setdefault("exit", {"code": code, "reason": reason})
-    messages, sizes = _traffic(folder / "messages.csv")
+    messages, sizes = overhead.read(folder / "messages.csv", ledger["slots"], ledger["frames"])
     decisions = np.array(ledger.pop("decision_s", []) or [0.0])
     document = {
         "scenario": scenario.name,
@@ -120,45 +119,3 @@ def _ledger(folder: Path) -> dict[str, Any]:
         "refused": None,
         "notes": ["the hub ended before it could write its books; this is read from the tables"],
     }
-
-
-def _traffic(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Messages and wire bytes, in total, by plane, by topic, what repair took, and apart what tools observed."""
-    messages: dict[str, Any] = {
-        "total": 0,
-        "by_plane": defaultdict(int),
-        "by_topic": defaultdict(int),
-        "repair": 0,
-        "observed": 0,
-    }
-    sizes: dict[str, Any] = {
-        "wire": 0,
-        "payload": 0,
-        "by_plane": defaultdict(int),
-        "by_topic": defaultdict(int),
-        "repair": 0,
-        "observed": 0,
-    }
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                _add(messages, row, int(row["messages"]), "total")
-                _add(sizes, row, int(row["wire_bytes"]), "wire")
-                sizes["payload"] += int(row["payload_bytes"]) if row["kind"] != "observed" else 0
-    for document in (messages, sizes):
-        document["by_plane"], document["by_topic"] = (
-            dict(document["by_plane"]),
-            dict(sorted(document["by_topic"].items())),
-        )
-    return messages, sizes
-
-
-def _add(document: dict[str, Any], row: dict[str, str], amount: int, total: str) -> None:
-    if row["kind"] == "observed":
-        document["observed"] += amount
-        return
-    document[total] += amount
-    document["by_plane"][row["plane"]] += amount
-    document["by_topic"][row["topic"]] += amount
-    if row["kind"] == "repair":
-        document["repair"] += amount

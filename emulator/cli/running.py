@@ -146,9 +146,10 @@ def _tell(result: runs.Result, as_json: bool) -> None:
     click.echo(f"  reward   {summary['reward']['mean']:.3f} s a frame")
     click.echo(f"  tasks    {shares}")
     if summary["messages"]["total"]:
-        click.echo(
-            f"  bus      {summary['messages']['total']} messages, {summary['bytes']['wire'] / 1e6:.2f} MB on the wire"
-        )
+        sizes = summary["bytes"]
+        click.echo(f"  bus      {summary['messages']['total']} messages, {sizes['wire'] / 1e6:.2f} MB on the wire")
+        click.echo(f"           {_parts(sizes['by_class'])}")
+        click.echo(f"           {_parts(sizes['by_phase'])}")
     for note in summary.get("notes", [])[-5:]:
         click.echo(f"  note     {note}")
     if summary["digest"]:
@@ -158,6 +159,12 @@ def _tell(result: runs.Result, as_json: bool) -> None:
         worth = "complete" if recording["complete"] else f"NOT COMPLETE, {recording['lost']} known to be lost"
         click.echo(f"  bag      {recording['file']}: {recording['messages']} messages, {worth}")
     click.echo(f"  folder   {result.folder}")
+
+
+def _parts(sizes: dict[str, int]) -> str:
+    """Shares of all bytes, the largest first."""
+    total = max(sum(sizes.values()), 1)
+    return ", ".join(f"{name} {100 * size / total:.1f} %" for name, size in sorted(sizes.items(), key=lambda x: -x[1]))
 
 
 def _why(summary: dict[str, Any], result: runs.Result) -> str:

@@ -108,7 +108,9 @@ def summary(bench: Bench, name: str) -> dict[str, Any]:
 def sent(bench: Bench, name: str) -> list[tuple[str, ...]]:
     """The run's own messages by link; the graph goes out again whenever somebody joins, an observer too."""
     with (bench.folder / "runs" / name / "messages.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "data" and row["topic"] != "/hub/graph"]
+        rows = [
+            row for row in csv.DictReader(file) if row["class"] in ("data", "clock") and row["topic"] != "/hub/graph"
+        ]
     return sorted(tuple(row.values()) for row in rows)
 
 

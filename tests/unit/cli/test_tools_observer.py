@@ -60,5 +60,5 @@ def test_what_an_observer_hears_is_accounted_apart_even_after_it_left() -> None:
         links = [link for link in link_report(agent).links if link.kind != "control"]
         assert [(link.kind, link.subscriber, link.messages) for link in links] == [
             ("data", "hub", 1),
-            ("observed", "", 1),
+            ("observed", "", 2),  # the message, and the mark that the link was matched
         ]

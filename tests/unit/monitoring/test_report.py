@@ -53,9 +53,9 @@ def make_run(
     (folder / "frames.csv").write_text("\n".join(frames) + "\n")
     (folder / "timing.csv").write_text("slot,attempts,wall_s,schedule_s,decision_s\n0,1,0.01,0.001,0.002\n")
     (folder / "messages.csv").write_text(
-        "publisher,topic,plane,kind,subscriber,messages,payload_bytes,wire_bytes\n"
-        f"/hub,/hub/tick,control,data,edge-0,{slots},{slots * 3},{slots * 60}\n"
-        f"/edge/0,/hub/tick,data,data,edge-0,{slots},{slots * 3},{slots * 40}\n"
+        "publisher,topic,subscriber,plane,class,phase,messages,payload_bytes,header_bytes,wire_bytes\n"
+        f"/hub,/hub/tick,edge-0,control,clock,clock,{slots},{slots * 3},{slots * 50},{slots * 60}\n"
+        f"/edge/0,/edge/0/outcome,edge-0,data,data,settlement,{slots},{slots * 3},{slots * 30},{slots * 40}\n"
     )
     counts = {name: float(tasks.sum()) * share for name, share in (("local", 0.5), ("peer", 0.25), ("cloud", 0.25))}
     summary = {
