@@ -72,7 +72,7 @@ class PubSub:
         self._inputs: SharedInput | KeyedInputs = (
             SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
         )
-        self._framing = sockets.framing
+        self._publishing = (self._send, wall_ns, self._changed, self._on_untold, sockets.framing)
         self.upstream = self._inputs.upstream
         sockets.handshakes.on_again = self._inputs.connected_again
         self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
@@ -90,7 +90,7 @@ class PubSub:
             on_loss=lambda topic, instance, count: self.on_loss(topic, instance, count),
             on_refused=self.report_refused,
             drop=drop,
-            framing=self._framing,
+            framing=sockets.framing,
         )
         self._timers = timers
         timers.every(REPEAT_S, self._tell_all)
@@ -102,17 +102,7 @@ class PubSub:
         if topic in self.publishers:
             raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
         self._need_instance(topic)
-        made = Publisher(
-            topic,
-            spec,
-            qos or spec.qos,
-            self.instance,
-            self._send,
-            self._wall_ns,
-            self._changed,
-            self._on_untold,
-            self._framing,
-        )
+        made = Publisher(topic, spec, qos or spec.qos, self.instance, *self._publishing)
         self.publishers[topic] = made
         for uid in self._notices.wanting(topic):
             made.match(uid)
