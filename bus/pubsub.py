@@ -72,7 +72,6 @@ class PubSub:
         self._inputs: SharedInput | KeyedInputs = (
             SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
         )
-        self._publishing = (self._send, wall_ns, self._changed, self._on_untold, sockets.framing)
         self.upstream = self._inputs.upstream
         sockets.handshakes.on_again = self._inputs.connected_again
         self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
@@ -81,6 +80,7 @@ class PubSub:
         self._xpub.setsockopt(zmq.XPUB_VERBOSE, 1)
         # An XPUB never waits for anybody; without a wrapper or flags the call costs a third less.
         self._send: Callable[[bytes], object] = self._xpub.send
+        self._publishing = (self._send, wall_ns, self._changed, self._on_untold, sockets.framing)
         self.endpoint = sockets.listen(self._xpub)
         self._hooks = Hooks(
             admits=self._connected.__contains__,
