@@ -14,12 +14,12 @@ from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now, SlotDriver
-from bus.topics import TopicSpec, TopicTable
+from bus.topics import TopicSpec
 
 LIVELINESS_S: Final = 3600.0  # between turns nobody answers, and nobody shall be missed
 SLOTS_PER_FRAME: Final = 5
 
-TABLE: Final = TopicTable([*topics.TABLE.rows, TopicSpec("/bench/{n}/sample", Sample)])
+TABLE: Final = topics.TABLE.extended([TopicSpec("/bench/{n}/sample", Sample)])
 
 
 def ends(shape: Shape, number: int) -> End:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bus import codec
+from bus import codec, topics
 from bus.codec import HEADER, VERSION, encode_payload
 from bus.messages import Message
-from bus.topics import TopicSpec, TopicTable
+from bus.topics import TopicSpec
 
 TOPIC: Final = "/bench/sample"
 PING: Final = "/bench/ping"
@@ -41,7 +41,7 @@ NAME: Final = "/edge/0007/"
 READINGS: Final = (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5)
 FIRST: Final = 1_000_000  # so that every index takes the same five bytes
 
-TABLE: Final = TopicTable([TopicSpec(topic, Sample) for topic in (TOPIC, PING, ECHO)])
+TABLE: Final = topics.TABLE.extended([TopicSpec(topic, Sample) for topic in (TOPIC, PING, ECHO)])
 
 TYPE_ID: Final = codec.type_id(Sample)
 decode: Final = codec.decoder_of(Sample).decode

@@ -151,7 +151,7 @@ def _on_bus(scenario: Scenario) -> _Run:
 
     def look(status: RunStatus) -> None:
         if status.slot >= 0 and not watched.peers:
-            watched.peers = _peers(launchers[0].address)
+            watched.peers = peers_of(launchers[0].address)
             pids = launchers[0].pids()
             watched.agent_uss_bytes = {name: uss_bytes(pid) for name, pid in pids.items() if name.startswith("agent")}
 
@@ -164,7 +164,8 @@ def _on_bus(scenario: Scenario) -> _Run:
     return _Run(len(wall_s) / sum(wall_s), result.summary["first_slot_s"], messages, wire, watched)
 
 
-def _peers(address: str) -> tuple[Peer, ...]:
+def peers_of(address: str) -> tuple[Peer, ...]:
+    """The processes that the registry at an address knows; none, if it does not answer."""
     try:
         with Client(address) as client:
             return client.peers()

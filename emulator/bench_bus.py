@@ -5,6 +5,7 @@ Wires measurements of bus and monitoring together. What is compared with what: d
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
@@ -15,9 +16,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Final
 
-from bus import bench_lockstep, bench_rates
+from bus import bench_counters, bench_joins, bench_lockstep, bench_rates
 from bus.bench_contest import CONTESTANTS
 from bus.bench_lockstep import MEANS, Shape
+from emulator import bench_node
 
 Figures = dict[str, Any]
 Progress = Callable[[str], None]
@@ -43,6 +45,7 @@ class Options:
     Attributes:
         rounds: Turns of each contestant. seconds: How long a flood lasts. pings: Round trips a turn.
         shapes: Of lockstep. turn_s: How long each ticks at a turn.
+        joins: Late joiners. blocks: Of messages with and without counting. frames: Of the run that is scraped.
         seed: Of the order of the turns.
     """
 
@@ -51,10 +54,13 @@ class Options:
     pings: int = 2000
     shapes: tuple[Shape, ...] = SHAPES
     turn_s: float = 1.5
+    joins: int = 10_000
+    blocks: int = 600
+    frames: int = 8
     seed: int = 1
 
 
-QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5)
+QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5, joins=500, blocks=100, frames=3)
 
 
 def _say(text: str) -> None:
@@ -112,6 +118,30 @@ def _rtt(options: Options, names: Sequence[str], step: Progress) -> Figures:
     return dict(bench_rates.told_pings(found))
 
 
+def _joins(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return dict(bench_joins.measure(options.joins, step))
+
+
+def _join_steps(options: Options, names: Sequence[str]) -> int:
+    return math.ceil(options.joins / bench_joins.BATCH)
+
+
+def _counters(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return dict(bench_counters.measure(options.blocks, step))
+
+
+def _scrape(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return bench_node.scrapes(options.frames, options.seed, step)
+
+
+def _memory(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return bench_node.memory(step)
+
+
+def _one(options: Options, names: Sequence[str]) -> int:
+    return 1
+
+
 def _lockstep(options: Options, names: Sequence[str], step: Progress) -> Figures:
     figures: Figures = {}
     for shape in options.shapes:
@@ -144,7 +174,11 @@ GROUPS: Final = {
     "1to1": Group(_one_to_one, _turns),
     "1to8": Group(_one_to_eight, _turns),
     "rtt": Group(_rtt, _turns),
+    "joins": Group(_joins, _join_steps),
     "lockstep": Group(_lockstep, _lockstep_steps),
+    "counters": Group(_counters, _one),
+    "scrape": Group(_scrape, _one),
+    "memory": Group(_memory, _one),
 }
 
 

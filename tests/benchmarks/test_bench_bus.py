@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bus import bench_counters, publisher
 from bus.bench_contest import CONTESTANTS
 from bus.bench_lockstep import MEANS
 from bus.bench_sample import PAYLOAD_BYTES, Board, Window, sample
@@ -63,9 +64,43 @@ def test_round_trips_are_measured_and_do_not_fall_far_behind():
 
 
 def test_lockstep_is_measured_and_does_not_fall_far_behind():
-    found = bench("--only", "lockstep", "--nodes", "8", "--rounds", "3")
+    found = bench("--only", "lockstep", "--nodes", "8", "--rounds", "2")
     for name in MEANS:
         assert found[f"lockstep_ticks_per_s_8_{name}"] > 0.0
         assert found[f"lockstep_cpu_us_8_{name}"] > 0.0
     assert found["lockstep_over_bare_8"] >= 0.12
     assert found["lockstep_over_helics_8"] >= 0.6
+
+
+def test_late_joiners_lose_nothing():
+    found = bench("--only", "joins", "--joins", "300")
+    assert found["joins"] == 300
+    assert found["join_first_lost"] == 0
+    assert found["join_gaps"] == 0
+    assert 0.0 < found["join_p50_ms"] <= found["join_p99_ms"]
+    assert found["join_p50_ms"] <= 20.0
+
+
+def test_a_plain_node_is_small():
+    found = bench("--only", "memory")
+    assert found["node_uss_before_scrape_mb"] < found["node_uss_mb"] <= found["node_rss_mb"]
+    assert found["node_uss_mb"] <= 35.0
+
+
+def test_a_scrape_is_short():
+    found = bench("--only", "scrape")
+    assert found["scrapes"] > 0
+    assert found["scrape_samples"] > 20
+    assert found["scrape_ms"] <= 50.0
+
+
+def test_counting_is_cheap():
+    found = bench("--only", "counters")
+    assert found["us_per_message_counters"] <= 0.25 * found["us_per_message"]
+
+
+def test_the_hot_path_without_its_counters_is_the_hot_path_without_its_counters():
+    functions, cuts = bench_counters.uncounted(publisher, "Publisher")
+    assert cuts >= 2
+    assert "publish" in functions
+    assert functions["publish"].__code__.co_code != publisher.Publisher.publish.__code__.co_code
