@@ -16,7 +16,7 @@ from bus.errors import UnknownTopic
 from bus.messages import TopicRecord
 from emulator.cli.columns import columns, hint, width
 from emulator.cli.finding import Run, find, hub_options, look
-from emulator.cli.observing import GRAPH, Observer, Outlet, observe
+from emulator.cli.observing import GRAPH, Observer, Outlet, observe, table_for
 from emulator.cli.picture import End, Topic, span, topics_of
 from emulator.cli.printers import printer_of
 
@@ -103,8 +103,7 @@ def echo_command(
     record = promised(run, topic)
     if record is None and deadline_s is None:
         raise click.ClickException(nobody(run, topic, "; --deadline S waits for a publisher"))
-    spec = topics.match(topic)
-    asked = record or TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched)
+    asked = record or _asked(topic)
     printer = printer_of(as_json=as_json, as_csv=as_csv, field=field, full=full)
     outlet, seen = Outlet(), 0
 
@@ -118,7 +117,8 @@ def echo_command(
         if seen == most:
             observer.enough = True
 
-    with observe(run, "echo", asked, show, published=record is not None) as observer:
+    table = table_for(run, record)
+    with observe(run, "echo", asked, show, published=record is not None, table=table) as observer:
         return _echo(observer, outlet, lambda: seen, deadline_s)
 
 
@@ -163,6 +163,12 @@ def promised(run: Run, topic: str) -> TopicRecord | None:
         raise click.ClickException(f"no topic {topic}; {hint(topic, names, table)}") from None
     # The registry itself publishes the graph, not one of the hub's nodes.
     return TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched) if topic == GRAPH else None
+
+
+def _asked(topic: str) -> TopicRecord:
+    """What we ask of a topic that nobody publishes yet."""
+    spec = topics.match(topic)
+    return TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched)
 
 
 def _published(run: Run) -> list[Topic]:
@@ -225,7 +231,7 @@ def hz_command(topic: str, hub: str | None, folder: Path | None, window: int, co
         gaps.add(header.instance, header.t_wall_ns)
         observer.enough = gaps.messages == count
 
-    with observe(run, "hz", record, note) as observer:
+    with observe(run, "hz", record, note, table=table_for(run, record)) as observer:
         told = 0
         while not observer.spin(REPORT_S):
             outlet.flush()

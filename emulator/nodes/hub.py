@@ -7,7 +7,6 @@ from typing import Any
 
 from bus.diagnosis import document
 from bus.digest import Entry, RunDigest
-from bus.membership import RECORDER
 from bus.messages import (
     Binding,
     ClockStatus,
@@ -28,6 +27,7 @@ from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
+from bus.wiring import RECORDER
 from emulator import records
 from emulator.errors import RunFolderError
 from emulator.folder import Writer
@@ -99,10 +99,10 @@ class Hub:
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
         setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
-        self._registry.serve("setup", Query, lambda _: setup)
-        self._registry.serve("run_status", Query, lambda _: self.status())
-        self._registry.serve("stop", Stop, self._on_stop)
-        self._registry.serve("clock_status", Query, lambda _: self.clock_status())
+        self._registry.serve("setup", Query, lambda _: setup, Setup)
+        self._registry.serve("run_status", Query, lambda _: self.status(), RunStatus)
+        self._registry.serve("stop", Stop, self._on_stop, Stopped)
+        self._registry.serve("clock_status", Query, lambda _: self.clock_status(), ClockStatus)
         node.timer(LOOK_S, self._watch)
 
     def run(self) -> int:
