@@ -33,6 +33,7 @@ MODULES: Final = {
     "top": ("top", "A live table of the processes: rates, bytes, lag, memory, state."),
     "clock": ("clock", "Where the run's time stands, and who holds it back."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
+    "completion": ("completion", "Print the completion script of a shell."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
 """Each command: the module that holds it, and its line in the help, so that help loads none of them."""

@@ -15,6 +15,7 @@ from bus.codec import Header
 from bus.errors import UnknownTopic
 from bus.messages import TopicRecord
 from emulator.cli.columns import columns, hint, width
+from emulator.cli.completion import complete_topic
 from emulator.cli.finding import Run, find, hub_options, look
 from emulator.cli.observing import GRAPH, Observer, Outlet, observe, table_for
 from emulator.cli.picture import End, Topic, span, topics_of
@@ -32,7 +33,7 @@ def topic_group() -> None:
 
 
 @topic_group.command("list")
-@click.argument("prefix", default="")
+@click.argument("prefix", default="", shell_complete=complete_topic)
 @hub_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_command(prefix: str, hub: str | None, folder: Path | None, as_json: bool) -> None:
@@ -66,7 +67,7 @@ def _hint(topic: str, found: list[Topic]) -> str:
 
 
 @topic_group.command("echo")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @hub_options
 @click.option("--once", is_flag=True, help="Stop after one message.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
@@ -212,7 +213,7 @@ class Gaps:
 
 
 @topic_group.command("hz")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @hub_options
 @click.option("--window", type=click.IntRange(1), default=WINDOW, show_default=True, help="Gaps to look at.")
 @click.option("--count", type=click.IntRange(2), metavar="N", help="Stop after N messages.")
