@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
@@ -34,7 +36,7 @@ def test_topics_and_nodes_of_the_live_run_are_offered(monkeypatch: pytest.Monkey
     peer = Peer("edge-0", 1, 1, "h", "e", "c", nodes=(NodeRecord("/edge/0", records),))
 
     class Hub:
-        def __enter__(self) -> Hub:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None: ...
