@@ -57,8 +57,7 @@ def run(*, seed: int = 1, rounds: int = 7, progress: Progress = _say) -> dict[st
     environment.pop("EDGERIG_HUB", None)
     with tempfile.TemporaryDirectory() as place:
         scenario = load("quickstart", [*GROUPED, "frames=1000000", f"seed={seed}"])
-        result = _with_run(runs.prepare(scenario, on_bus=True), Path(place), environment, rounds, progress)
-    return result
+        return _with_run(runs.prepare(scenario, on_bus=True), Path(place), environment, rounds, progress)
 
 
 def _with_run(
