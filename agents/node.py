@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -47,6 +49,11 @@ class AgentNode:
         self._policy = policy
         self._deadline_s = None if slot_wall_s is None else INPUT_SHARE * slot_wall_s
         self._members: frozenset[str] = frozenset()
+        self._roster = -1
+        self._frames: list[tuple[int, int]] = []  # slot and roster of frames whose roster is not here yet
+        self._again: tuple[int, int] | None = None  # slot and attempt of a roster whose frame is not here yet
+        self._begun = -1
+        self._unrewarded: Callable[[], None] | None = None
         self._observed: dict[int, Observation] = {}
         self._slowest_s = 0.0
         self._shown = range(network.edges) if policy.observes == "network" else [edge]
@@ -58,15 +65,31 @@ class AgentNode:
         node.subscribe("/ledger/frame_reward", self._on_reward)
 
     def _on_roster(self, roster: Roster, header: Header) -> None:
+        links = self._node.process.links
+        if links is not None:
+            links.follow(roster.links)
         self._members = frozenset(member.node for member in roster.members)
+        self._roster = roster.number
         if header.attempt > 0 and header.slot % self._slots_per_frame == 0:
-            self._begin(header.slot, header.attempt)
+            self._again = (header.slot, header.attempt)
+        self._in_order()
 
     def _on_frame(self, tick: Tick, header: Header) -> None:
-        self._begin(header.slot, 0)
+        self._frames.append((header.slot, tick.roster))
+        self._in_order()
+
+    def _in_order(self) -> None:
+        """Frames and rosters are two topics, and either may have been lost and repaired: take them as the hub said."""
+        while self._frames and self._frames[0][1] <= self._roster:
+            self._begun = self._frames.pop(0)[0]
+            self._begin(self._begun, 0)
+        if self._again is not None and self._again[0] == self._begun:
+            (slot, attempt), self._again = self._again, None
+            self._begin(slot, attempt)
 
     def _begin(self, slot: int, attempt: int) -> None:
         self._node.begin(slot, attempt)
+        self._unrewarded = None
         own = f"/edge/{self._edge}"
         if own not in self._members or self.name not in self._members:
             return
@@ -82,6 +105,10 @@ class AgentNode:
 
     def _decide(self, slot: int, attempt: int, edges: list[int], messages: list[Any]) -> None:
         frame = slot // self._slots_per_frame
+        if self._deadline_s is None and frame - 1 in self._observed:
+            # In lockstep what a frame was worth is learned before the next is decided, however late it was repaired.
+            self._unrewarded = partial(self._decide, slot, attempt, edges, messages)
+            return
         observation = Observation(frame, self._counts(edges, messages))
         self._observed[frame] = observation
         if self._slowest_s > QUICK_S:
@@ -92,7 +119,10 @@ class AgentNode:
         self._slowest_s = max(self._slowest_s, perf_counter() - start_s)
         row = wanted[self._edge] if self._policy.observes == "network" else wanted
         message = Deployment(self._edge, frame, records.services_of(row))
-        self._deployment.publish(message, slot=slot, attempt=attempt)
+        into_ns = self._node.reached_ns("observation")
+        links = self._node.process.links
+        t_sim_ns = slot * links.clock.slot_ns + into_ns if links is not None and into_ns else 0
+        self._deployment.publish(message, slot=slot, attempt=attempt, t_sim_ns=t_sim_ns)
 
     def _counts(self, edges: list[int], messages: list[Any]) -> Floats:
         """Counts as the policy wants them; an edge server that shows nothing saw nothing."""
@@ -110,3 +140,6 @@ class AgentNode:
         self._observed = {frame: seen for frame, seen in self._observed.items() if frame > reward.frame}
         if observation is not None:
             self._policy.after_frame(observation, Reward(reward.frame, reward.reward_s, reward.delay_s))
+        if self._unrewarded is not None:
+            decide, self._unrewarded = self._unrewarded, None
+            decide()

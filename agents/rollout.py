@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.policy import Observation, Policy, Reward, Setting, make_policy, observes, per_edge_specs
 from agents.schedulers import make_scheduler
+from emulator.linked_world import LinkedWorld
 from emulator.model.offloading import Bools, Floats, refusal
 from emulator.records import services_of
 from emulator.scenario import Scenario
@@ -34,11 +35,12 @@ class Team:
         specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
         self._shared: dict[str, Policy] = {}
         self._policies: list[Policy] = []
+        self._seen: list[Observation] = []  # over emulated links, what each agent decided on
         for edge, spec in enumerate(specs):
             if observes(spec) == "local":
                 self._policies.append(make_policy(spec, self._setting(scenario, world, edge)))
                 continue
-            if spec not in self._shared:
+            if spec not in self._shared or world.linked is not None:  # over links everyone sees something else
                 self._shared[spec] = make_policy(spec, self._setting(scenario, world, None))
             self._policies.append(self._shared[spec])
 
@@ -52,6 +54,22 @@ class Team:
             backend=cast("Backend", scenario.scheduler.backend),
             upcoming=world.frame_arrivals,
         )
+
+    def decide_linked(self, frame: int, counts: Floats, world: LinkedWorld) -> tuple[Bools, list[float], list[str]]:
+        """The same over emulated links, where each agent sees what reaches it: also why decisions did not arrive."""
+        rows, seconds, absent = [], [], []
+        self._seen = []
+        for edge, policy in enumerate(self._policies):
+            everyone = policy.observes == "network"
+            shown, at_ns = world.shown(edge, frame, counts, everyone=everyone)
+            observation = Observation(frame, shown)
+            start = time.perf_counter()
+            wanted = policy.decide(observation)
+            rows.append(wanted[edge] if everyone else wanted)
+            seconds.append(time.perf_counter() - start)
+            absent.append(world.decided(edge, frame, rows[-1], at_ns))
+            self._seen.append(observation)
+        return np.stack(rows), seconds, absent
 
     def decide(self, frame: int, counts: Floats) -> tuple[Bools, list[float]]:
         """Deployments of all edge servers, shape (edge, service), and the seconds each decision took."""
@@ -73,6 +91,10 @@ class Team:
 
     def after_frame(self, frame: int, counts: Floats, reward: Reward) -> None:
         """Tell every policy once what the frame was worth."""
+        if self._seen:
+            for policy, observation in zip(self._policies, self._seen, strict=True):
+                policy.after_frame(observation, reward)
+            return
         told: set[int] = set()
         for edge, policy in enumerate(self._policies):
             if id(policy) not in told:
@@ -97,8 +119,12 @@ def play(scenario: Scenario, world: World | None = None) -> Iterator[Played]:
     in_force = np.zeros((world.network.edges, world.network.services), dtype=np.bool_)
     for frame in range(scenario.frames):
         counts = world.counts
-        wanted, seconds = team.decide(frame, counts)
-        refused = [refusal(services_of(row), edge, world.network) for edge, row in enumerate(wanted)]
+        absent = [""] * world.network.edges
+        if world.linked is None:
+            wanted, seconds = team.decide(frame, counts)
+        else:
+            wanted, seconds, absent = team.decide_linked(frame, counts, world.linked)
+        refused = [absent[edge] or refusal(services_of(row), edge, world.network) for edge, row in enumerate(wanted)]
         in_force = np.where(np.array([not reason for reason in refused])[:, None], wanted, in_force)
         step = world.step_frame(in_force, schedule, refused)
         team.after_frame(frame, counts, Reward(frame, step.row.reward_s, step.row.delay_s))

@@ -77,7 +77,8 @@ class SchedulerNode:
         start = perf_counter()
         split = self._schedule(tasks, self._frame_costs(deployed, cloud="/cloud" in now.members))
         self._driver.note("schedule_s", perf_counter() - start)
-        self._driver.publish(self._publisher, records.schedule(split, tasks), now)
+        into_ns = self._node.reached_ns("in_force", "arrivals")
+        self._driver.publish(self._publisher, records.schedule(split, tasks), now, into_ns=into_ns)
         self._driver.finish(self, now)
 
     def _frame_costs(self, deployed: Bools, *, cloud: bool) -> FrameCosts:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import ScenarioError
+from emulator.linking import with_traces
 from emulator.model import scheduling
 from emulator.model.arrivals import Habits, ZipfDemand
 from emulator.model.offloading import Floats, Network, cloud_delay
@@ -53,7 +54,7 @@ def resolve(scenario: Scenario) -> Scenario:
     """
     backend = scheduling.resolve_backend(scenario.scheduler.backend)
     scheduler = msgspec.structs.replace(scenario.scheduler, backend=backend)
-    resolved = msgspec.structs.replace(scenario, scheduler=scheduler)
+    resolved = with_traces(msgspec.structs.replace(scenario, scheduler=scheduler))
     if scenario.demand.kind == "trace":
         demand = load_demand(scenario.demand.path)
         _check_trace(resolved, demand)

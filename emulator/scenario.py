@@ -135,6 +135,35 @@ class Deadlines(Table, frozen=True):
     stop_s: Annotated[float, Meta(gt=0, description="until a stopped process is killed")] = 2.0
 
 
+class Link(Table, frozen=True, rename={"source": "from", "target": "to"}):
+    """What the emulated links from some nodes to others do; the last table that fits a link holds."""
+
+    source: Annotated[str, Meta(min_length=1, description="nodes: a name (edge/3), a pattern (edge/*) or a tag")]
+    target: Annotated[str, Meta(min_length=1, description="nodes, as in from")]
+    both: Annotated[bool, Meta(description="the other direction as well")] = False
+    latency_s: Annotated[float, Meta(ge=0, description="constant delay, or the mean of a normal law")] = 0.0
+    jitter_s: Annotated[float, Meta(ge=0, description="standard deviation of the delay, which is cut off at 0")] = 0.0
+    trace: Annotated[str, Meta(description="CSV of delays in ms to draw from, beside the scenario")] = ""
+    trace_ms: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(description="the same, written out")] = ()
+    rate_bps: Annotated[float, Meta(ge=0, description="rate of a queue that serialises, bit/s; 0: no limit")] = 0.0
+    loss: Share = 0.0
+    duplicate: Share = 0.0
+    reorder: Annotated[float, Meta(ge=0, le=1, description="share of messages that overtake: they take no delay")] = 0.0
+    cut: Annotated[
+        tuple[tuple[Natural, Natural], ...], Meta(description="slots in which nothing passes, [[first, end]]")
+    ] = ()
+    flap_period_s: Annotated[float, Meta(ge=0, description="up, then down, again and again; 0: always up")] = 0.0
+    flap_up_share: Annotated[float, Meta(ge=0, le=1, description="share of the period in which it is up")] = 1.0
+
+
+class NetworkFaults(Table, frozen=True):
+    """What goes wrong below QoS, on every link and in every process; the bus repairs it and no number changes."""
+
+    loss: Annotated[float, Meta(ge=0, le=0.5, description="share of live messages that are lost on arrival")] = 0.0
+    delay_s: Annotated[float, Meta(ge=0, le=1, description="longest random pause before a message is looked at")] = 0.0
+    delay_share: Annotated[float, Meta(ge=0, le=1, description="share of messages before which there is one")] = 0.1
+
+
 class Scenario(Table, frozen=True):
     """A whole scenario."""
 
@@ -159,6 +188,9 @@ class Scenario(Table, frozen=True):
     processes: Processes = Processes()
     restart: Restart = Restart()
     deadlines: Deadlines = Deadlines()
+    tags: Annotated[dict[str, tuple[str, ...]], Meta(description="names for groups of nodes, for links")] = {}
+    link: tuple[Link, ...] = ()
+    network: NetworkFaults = NetworkFaults()
 
     @property
     def slots(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from emulator.linking import link_contradictions
 from emulator.scenario import Scenario
 
 MAX_SLOTS = 2**32 - 1
@@ -16,7 +17,8 @@ MAX_FLOWS = 2**31
 
 def contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
-    return [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+    problems = [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+    return [*problems, *link_contradictions(scenario)]
 
 
 def _sizes(scenario: Scenario) -> Iterator[str]:

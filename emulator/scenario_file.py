@@ -98,8 +98,8 @@ def parse(
     values = _fields(Scenario, raw, "", problems)
     if not problems:
         scenario = _build(Scenario, values)
-        if folder is not None and scenario.demand.path:
-            scenario = _with_absolute_path(scenario, folder)
+        if folder is not None:
+            scenario = _with_absolute_paths(scenario, folder)
         problems = contradictions(scenario)
         if not problems:
             return scenario
@@ -111,9 +111,13 @@ def dump(scenario: Scenario) -> str:
     return tomli_w.dumps(_without_none(msgspec.to_builtins(scenario)))
 
 
-def _with_absolute_path(scenario: Scenario, folder: Path) -> Scenario:
-    path = str((folder / scenario.demand.path).resolve())
-    return msgspec.structs.replace(scenario, demand=msgspec.structs.replace(scenario.demand, path=path))
+def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
+    def absolute(path: str) -> str:
+        return str((folder / path).resolve()) if path else ""
+
+    demand = msgspec.structs.replace(scenario.demand, path=absolute(scenario.demand.path))
+    links = tuple(msgspec.structs.replace(link, trace=absolute(link.trace)) for link in scenario.link)
+    return msgspec.structs.replace(scenario, demand=demand, link=links)
 
 
 def _without_none(value: Any) -> Any:
@@ -128,7 +132,7 @@ def _build(table: type[Any], values: dict[str, Any]) -> Any:
 
 def _fields(table: type[Table], raw: Mapping[str, Any], place: str, problems: list[str]) -> dict[str, Any]:
     """Convert a table field by field, so that one wrong value does not hide the next."""
-    known = {field.name: field for field in msgspec.structs.fields(table)}
+    known = {field.encode_name: field for field in msgspec.structs.fields(table)}
     for key in (key for key in raw if key not in known):
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
@@ -139,7 +143,7 @@ def _fields(table: type[Table], raw: Mapping[str, Any], place: str, problems: li
             if field.required:
                 problems.append(f"{place}{name}: missing; it must be given")
             continue
-        values[name] = _value(field.type, raw[name], place + name, problems)
+        values[field.name] = _value(field.type, raw[name], place + name, problems)
     return values
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -30,6 +30,7 @@ from bus.tally import Tally
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
+from emulator.linking import Maker, behind_links, faults_of
 from emulator.model.ledger import Broken
 from emulator.model.offloading import frame_costs
 from emulator.nodes.edge_decision import Orphan
@@ -117,7 +118,7 @@ def _hub(options: argparse.Namespace) -> int:
     folder = Path(options.run)
     text = (folder / "scenario.toml").read_text(encoding="utf-8")
     scenario = parse(text, origin=str(folder / "scenario.toml"))
-    process = Process("hub", host=options.host, bind=options.bind)
+    process = Process("hub", host=options.host, bind=options.bind, drop=faults_of(scenario, "hub"))
     stop_on_signals(process)
     _watch_launcher(process)
     try:
@@ -207,7 +208,8 @@ def _member(options: argparse.Namespace) -> int:
         return 3
     setup, asked = answer
     scenario = parse(setup.scenario, origin="the hub's scenario")
-    process = Process(_name(options), host=options.host, bind=options.bind)
+    name = _name(options)
+    process = Process(name, host=options.host, bind=options.bind, drop=faults_of(scenario, name))
     process.sockets.tally.merge(asked)
     stop_on_signals(process)
     _watch_launcher(process)
@@ -300,6 +302,7 @@ def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, sl
 
 
 def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from emulator.linked_serving import make_linked
     from emulator.nodes.edge import EdgeNode
     from emulator.nodes.edge_decision import DeploymentKeeper
     from emulator.nodes.edge_plan import PlanReader
@@ -318,16 +321,10 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         orphan = _orphan(scenario, edge)
         keeper = DeploymentKeeper(node, driver, edge, network, scenario.agent, orphan)
         source = ScheduleSource(node, driver, edge, network, backend, reader, alone=scenario.scheduler.at == "edges")
-        serving = make_serving(
-            scenario.tasks,
-            edge,
-            network,
-            edges_s,
-            routing_stream(scenario, edge),
-            times_stream(scenario, edge),
-            scenario.slot_s,
-        )
-        EdgeNode(node, driver, edge, network, keeper, source, serving)
+        streams = routing_stream(scenario, edge), times_stream(scenario, edge)
+        serving = make_serving(scenario.tasks, edge, network, edges_s, *streams, scenario.slot_s)
+        linked = make_linked(scenario.tasks, edge, network, edges_s, *streams, scenario.slot_s)
+        EdgeNode(node, driver, edge, network, keeper, source, serving, linked)
 
 
 def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
@@ -358,7 +355,7 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
             setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
             policy = make_policy(spec, setting)
             warm_up(policy, setting)
-        if policy.observes == "network":
+        if policy.observes == "network" and not scenario.link:  # over links everyone sees something else
             planners[spec] = policy
         AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
 
@@ -383,9 +380,9 @@ def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         SchedulerNode(process.node("/scheduler"), driver, network, scheduler.schedule)
 
 
-MAKERS: dict[str, Callable[[argparse.Namespace, Process, Scenario, float | None], None]] = {
-    "cell": _cells,
-    "edge": _edges,
-    "agent": _agents,
-    "cloud": _cloud,
+MAKERS: dict[str, Maker] = {
+    "cell": behind_links(_cells),
+    "edge": behind_links(_edges),
+    "agent": behind_links(_agents),
+    "cloud": behind_links(_cloud),
 }

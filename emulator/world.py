@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bus.messages import Message
+from bus.messages import Message, Outcome
+from bus.messages import Schedule as ScheduleMessage
 from emulator import records
 from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.linked_world import LinkedStep, LinkedWorld
 from emulator.model import ledger, queueing, serving
 from emulator.model.ledger import FrameRow, SlotRow, Sums
 from emulator.model.offloading import Bools, Floats, FrameCosts, cloud_delay, flows, frame_costs
@@ -47,6 +49,25 @@ class SlotStep:
     split: Floats
     ends: Ends
     in_flight: Floats
+    linked: LinkedStep | None = None
+    """What emulated links made of it, if there are any."""
+
+    @property
+    def seen(self) -> Floats:
+        """Tasks that the edge servers heard of, shape (edge, service)."""
+        return self.tasks if self.linked is None else self.linked.seen
+
+    def outcomes(self) -> list[Outcome]:
+        """What each edge server says at the end."""
+        if self.linked is not None:
+            return self.linked.outcomes
+        return records.outcomes_of(self.ends, self.in_flight, "no_cloud")
+
+    def schedule(self) -> ScheduleMessage:
+        """What the scheduler says."""
+        if self.linked is not None:
+            return records.schedule(self.linked.split, self.linked.scheduled)
+        return records.schedule(self.split, self.tasks)
 
 
 @dataclass
@@ -77,9 +98,8 @@ class FrameStep:
                     for m in edges
                 ]
             if scheduler:
-                found.append(("/scheduler/schedule", records.schedule(slot.split, slot.tasks)))
-            outcomes = records.outcomes_of(slot.ends, slot.in_flight, "no_cloud")
-            found += [(f"/edge/{m}/outcome", outcome) for m, outcome in enumerate(outcomes)]
+                found.append(("/scheduler/schedule", slot.schedule()))
+            found += [(f"/edge/{m}/outcome", outcome) for m, outcome in enumerate(slot.outcomes())]
             if k == slots_per_frame - 1:
                 found.append(("/ledger/frame_reward", records.frame_reward(self.row)))
             yield found
@@ -112,6 +132,11 @@ class World:
         self._waiting = np.zeros(self.network.edges)
         self._waiting_sum = 0.0
         self._drawn_frame = -1
+        self.refused = [""] * self.network.edges
+        self.linked: LinkedWorld | None = None
+        if self.scenario.link:
+            streams = self._routing, self._times
+            self.linked = LinkedWorld(self.scenario, self.network, self.edges_s, *streams)
 
     @property
     def frame(self) -> int:
@@ -138,15 +163,18 @@ class World:
                 drawn[k, m] = demand.counts(frame * slots + k)
         return drawn
 
-    def deploy(self, deployed: Bools) -> None:
-        """Put a frame's deployments in force, shape (edge, service); they must fit."""
+    def deploy(self, deployed: Bools, refused: list[str] | None = None) -> None:
+        """Put a frame's deployments in force, shape (edge, service); they must fit. refused: what was not, and why."""
         self.deployed = deployed
+        self.refused = refused or [""] * self.network.edges
         self.costs = frame_costs(self.network, deployed)
         self._transfer_s = transfer_seconds(self.costs)
 
     def step_slot(self, schedule: Schedule) -> SlotStep:
         """Serve one slot's tasks under the deployments in force."""
         tasks = self.arrivals(self.slot)
+        if self.linked is not None:
+            return self._step_linked(self.linked, tasks, schedule)
         split = schedule(tasks, self.costs)
         waiting, in_flight = self._waiting, 0.0
         sums: Sums | None = None
@@ -162,15 +190,30 @@ class World:
         self.slot += 1
         return SlotStep(row, tasks, split, ends, waiting)
 
+    def _step_linked(self, world: LinkedWorld, tasks: Floats, schedule: Schedule) -> SlotStep:
+        """The same when links withhold and delay what nodes tell each other."""
+        linked = world.serve(self.slot, tasks, self.deployed, self.refused, self.costs, schedule)
+        ends = records.ends_from(linked.outcomes)
+        waiting = np.array([outcome.in_flight for outcome in linked.outcomes])
+        in_flight = float(waiting.sum())
+        row = ledger.settle(self.slot, self.frame, ends, in_flight, self._waiting_sum)
+        self._waiting, self._waiting_sum = waiting, in_flight
+        self.totals.add_slot(row, ends)
+        for outcome in linked.outcomes:
+            for reason, count in outcome.reasons.items():
+                self.totals.reasons[reason] = self.totals.reasons.get(reason, 0.0) + count
+        self.slot += 1
+        return SlotStep(row, tasks, linked.split, ends, waiting, linked)
+
     def step_frame(self, deployed: Bools, schedule: Schedule, refused: list[str] | None = None) -> FrameStep:
         """Serve one frame's tasks under given deployments, shape (edge, service)."""
-        self.deploy(deployed)
+        self.deploy(deployed, refused)
         slots = [self.step_slot(schedule) for _ in range(self.scenario.slots_per_frame)]
         return self.close_frame(slots, refused)
 
     def close_frame(self, slots: list[SlotStep], refused: list[str] | None = None) -> FrameStep:
         """Book a frame whose slots were stepped one by one; ``refused`` as each edge server answered."""
-        self.counts = np.stack([slot.tasks for slot in slots], axis=1)
+        self.counts = np.stack([slot.seen for slot in slots], axis=1)
         refusals = refused or [""] * self.network.edges
         row = ledger.close_frame(
             [slot.row for slot in slots], int(self.deployed.sum()), sum(1 for reason in refusals if reason)

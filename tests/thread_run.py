@@ -25,6 +25,7 @@ from bus.testing import Cluster
 from emulator import scenario_file, start
 from emulator.assembly import resolve
 from emulator.folder import read_table
+from emulator.linking import faults_of
 from emulator.scenario import Scenario
 
 DEADLINE_S = 60.0
@@ -92,6 +93,7 @@ class Turning(Process):
 
     def __init__(self, name: str, run: ThreadRun, **options: Any) -> None:
         self._run = run
+        options.setdefault("drop", faults_of(run.scenario, name))
         super().__init__(name, context=run.bus.context, **options)
 
     def spin_once(self, timeout_s: float = 0.0) -> None:

@@ -65,10 +65,10 @@ class CellNode:
         flow = np.zeros((self._targets, len(tasks)))
         flow[-1] = tasks
         delay_s = np.zeros_like(flow)
-        absent = isinstance(completed, Absent)
+        reason = completed.reason if isinstance(completed, Absent) else completed.lost
+        absent = bool(reason)
         if not absent:
             delay_s[-1] = completed.delay_s.numpy()
         ends = serving.ended(tasks, flow, delay_s, self._cloud_s, self._edges_s, own=self._cell, cloud=not absent)
-        reason = completed.reason if absent else ""
         self._driver.publish(self._outcome, records.outcome(ends, records.reasons_of(ends, reason)), now)
         self._driver.finish(self, now)

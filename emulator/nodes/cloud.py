@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bus.gather import Absent
 from bus.messages import Array, Completed
 from bus.node import Node
@@ -39,8 +41,9 @@ class CloudNode:
         self._node.begin(now.slot, now.attempt)
         edges = range(self._network.edges)
         orphans = [m for m in edges if f"/cell/{m}" in now.members and f"/edge/{m}" not in now.members]
-        if "/scheduler" not in now.members:
-            # Edge servers that schedule for themselves tell the cloud every slot whether they send or not.
+        if "/scheduler" not in now.members or now.linked:
+            # Edge servers that schedule for themselves, or that emulated links may leave without a schedule, tell the
+            # cloud every slot whether they send or not.
             self._expect(now, [m for m in edges if f"/edge/{m}" in now.members], orphans)
             return
 
@@ -73,8 +76,12 @@ class CloudNode:
         )
 
     def _execute(self, now: Now, sources: list[str], origins: list[int], messages: list[Any]) -> None:
+        into_ns = self._node.reached_ns("offload")
         for source, origin, message in zip(sources, origins, messages, strict=True):
             if not isinstance(message, Absent):
                 answer = Completed(Array.of(self._cloud_s[origin]))
-                self._driver.publish(self._completed[source], answer, now)
+                self._driver.publish(self._completed[source], answer, now, into_ns=into_ns)
+            elif now.linked:
+                answer = Completed(Array.of(np.zeros(0)), lost=message.reason)
+                self._driver.publish(self._completed[source], answer, now, into_ns=into_ns)
         self._driver.finish(self, now)

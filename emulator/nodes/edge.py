@@ -10,9 +10,11 @@ from bus.gather import Absent
 from bus.messages import Array, Arrivals
 from bus.node import Node
 from bus.slots import Now, SlotDriver
+from emulator.linked_serving import LinkedServing
 from emulator.model.offloading import Bools, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
 from emulator.nodes.edge_decision import DeploymentKeeper
+from emulator.nodes.edge_linked import LinkedSlot
 from emulator.nodes.edge_plan import Plan, default_plan
 from emulator.nodes.edge_schedule import ScheduleSource
 from emulator.nodes.edge_serving import Answers, Serving
@@ -34,7 +36,20 @@ class EdgeNode:
         keeper: DeploymentKeeper,
         source: ScheduleSource,
         serving: Serving,
+        linked: LinkedServing,
     ) -> None:
+        """Make an edge server.
+
+        Args:
+            node: Its name on the bus.
+            driver: Its process's place in time.
+            edge: Its index.
+            network: The world.
+            keeper: Its deployments.
+            source: Where its schedules come from.
+            serving: How it serves.
+            linked: The same where emulated links may withhold messages.
+        """
         self.name = node.name
         self._node = node
         self._driver = driver
@@ -60,6 +75,10 @@ class EdgeNode:
         self._completed = {n: node.publisher(f"/edge/{edge}/completed/{n}") for n in others}
         self._outcome = node.publisher(f"/edge/{edge}/outcome")
         self._late = node.process.measurements.counter("late_messages", stage="edge")
+        self._linked = LinkedSlot(
+            node, driver, edge, self._cloud, linked, self._offload, self._completed, self._outcome
+        )
+        self._is_linked = False
         node.collect("own arrivals", f"/cell/{edge}/arrivals", f"/cell/{edge}")
         for n in others:
             node.collect("offload", f"/edge/{n}/offload/{edge}", n)
@@ -69,16 +88,23 @@ class EdgeNode:
 
     def commit(self) -> None:
         """The slot computed last counts."""
-        self._keeper.saw(self._tasks)
+        self._keeper.saw(self._linked.tasks if self._is_linked else self._tasks)
         self._keeper.commit()
         self._source.commit()
-        self._serving.commit()
+        (self._linked if self._is_linked else self._serving).commit()
 
     def start(self, now: Now) -> None:
         """Begin a slot from the committed state."""
         self._node.begin(now.slot, now.attempt)
         self._tasks, self._plan, self._inputs, self._outputs = self._no_tasks, None, 0, 0
         self._answers = None
+        self._is_linked = now.linked
+        if now.linked:
+            self._keeper.begin(now)
+            self._linked.start(
+                now, self._alive(now), self._no_tasks, self._frame_costs, self._source.ask, self._finish_linked
+            )
+            return
         self._serving.begin(now.slot, self._alive(now))
         self._keeper.begin(now)
         if f"/cell/{self._edge}" in now.members:
@@ -88,6 +114,9 @@ class EdgeNode:
         else:
             self._arrived(now, Absent("no_cell"))
         self._source.ask(now, lambda plan: self._scheduled(now, plan))
+
+    def _finish_linked(self, now: Now) -> None:
+        self._driver.finish(self, now)
 
     def _alive(self, now: Now) -> list[int]:
         """Edge servers that take part; looked up once for each roster."""

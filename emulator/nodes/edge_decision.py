@@ -20,6 +20,9 @@ from emulator.scenario import Agent
 Orphan = Callable[[int, Floats], Bools]
 """A policy the edge server runs itself when nobody decides: frame and counts (slot, service) to deployment."""
 
+REFUSALS = ("late", "link", "malformed", "infeasible", "stale")
+"""Why a decision may be refused: late, not through an emulated link, and three ways of being no good."""
+
 DECISION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Upper edges of the buckets of the metric, seconds."""
 
@@ -55,7 +58,7 @@ class DeploymentKeeper:
         self._in_force = node.publisher(f"/edge/{edge}/deployment_in_force")
         self._asked_s = 0.0
         count = node.process.measurements.counter
-        self._refused = {r: count("decisions_refused", reason=r) for r in ("late", "malformed", "infeasible", "stale")}
+        self._refused = {r: count("decisions_refused", reason=r) for r in REFUSALS}
         self._missed = count("decisions_missed")
         self._took = node.process.measurements.histogram("decision_seconds", DECISION_S, edge=str(edge))
         self._outcome = ""
@@ -123,7 +126,9 @@ class DeploymentKeeper:
 
     def _judge(self, now: Now, message: Any, took_s: float) -> str:
         """Why a decision is refused; empty if it is accepted."""
-        if isinstance(message, Absent) or took_s > self._rules.decision_budget_s:
+        if isinstance(message, Absent):
+            return message.reason
+        if took_s > self._rules.decision_budget_s:
             return "late"
         if not isinstance(message, Deployment) or message.edge != self._edge:
             return "malformed"
@@ -144,4 +149,5 @@ class DeploymentKeeper:
     def _publish(self, now: Now, refused: str) -> None:
         message = records.deployment_in_force(self._edge, now.frame, self._next.in_force, refused)
         # Only a frame's first slot belongs to the digest: later ones repeat it for whoever is new.
-        self._driver.publish(self._in_force, message, now, digest=now.first)
+        into_ns = self._node.reached_ns("deployment")
+        self._driver.publish(self._in_force, message, now, digest=now.first, into_ns=into_ns)
