@@ -85,6 +85,7 @@ class AgentNode:
             self._begin(self._begun, 0)
         if self._again is not None and self._again[0] == self._begun:
             (slot, attempt), self._again = self._again, None
+            self._node.process.give_up(slot, attempt)
             self._begin(slot, attempt)
 
     def _begin(self, slot: int, attempt: int) -> None:

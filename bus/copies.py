@@ -28,6 +28,7 @@ class Copies:
         self._framing = framing
         self._prefix_bytes = prefix_bytes
         self._beats = NOTHING
+        self._here: Traffic | None = None  # what was published when our own process began to listen
         self._gone: dict[str, Traffic] = {}  # copies to those who are not matched any more
         self._went: dict[str, tuple[int, int]] = {}  # uid: first and last sequence that went to one of those
         self._apart: dict[tuple[str, Kind], Traffic] = {}  # what was not a copy for all, and what is counted otherwise
@@ -54,6 +55,12 @@ class Copies:
         self._went[uid] = (since.traffic.messages + 1, published.messages)
         return True
 
+    def listen_here(self, listens: bool, published: Traffic) -> None:
+        """Our own process listens from now on, or no longer."""
+        if self._here is not None:
+            self._gone[HERE] = self._gone.get(HERE, NOTHING).plus(_within(published.minus(self._here)))
+        self._here = published if listens else None
+
     def beat(self, frame_bytes: int) -> None:
         """A heartbeat went to all who are matched."""
         self._beats = self._beats.plus(Traffic(1, 0, frame_bytes, self._framing.wire_bytes(frame_bytes)))
@@ -66,14 +73,13 @@ class Copies:
         """A message went to one alone, over its private channel: of the history, or again."""
         self._add(uid, kind, self._one(frame, 1 + len(uid)))
 
-    def give_up(self, slot: int, attempt: int, newest_first: Iterable[tuple[int, bytes]], has_local: bool) -> None:
+    def give_up(self, slot: int, attempt: int, newest_first: Iterable[tuple[int, bytes]]) -> None:
         """A slot is computed again: what was published of it before this attempt was in vain, and counts as repair.
 
         Args:
             slot, attempt: What is computed from now on.
             newest_first: Sequence and frame of what the history holds, which is more than a slot; reading it costs
                 only now, while nothing is kept for it as long as all is well.
-            has_local: Whether the publisher's own process listens.
         """
         newest = 0
         for sequence, frame in newest_first:
@@ -82,36 +88,37 @@ class Copies:
             if fields[6] != slot or sequence <= self._given_up:
                 break
             if fields[3] < attempt:
-                self._count_in_vain(sequence, self._one(frame, 0), has_local)
+                self._count_in_vain(sequence, self._one(frame, 0))
         self._given_up = max(newest, self._given_up)
 
     def all(self, published: Traffic) -> dict[str, Traffic]:
         """Copies for each subscribing process, by uid."""
-        copies = dict(self._gone)
+        copies = {uid: traffic for uid, traffic in self._gone.items() if uid != HERE}
         for uid, since in self.matched.items():
             copies[uid] = copies.get(uid, NOTHING).plus(published.minus(since.traffic))
         return copies
 
-    def links(self, published: Traffic, has_local: bool) -> dict[tuple[str, Kind], Traffic]:
+    def links(self, published: Traffic) -> dict[tuple[str, Kind], Traffic]:
         """All that went to each subscribing process, by uid and what it was for: "data", "control" or "repair"."""
         links = dict(self._apart)
         copies = self.all(published)
-        if has_local:
-            copies[HERE] = _within(published)
+        copies[HERE] = self._gone.get(HERE, NOTHING)
+        if self._here is not None:
+            copies[HERE] = copies[HERE].plus(_within(published.minus(self._here)))
         for uid, traffic in copies.items():
             links[uid, "data"] = links.get((uid, "data"), NOTHING).plus(traffic)
         for uid, since in self.matched.items():
             links[uid, "control"] = links.get((uid, "control"), NOTHING).plus(self._beats.minus(since.beats))
         return links
 
-    def _count_in_vain(self, sequence: int, traffic: Traffic, has_local: bool) -> None:
+    def _count_in_vain(self, sequence: int, traffic: Traffic) -> None:
         for uid, since in self.matched.items():
             if since.traffic.messages < sequence:
                 self._move_to_repair(uid, traffic)
         for uid, (first, last) in self._went.items():
             if uid not in self.matched and first <= sequence <= last:
                 self._move_to_repair(uid, traffic)
-        if has_local:
+        if self._here is not None and self._here.messages < sequence:
             self._move_to_repair(HERE, _within(traffic))
 
     def _move_to_repair(self, uid: str, traffic: Traffic) -> None:

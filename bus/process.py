@@ -297,6 +297,11 @@ class Process:
         topics = dict.fromkeys(topic for c in collectors for topic in c.missing_topics())
         return ProcessState(self.name, slot, attempt, tuple(topics), tuple(self.membership.unmatched_now()))
 
+    def give_up(self, slot: int, attempt: int) -> None:
+        """A slot is computed again from this attempt on: what we published of it before counts as repair."""
+        for publisher in self.publishers.values():
+            publisher.give_up(slot, attempt)
+
     def _repeat(self) -> ProcessState:
         self.pubsub.repeat()
         return self.state()

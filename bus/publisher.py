@@ -115,12 +115,17 @@ class Publisher:
 
     def links(self) -> dict[tuple[str, Kind], Traffic]:
         """All that went to each subscribing process, by uid and what it was for: see ``Copies.links``."""
-        return self._books.links(self.traffic, self.local is not None)
+        return self._books.links(self.traffic)
 
     def give_up(self, slot: int, attempt: int) -> None:
         """A slot is computed again from this attempt on: what was published of it before was in vain."""
         newest_first = zip(range(self.sequence, 0, -1), reversed(self._history), strict=False)
-        self._books.give_up(slot, attempt, newest_first, self.local is not None)
+        self._books.give_up(slot, attempt, newest_first)
+
+    def listen_here(self, hand_over: Callable[[bytes], None] | None) -> None:
+        """Our own process subscribes, and gets frames without a wire; None: no longer."""
+        self.local = hand_over
+        self._books.listen_here(hand_over is not None, self.traffic)
 
     def match(self, uid: str) -> None:
         """A subscriber's second notice came: give it the history it is promised, then the mark that ends it."""

@@ -238,7 +238,7 @@ class PubSub:
     def _rejoin_locally(self, publisher: Publisher) -> None:
         receivers = [receiver.receive_local for receiver in self._receivers(publisher.topic, publisher.type_id)]
         receive = receivers[0] if len(receivers) == 1 else partial(_each, receivers)
-        publisher.local = partial(self._later, receive) if receivers else None
+        publisher.listen_here(partial(self._later, receive) if receivers else None)
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 

@@ -172,6 +172,7 @@ class SlotDriver:
             self._advance()
         if self._again is not None and self._again[0] == self._ticked:
             again, self._again = self._again, None
+            self.process.give_up(again[0], again[1])
             self._start(*again)
 
     def _advance(self) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from bus.messages import Message, Roster
+from bus.accounting import link_report
+from bus.messages import LinkReport, Message, Roster
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.testing import Cluster
@@ -135,6 +136,8 @@ class ThreadRun:
     sent: list[Sent] = field(default_factory=list)
     rosters: list[Attempt] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    reports: dict[str, LinkReport] = field(default_factory=dict)
+    """What each process that was there at the end had sent to whom."""
     paused: set[str] = field(default_factory=set)
     on_turn: Callable[[ThreadRun], None] | None = None
     turns: int = 0
@@ -162,6 +165,8 @@ class ThreadRun:
             return self._play()
         finally:
             Publisher.publish = real  # type: ignore[method-assign]
+            everyone = [p for p in [*self.processes.values(), self.hub_process] if not p.closed]
+            self.reports = {process.name: link_report(process) for process in everyone}
             for process in [*self.processes.values(), self.hub_process]:
                 process.membership.vanish()
                 process.close()
