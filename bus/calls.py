@@ -52,12 +52,22 @@ class Answering:
         self.answered = 0
         self._socket = socket
         self._max_body_bytes = max_body_bytes
+        self.types: dict[tuple[str, str], tuple[type[Message], type[Message] | None]] = {}
+        """Types of requests and replies by (node, method), for those who ask what can be called."""
         self._methods: dict[tuple[str, str], tuple[type[Message], Handler]] = {}
 
-    def serve(self, node: str, method: str, request_type: type[Message], handler: Handler) -> None:
+    def serve(
+        self,
+        node: str,
+        method: str,
+        request_type: type[Message],
+        handler: Handler,
+        reply_type: type[Message] | None = None,
+    ) -> None:
         """Answer a method: the handler returns the reply or a Failure, or raises BusError, ValueError, LookupError."""
         if (node, method) in self._methods:
             raise ValueError(f"{node} serves {method} already")
+        self.types[node, method] = (request_type, reply_type)
         self._methods[node, method] = (request_type, handler)
 
     def drain(self) -> None:

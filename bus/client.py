@@ -76,14 +76,19 @@ class Client:
     ) -> None:
         self.close()
 
-    def call(self, method: str, request: Message, reply_type: type[R], deadline_s: float | None = None) -> R:
-        """Ask the hub for anything it serves at its address, with the client's deadline or another."""
+    def call(
+        self, method: str, request: Message, reply_type: type[R], deadline_s: float | None = None, node: str = HUB
+    ) -> R:
+        """Ask the hub (or another node, if the address is its process's) for anything it serves there.
+
+        The deadline is the client's or another, in seconds.
+        """
         patience_s = self._deadline_s if deadline_s is None else deadline_s
         answers: list[R | Failure] = []
-        self._asking.ask(HUB, method, request, reply_type, patience_s, answers.append)
+        self._asking.ask(node, method, request, reply_type, patience_s, answers.append)
         while not answers:
             left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
             if self._socket.poll(int(left_s * 1000) + 1):
                 self._asking.drain()
             self._timers.run_due()
-        return reply_or_raise(answers[0], HUB, method, patience_s)
+        return reply_or_raise(answers[0], node, method, patience_s)

@@ -56,8 +56,9 @@ def schema_of(message_type: type[Message]) -> str:
 
 @cache
 def type_id(message_type: type[Message]) -> int:
-    """Unsigned 32-bit CRC of the schema."""
-    return zlib.crc32(schema_of(message_type).encode())
+    """Unsigned 32-bit CRC of the schema; a class made from another program's schema has that program's."""
+    told: int | None = getattr(message_type, "WIRE_TYPE_ID", None)
+    return told if told is not None else zlib.crc32(schema_of(message_type).encode())
 
 
 @cache

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bus.messages import NodeRecord, Peer, TopicRecord
+from bus import codec, schemas
+from bus.calls import Answering
+from bus.messages import MethodRecord, NodeRecord, Peer, TopicRecord, TypeRecord
 from bus.publisher import Publisher
 from bus.subscription import Subscription
 from bus.subtree import Subtree
@@ -35,6 +37,28 @@ def describe(process: Process, metrics_url: str, guest: bool) -> Peer:
         metrics_url,
         nodes,
         guest,
+    )
+
+
+def types_of(process: Process, told: set[int]) -> tuple[TypeRecord, ...]:
+    """The message types that a process has and has not told yet; they count as told from now on."""
+    methods = (kind for pair in process.answering.types.values() for kind in pair if kind is not None)
+    sent = (publisher.spec.message for publisher in process.publishers.values())
+    heard = (subscription.spec.message for subscription in process.subscriptions.values())
+    found = []
+    for message_type in (*sent, *heard, *methods):
+        type_id = codec.type_id(message_type)
+        if type_id not in told:
+            told.add(type_id)
+            found.append(schemas.describe_type(message_type))
+    return tuple(found)
+
+
+def methods_of(answering: Answering, endpoint: str) -> tuple[MethodRecord, ...]:
+    """What can be called at an endpoint."""
+    return tuple(
+        MethodRecord(node, method, codec.type_id(request), codec.type_id(reply) if reply is not None else 0, endpoint)
+        for (node, method), (request, reply) in answering.types.items()
     )
 
 

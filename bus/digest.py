@@ -21,8 +21,8 @@ class RunDigest:
 
     def commit(self, slot: int, entries: Iterable[Entry]) -> None:
         """Add one committed slot's messages, in any order."""
-        for topic, round_, payload in sorted(entries):
-            self._hash.update(f"{slot} {topic} {round_} {payload.hex()}\n".encode())
+        lines = [f"{slot} {topic} {round_} {payload.hex()}\n" for topic, round_, payload in sorted(entries)]
+        self._hash.update("".join(lines).encode())
 
     def hex(self) -> str:
         """The digest of all slots so far."""

@@ -33,6 +33,7 @@ LOOKED_FOR: Final = 4  # frames of a batch for which it is asked whether another
 FEWEST_AHEAD: Final = 4
 MOST_PATIENCE: Final = 512
 INSTANCE_AT: Final = 9  # bytes from the NUL behind a topic to the publisher's instance in the header
+SUBSCRIBE: Final = b"\x09SUBSCRIBE"
 Receive = Callable[[bytes, int], None]
 
 
@@ -59,8 +60,11 @@ class Wanted(NamedTuple):
 
 
 def subscribing(wanted: dict[str, Wanted]) -> list[tuple[str, int]]:
-    """What a link begins with: a frame for each name subscribed, as (topic, bytes)."""
-    return [(topic, 1 + len(name)) for topic, w in wanted.items() for name in (w.live, w.private)]
+    """What a link begins with: a frame for each name subscribed, as (topic, bytes).
+
+    ZeroMQ says these as commands of ZMTP 3.1; what is subscribed later goes out as the message we send.
+    """
+    return [(topic, len(SUBSCRIBE) + len(name)) for topic, w in wanted.items() for name in (w.live, w.private)]
 
 
 class SharedInput:

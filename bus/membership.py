@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bus.calls import reply_or_raise
 from bus.codec import Header
-from bus.description import describe
-from bus.errors import BusError, CallFailed, LeaseRefused, PeerLost, QosIncompatible, TypeMismatch
+from bus.description import describe, methods_of, types_of
+from bus.errors import CallFailed, LeaseRefused, PeerLost
 from bus.messages import (
     BeatAck,
     Failure,
@@ -19,19 +19,16 @@ from bus.messages import (
     Leased,
     Leave,
     Message,
+    MethodRecord,
     Peer,
     Ready,
     Register,
     Registered,
-    TopicRecord,
 )
-from bus.names import SUBTREE, is_subtree
-from bus.publisher import Publisher
 from bus.pubsub import uid_of
-from bus.subscription import Subscription
-from bus.subtree import Subtree
 from bus.timers import Timer
 from bus.vitals import vital_signs
+from bus.wiring import Wiring
 
 if TYPE_CHECKING:
     from bus.process import Process
@@ -39,10 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 HUB: Final = "/hub"
-OBSERVERS: Final = "/observer/"
 OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
 GUEST: Final = "guest"  # a role for nodes with names of their own; nobody waits for them
-RECORDER: Final = "/recorder"
 ASK_AGAIN_S: Final = 0.2
 HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
@@ -55,8 +50,7 @@ class Membership:
         self.names: tuple[str, ...] = ()
         self.peers: dict[int, Peer] = {}
         self.known: dict[str, str] = {}  # process names by uid, of all that ever were in the graph
-        self.observers: set[str] = set()  # uids of all that ever were in the graph: their traffic is not the run's
-        self.recorded = False  # a recorder is or was there, and must get all that is published
+        self.wiring = Wiring(process)
         self.version = 0
         self.liveliness_s = 5.0
         self.hub_deadline_s = 10.0
@@ -64,15 +58,14 @@ class Membership:
         self.on_hub_lost: Callable[[str], None] = _raise_hub_lost
         self._process = process
         self._ask: Ask | None = None
-        self._record: Peer | None = None  # as last sent
+        self._record: Peer | None = None  # as last sent, like the methods; and the type ids that were sent
+        self._methods: tuple[MethodRecord, ...] = ()
+        self._told: set[int] = set()
         self._metrics_url = ""
         self._guest = False
         self._registering = False
         self._checking = False
         self._ready_version = 0
-        self._links: list[
-            tuple[Subscription | Subtree | Publisher, Any, str]
-        ] = []  # an end, whom it needs, that one's name
         self._settled = False  # nothing has changed since all was found matched
         self._shown = False
         self._shown_version = -1
@@ -142,6 +135,11 @@ class Membership:
             self._process.subscribe("/hub/graph", self._on_graph)
         self._send_registration()
 
+    def ask(self, method: str, request: Message, reply_type: type[Message], then: Callable[[Any], None]) -> None:
+        """Ask the registry; ``then`` gets the reply or a Failure. Without a registry nothing is asked."""
+        if self._ask is not None:
+            self._ask(method, request, reply_type, then)
+
     def leave(self, reason: str) -> None:
         """Tell the registry, without waiting for an answer."""
         if self._ask is not None and self._process.instance:
@@ -162,13 +160,18 @@ class Membership:
 
     def _send_registration(self) -> None:
         self._registering = False
-        record = describe(self._process, self._metrics_url, self._guest)
-        if record == self._record or self._ask is None:
+        process = self._process
+        record = describe(process, self._metrics_url, self._guest)
+        methods = methods_of(process.answering, process.call_endpoint)
+        if (record == self._record and methods == self._methods) or self._ask is None:
             return
-        self._record = record
-        self._shown_version = -1
-        self._link()
-        self._ask("register", Register(record), Registered, self._on_registered)
+        if record != self._record:
+            self._record = record
+            self._shown_version = -1
+            self._link()
+        self._methods = methods
+        request = Register(record, types_of(process, self._told), methods)
+        self._ask("register", request, Registered, self._on_registered)
 
     def _on_registered(self, answer: Registered | Failure) -> None:
         if isinstance(answer, Failure):
@@ -204,68 +207,8 @@ class Membership:
         self._process.sockets.drop_asking(peer.call_endpoint, f"{peer.process} left the graph")
 
     def _link(self) -> None:
-        """Connect to whoever publishes what we subscribe; note both ends of what must match."""
-        process = self._process
-        self._links, self._cursor = [], 0
-        for peer in self.peers.values():
-            if peer.instance == process.instance:
-                continue
-            wanted = [r for node in peer.nodes for r in node.publishes if process.pubsub.covers(r.topic)]
-            if wanted:
-                process.connect(peer.instance, peer.endpoint)
-            for record in wanted:
-                if record.topic in process.subscriptions:
-                    self._want(process.subscriptions[record.topic], record, peer)
-                trees = [tree for tree in process.pubsub.trees.values() if tree.covers(record.topic)]
-                self._links += [(tree, (peer.instance, record.topic), peer.process) for tree in trees]
-            for record in (r for node in peer.nodes for r in node.subscribes):
-                if record.topic in process.publishers:
-                    self._serve(process.publishers[record.topic], record, peer)
-                elif is_subtree(record.topic):
-                    self._serve_tree(record.topic.removesuffix(SUBTREE[1:]), peer)
+        self.wiring.link(self.peers.values())
         self.links_changed()
-
-    def _want(self, subscription: Subscription, offer: TopicRecord, peer: Peer) -> None:
-        error: BusError | None = None
-        lacking = subscription.qos.missing_in(offer.reliable, offer.transient_local)
-        if offer.type_id != subscription.type_id:
-            error = TypeMismatch(offer.topic, subscription.type_id, offer.type_id, peer.process)
-        elif lacking is not None:
-            error = QosIncompatible(offer.topic, *lacking, peer.process)
-        if error is not None:
-            subscription.refuse(peer.instance, error)
-        if not is_observer(peer):  # who only watches may publish now and then; nobody waits for that
-            self._links.append((subscription, peer.instance, peer.process))
-
-    def _serve(self, publisher: Publisher, asked: TopicRecord, peer: Peer) -> None:
-        error: BusError | None = None
-        qos = publisher.qos
-        if asked.type_id != publisher.type_id:
-            error = TypeMismatch(asked.topic, publisher.type_id, asked.type_id, peer.process)
-        elif asked.reliable and not qos.reliable:
-            error = QosIncompatible(asked.topic, "reliable", "best_effort", peer.process)
-        elif asked.transient_local and not qos.latched:
-            error = QosIncompatible(asked.topic, "transient_local", "volatile", peer.process)
-        uid = uid_of(peer.instance)
-        if error is not None and uid not in publisher.refused:
-            publisher.refuse(uid, str(error))
-            self._process.pubsub.report_refused(error)
-        recorder = any(node.name == RECORDER for node in peer.nodes)  # it watches, but the run waits for it
-        self.recorded |= recorder
-        if recorder or is_observer(peer):
-            self.observers.add(uid)
-        if not is_observer(peer):
-            self._links.append((publisher, uid, peer.process))
-
-    def _serve_tree(self, prefix: str, peer: Peer) -> None:
-        """Whoever wants all below a name takes what each topic carries and promises."""
-        uid = uid_of(peer.instance)
-        if is_observer(peer):
-            self.observers.add(uid)
-            return
-        for topic, publisher in self._process.publishers.items():
-            if topic.startswith(prefix):
-                self._links.append((publisher, uid, peer.process))
 
     def links_changed(self) -> None:
         """Something matched or came apart: look once, after what is going on now."""
@@ -278,17 +221,21 @@ class Membership:
         """What is not matched yet, as sentences; empty when this process is ready for the graph it has."""
         if not self._is_shown():
             return [f"the graph that shows {self._process.name} from {HUB}"]
-        sentences = []
-        for end, key, name in self._links:
-            if not end.is_matched(key):
-                way = "to" if isinstance(end, Publisher) else "from"
-                refusal = f" (refused: {end.refused[key]})" if key in end.refused else ""
-                sentences.append(f"{end.topic} {way} {name}{refusal}")
-        return sentences
+        return self.wiring.unmatched()
 
     def unmatched_now(self) -> list[str]:
         """The same, of a process that has registered; one that has not wants no links yet."""
         return self.unmatched() if self._record is not None and not self.ready else []
+
+    @property
+    def observers(self) -> set[str]:
+        """Uids of all observers, guests and recorders that ever were in the graph: their traffic is not the run's."""
+        return self.wiring.observers
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a recorder is or was there, and must get all that is published."""
+        return self.wiring.recorded
 
     @property
     def ready(self) -> bool:
@@ -312,16 +259,7 @@ class Membership:
         return self._shown
 
     def _all_matched(self) -> bool:
-        # Thousands of links match one after the other, and each time this is asked: go on from where it failed before.
-        if not self._is_shown():
-            return False
-        links, count = self._links, len(self._links)
-        for step in range(count):
-            end, key, _ = links[(self._cursor + step) % count]
-            if not end.is_matched(key):
-                self._cursor = (self._cursor + step) % count
-                return False
-        return True
+        return self._is_shown() and self.wiring.all_matched()
 
     # -- signs of life -------------------------------------------------------------------------------------------------
 
@@ -375,11 +313,6 @@ class Membership:
         raise PeerLost(
             self._process.name, f"the hub gave {', '.join(self.names)} away; its beats did not arrive in time"
         )
-
-
-def is_observer(peer: Peer) -> bool:
-    """Whether a process only watches, or is a guest: nobody waits for it."""
-    return peer.guest or all(node.name.startswith(OBSERVERS) for node in peer.nodes)
 
 
 def _raise_hub_lost(reason: str) -> None:

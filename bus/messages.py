@@ -361,10 +361,59 @@ class Leased(Message, frozen=True):
     liveliness_s: float
 
 
+class TypeRecord(Message, frozen=True):
+    """A message type: schema is its JSON schema, see bus/schemas.py."""
+
+    name: str
+    type_id: int
+    schema: str
+
+
+class MethodRecord(Message, frozen=True):
+    """A method that a node serves, by the type ids of request and reply (0: not told), and where to call it."""
+
+    node: str
+    method: str
+    request: int
+    reply: int
+    endpoint: str
+
+
 class Register(Message, frozen=True):
-    """A process tells (again, whenever that changes) where it is and what its nodes publish and subscribe."""
+    """A process tells (again, whenever that changes) where it is and what its nodes publish and subscribe.
+
+    types: those that the registry was not told by this process before; methods: all that its nodes serve.
+    """
 
     peer: Peer
+    types: tuple[TypeRecord, ...] = ()
+    methods: tuple[MethodRecord, ...] = ()
+
+
+class TypeQuery(Message, frozen=True):
+    """Ask for types by name or by id; for all when neither is given."""
+
+    names: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+
+
+class Types(Message, frozen=True):
+    """Message types that somebody in the graph has."""
+
+    types: tuple[TypeRecord, ...]
+
+
+class MethodQuery(Message, frozen=True):
+    """Ask what a node serves; what all serve when it is empty."""
+
+    node: str = ""
+
+
+class Methods(Message, frozen=True):
+    """What can be called, with the types that requests and replies are of."""
+
+    methods: tuple[MethodRecord, ...]
+    types: tuple[TypeRecord, ...]
 
 
 class Registered(Message, frozen=True):

@@ -168,12 +168,17 @@ class Node:
         """Call from the loop each ``period_s``."""
         return self.process.timers.every(period_s, callback)
 
-    def serve(self, method: str, request_type: type[Message], handler: Handler) -> None:
+    def serve(
+        self, method: str, request_type: type[Message], handler: Handler, reply_type: type[Message] | None = None
+    ) -> None:
         """Answer ``method``: the handler gets the request and returns the reply.
+
+        With ``reply_type`` tools (``edgerig call``) print the names of the reply's fields, too.
 
         BusError, ValueError and LookupError of a handler travel as a Failure; anything else is our bug and rises.
         """
-        self.process.answering.serve(self.name, method, request_type, handler)
+        self.process.answering.serve(self.name, method, request_type, handler, reply_type)
+        self.process.membership.topics_changed()
 
     def call(self, node: str, method: str, request: Message, reply_type: type[R], deadline_s: float) -> R:
         """Ask and wait, spinning the loop; for tools, tests and start-up, never inside a slot.

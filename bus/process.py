@@ -23,12 +23,13 @@ from bus.errors import BusError, PeerLost
 from bus.inputs import FLOW_S
 from bus.measure import Measurements
 from bus.membership import GUEST, Membership
-from bus.messages import Peer, ProcessState, Query
+from bus.messages import Peer, ProcessState, Query, TypeQuery, Types
 from bus.names import Remap, resolve
 from bus.node import Node
 from bus.publisher import Publisher
 from bus.pubsub import PubSub, uid_of
 from bus.qos import Qos
+from bus.schemas import TypeBook
 from bus.sockets import Context, Sockets
 from bus.subscription import Callback, Subscription
 from bus.timers import Timer, Timers
@@ -83,6 +84,7 @@ class Process:
         self.host = host
         self.clock = clock
         self.table = table
+        self.types = TypeBook(row.message for row in table.rows)
         self.remap = Remap(remap, namespace)
         self.timers = Timers(clock)
         self.measurements = measurements or Measurements()
@@ -108,8 +110,8 @@ class Process:
         self.pubsub.on_links = self.membership.links_changed
         self.timers.every(LINKS_COUNTED_S, self.sockets.handshakes.count)
         self._accounts = Accounts(self)
-        self.answering.serve(own_node(name), "state", Query, lambda _: self.state())
-        self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat())
+        self.answering.serve(own_node(name), "state", Query, lambda _: self.state(), ProcessState)
+        self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat(), ProcessState)
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -168,6 +170,10 @@ class Process:
     def busy(self, seconds: float) -> None:
         """Announce that the loop will not turn for that long, so that slow is told from dead; then do the work."""
         self.membership.beat(seconds)
+
+    def learn_types(self) -> None:
+        """Ask the registry for all message types that anyone in the graph has; ``types`` can read them soon after."""
+        self.membership.ask("types", TypeQuery(), Types, lambda answer: self.types.learn(getattr(answer, "types", ())))
 
     def on_lease_lost(self, callback: Callable[[], None]) -> None:
         """Call when the hub gave our names away; by default spin() raises PeerLost(this process)."""

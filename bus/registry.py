@@ -10,6 +10,8 @@ from typing import Any, Final
 import zmq
 
 from bus.calls import Answering
+from bus.catalogue import Catalogue, TypeConflict
+from bus.description import methods_of
 from bus.membership import GUEST, HUB, OBSERVER
 from bus.messages import (
     Beat,
@@ -20,6 +22,8 @@ from bus.messages import (
     Leased,
     Leave,
     Message,
+    MethodQuery,
+    Methods,
     Peer,
     Peers,
     Query,
@@ -28,11 +32,14 @@ from bus.messages import (
     Registered,
     ReportExit,
     Status,
+    TypeQuery,
+    Types,
     Vital,
     Vitals,
 )
 from bus.pool import NamePool, Refusal
 from bus.process import Process
+from bus.schemas import describe_type
 from bus.vitals import vital_signs
 
 _log = logging.getLogger(__name__)
@@ -98,21 +105,24 @@ class Registry:
         # High bits differ from run to run, so that a stranger of an earlier run is not taken for a member.
         self._next_instance = (int.from_bytes(os.urandom(2)) | 1) << 16
         self._settling = False
-        self._methods: dict[str, tuple[type[Message], Callable[[Any], Message]]] = {
-            "lease": (Lease, self._lease),
-            "register": (Register, self._register),
-            "beat": (Beat, self._beat),
-            "ready": (Ready, self._ready),
-            "leave": (Leave, self._leave),
-            "report_exit": (ReportExit, self._report_exit),
-            "peers": (Query, lambda _: Peers(tuple(self.peers()))),
-            "status": (Query, lambda _: self.status()),
-            "vitals": (Query, lambda _: self.vitals()),
+        self._catalogue = Catalogue()
+        self._methods: dict[str, tuple[type[Message], Callable[[Any], Message], type[Message]]] = {
+            "lease": (Lease, self._lease, Leased),
+            "register": (Register, self._register, Registered),
+            "beat": (Beat, self._beat, BeatAck),
+            "ready": (Ready, self._ready, BeatAck),
+            "leave": (Leave, self._leave, BeatAck),
+            "report_exit": (ReportExit, self._report_exit, BeatAck),
+            "peers": (Query, lambda _: Peers(tuple(self.peers())), Peers),
+            "status": (Query, lambda _: self.status(), Status),
+            "vitals": (Query, lambda _: self.vitals(), Vitals),
+            "types": (TypeQuery, self._catalogue.types, Types),
+            "methods": (MethodQuery, self._catalogue.methods, Methods),
         }
         router = process.sockets.make(zmq.ROUTER, lambda: answering.drain())
         answering = Answering(router, tally=process.sockets.tally)
-        for method, (request_type, handler) in self._methods.items():
-            answering.serve(HUB, method, request_type, handler)
+        for method, (request_type, handler, reply_type) in self._methods.items():
+            answering.serve(HUB, method, request_type, handler, reply_type)
         self._answering = answering
         self.address = process.sockets.listen(router, address)
         own = self._admit(process.name)
@@ -124,9 +134,15 @@ class Registry:
         self._expired_s = process.clock()
         process.timers.every(liveliness_s / LOOKS_PER_LIFE, self._expire)
 
-    def serve(self, method: str, request_type: type[Message], handler: Callable[[Any], Message]) -> None:
+    def serve(
+        self,
+        method: str,
+        request_type: type[Message],
+        handler: Callable[[Any], Message],
+        reply_type: type[Message] | None = None,
+    ) -> None:
         """Answer one more method at the registry's address, where tools without a process on the bus can call."""
-        self._answering.serve(HUB, method, request_type, handler)
+        self._answering.serve(HUB, method, request_type, handler, reply_type)
 
     # -- what the hub asks ---------------------------------------------------------------------------------------------
 
@@ -204,6 +220,7 @@ class Registry:
         entry = self._entries.pop(instance, None)
         if entry is None:
             return False
+        self._catalogue.drop(instance)
         _log.info("%s (instance %08x) is out: %s", entry.process, instance, reason)
         if entry.peer is not None:
             self._publish_graph_soon()
@@ -235,6 +252,10 @@ class Registry:
         strangers = [node.name for node in request.peer.nodes if node.name not in entry.names]
         if strangers:
             return Failure(0, "not_leased", f"{entry.process} does not hold {', '.join(strangers)}; lease them first")
+        try:
+            self._tell(entry, request)
+        except TypeConflict as error:
+            return Failure(0, "type_conflict", str(error))
         entry.heard_s = self._process.clock()
         joins = entry.peer is None
         if entry.peer != request.peer:
@@ -245,6 +266,14 @@ class Registry:
         own = self._process
         hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint)
         return Registered(hub)
+
+    def _tell(self, entry: _Entry, request: Register) -> None:
+        types, methods = request.types, request.methods
+        if entry is self._own:  # the registry's own methods are the hub's, at its address
+            kinds = (kind for pair in self._answering.types.values() for kind in pair if kind is not None)
+            types = (*types, *(describe_type(kind) for kind in kinds))
+            methods = (*methods, *methods_of(self._answering, self.address))
+        self._catalogue.add(entry.instance, entry.process, types, methods)
 
     def _beat(self, beat: Beat) -> Message:
         entry = self._entries.get(beat.instance)

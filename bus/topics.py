@@ -77,6 +77,10 @@ class TopicTable:
     def _find(self, topic: str) -> TopicSpec | None:
         return next((row for expression, row in self._expressions if expression.fullmatch(topic)), None)
 
+    def has(self, topic: str) -> bool:
+        """Whether a row fits."""
+        return topic in self._known or self._find(topic) is not None
+
     def extended(self, rows: Iterable[TopicSpec]) -> TopicTable:
         """A table with rows of one's own after these.
 

@@ -92,7 +92,10 @@ def reasons_of(ends: Ends, reason: str) -> dict[str, float]:
 
 def ends_from(messages: Sequence[Outcome]) -> Ends:
     """Outcomes of all cells, in their order, as arrays of shape (edge, service)."""
-    return Ends(*(stacked([getattr(message, name) for message in messages]) for name in Ends._fields))
+    parts = [getattr(message, name) for name in Ends._fields[:-1] for message in messages]
+    histogram = stacked([message.histogram for message in messages])
+    rows = stacked(parts)
+    return Ends._make([*rows.reshape(len(parts) // len(messages), len(messages), *rows.shape[1:]), histogram])
 
 
 def stacked(arrays: list[Array]) -> Floats:

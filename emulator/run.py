@@ -115,7 +115,7 @@ def on_bus(
     Raises: RunFolderError: no folder, or the hub could not start.
     """
     started_s = time.monotonic()
-    folder = _folder(scenario, out)
+    folder = new_folder(scenario, out)
     launcher = Launcher(folder, scenario, record)
     first_slot_s: float | None = None
 
@@ -161,7 +161,7 @@ def _recording(bag: Path, launcher: Launcher) -> dict[str, Any]:
 def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Result:
     """Run a prepared scenario in this process; the same tables, the same numbers."""
     started_s = time.monotonic()
-    folder = _folder(scenario, out)
+    folder = new_folder(scenario, out)
     writer = run_folder.Writer(folder)
     world, digest = World(scenario), RunDigest()
     decisions: list[float] = []
@@ -188,7 +188,11 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
     return Result(folder, document["exit_code"], document)
 
 
-def _folder(scenario: Scenario, out: str | None) -> Path:
+def new_folder(scenario: Scenario, out: str | None) -> Path:
+    """Make a run folder with the resolved scenario in it.
+
+    Raises: RunFolderError: it cannot be made.
+    """
     folder = run_folder.create(out, scenario.name, scenario.seed)
     run_folder.write_text(folder / "scenario.toml", scenario_file.dump(scenario))
     return folder

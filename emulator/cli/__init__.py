@@ -27,10 +27,13 @@ MODULES: Final = {
     "inspect": ("traces", "Show what canonical demand holds and where it comes from."),
     "node": ("nodes", "Nodes of a live run: list them, look at one, start one."),
     "topic": ("topic", "Topics of a live run: list, print, measure, publish."),
+    "interface": ("interfaces", "Message types: list them, show their fields."),
+    "call": ("calling", "Call any method that a node of a live run serves."),
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
     "top": ("top", "A live table of the processes: rates, bytes, lag, memory, state."),
     "clock": ("clock", "Where the run's time stands, and who holds it back."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
+    "completion": ("completion", "Print the completion script of a shell."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
 """Each command: the module that holds it, and its line in the help, so that help loads none of them."""

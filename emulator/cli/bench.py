@@ -30,6 +30,8 @@ BARS: dict[str, tuple[str, float]] = {
     "us_per_message_counters": ("at most", 0.3),
     "scrape_ms": ("at most", 5.0),
     "node_uss_mb": ("at most", 35.0),
+    "tools_ms": ("at most", 250.0),
+    "killed_shown_s": ("at most", 6.0),
     **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
     **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }
@@ -103,6 +105,17 @@ def bus(
         return _tell("bus", bench_bus.run(options, only, against), as_json)
     except bench_bus.ExtraMissing as error:
         raise click.UsageError(str(error)) from None
+
+
+@bench.command("tools")
+@_quick
+@_seed
+@_json
+def tools(quick: bool, seed: int, as_json: bool) -> int:
+    """Each command of the tools on a running system of 60 nodes, against a bare Python; and after a kill -9."""
+    from emulator import bench_tools
+
+    return _tell("tools", bench_tools.run(seed=seed, rounds=2 if quick else 7), as_json)
 
 
 def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:

@@ -12,6 +12,7 @@ import click
 
 from bus.messages import NodeRecord, Peer
 from emulator.cli.columns import columns, hint, natural, width
+from emulator.cli.completion import complete_node
 from emulator.cli.finding import Run, State, find, hub_options, look
 from emulator.cli.mermaid import draw
 from emulator.cli.picture import End, Topic, refusal, span, topics_of
@@ -105,7 +106,7 @@ def _state(peer: Peer, name: str, member: bool, ready: bool) -> str:
 
 
 @node_group.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_node)
 @hub_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def info_command(name: str, hub: str | None, folder: Path | None, as_json: bool) -> None:

@@ -13,13 +13,16 @@ from typing import Any
 
 import click
 
+from bus import codec
 from bus.errors import BusError, CallTimeout
 from bus.membership import OBSERVER
-from bus.messages import Shutdown, TopicRecord
+from bus.messages import Shutdown, TopicRecord, TypeQuery, Types
 from bus.process import Process, stop_on_signals
 from bus.qos import Qos
+from bus.schemas import message_class
 from bus.subscription import Callback
-from emulator.cli.finding import ANSWER_S, HubSilent, Run
+from bus.topics import TABLE, TopicSpec, TopicTable
+from emulator.cli.finding import ANSWER_S, HubSilent, Run, asking
 
 INTERRUPTED = 130
 GRAPH = "/hub/graph"
@@ -66,14 +69,15 @@ class Observer:
 
 @contextlib.contextmanager
 def observe(
-    run: Run, tool: str, record: TopicRecord, callback: Callback, *, published: bool = True
+    run: Run, tool: str, record: TopicRecord, callback: Callback, *, published: bool = True, table: TopicTable = TABLE
 ) -> Iterator[Observer]:
     """Join a run as an observer of one topic; published says whether somebody publishes it already.
 
+    The table must have the topic, see ``table_for``.
     Loss is counted, never repaired, so that an observer asks nothing of the publishers.
     Raises: HubSilent: no hub answers, or it falls silent later. BusError: the link is refused.
     """
-    process = Process(f"{tool}-{os.getpid()}")
+    process = Process(f"{tool}-{os.getpid()}", table=table)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     observer = Observer(process, record.topic, published=published)
@@ -93,6 +97,22 @@ def observe(
         process.close(f"({tool} ended)")
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def table_for(run: Run, record: TopicRecord | None) -> TopicTable:
+    """A topic table that can read a topic: the registry tells what we do not import.
+
+    Raises: click.ClickException: nobody told the topic's type.
+    """
+    if record is None or not record.type_id or record.topic == GRAPH:
+        return TABLE
+    if TABLE.has(record.topic) and codec.type_id(TABLE.match(record.topic).message) == record.type_id:
+        return TABLE
+    with asking(run) as client:
+        told = client.call("types", TypeQuery(ids=(record.type_id,)), Types).types
+    if not told:
+        raise click.ClickException(f"{record.topic}: nobody told its type ({record.type_id:08x})")
+    return TopicTable((TopicSpec(record.topic, message_class(told[0])), *TABLE.rows))
 
 
 def _join(process: Process, run: Run) -> tuple[str, ...]:

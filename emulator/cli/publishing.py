@@ -15,6 +15,7 @@ from bus.membership import OBSERVER
 from bus.messages import Message
 from bus.process import Process, stop_on_signals
 from bus.publisher import Publisher
+from emulator.cli.completion import complete_topic
 from emulator.cli.composed import compose
 from emulator.cli.finding import ANSWER_S, HubSilent, find, hub_options, look, run_status
 from emulator.cli.finding import asking as client_of
@@ -28,7 +29,7 @@ INTERRUPTED = 130
 
 
 @click.command("pub")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @click.argument("message", default="")
 @hub_options
 @click.option("--once", is_flag=True, help="Publish one message (the default without --rate).")

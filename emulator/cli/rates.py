@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import click
 
 from bus.codec import Header
+from emulator.cli.completion import complete_topic
 from emulator.cli.finding import find, hub_options
 from emulator.cli.observing import Observer, Outlet, observe
 from emulator.cli.topics import WINDOW, nobody, promised
@@ -157,7 +158,7 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
     command = click.option("--window", type=click.IntRange(2), default=WINDOW, show_default=True, help="Messages.")(
         command
     )
-    return click.argument("topic")(hub_options(command))
+    return click.argument("topic", shell_complete=complete_topic)(hub_options(command))
 
 
 @click.command("bw")

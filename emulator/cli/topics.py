@@ -15,8 +15,9 @@ from bus.codec import Header
 from bus.errors import UnknownTopic
 from bus.messages import TopicRecord
 from emulator.cli.columns import columns, hint, width
+from emulator.cli.completion import complete_topic
 from emulator.cli.finding import Run, find, hub_options, look
-from emulator.cli.observing import GRAPH, Observer, Outlet, observe
+from emulator.cli.observing import GRAPH, Observer, Outlet, observe, table_for
 from emulator.cli.picture import End, Topic, span, topics_of
 from emulator.cli.printers import printer_of
 
@@ -32,7 +33,7 @@ def topic_group() -> None:
 
 
 @topic_group.command("list")
-@click.argument("prefix", default="")
+@click.argument("prefix", default="", shell_complete=complete_topic)
 @hub_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_command(prefix: str, hub: str | None, folder: Path | None, as_json: bool) -> None:
@@ -66,7 +67,7 @@ def _hint(topic: str, found: list[Topic]) -> str:
 
 
 @topic_group.command("echo")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @hub_options
 @click.option("--once", is_flag=True, help="Stop after one message.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
@@ -103,8 +104,7 @@ def echo_command(
     record = promised(run, topic)
     if record is None and deadline_s is None:
         raise click.ClickException(nobody(run, topic, "; --deadline S waits for a publisher"))
-    spec = topics.match(topic)
-    asked = record or TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched)
+    asked = record or _asked(topic)
     printer = printer_of(as_json=as_json, as_csv=as_csv, field=field, full=full)
     outlet, seen = Outlet(), 0
 
@@ -118,7 +118,8 @@ def echo_command(
         if seen == most:
             observer.enough = True
 
-    with observe(run, "echo", asked, show, published=record is not None) as observer:
+    table = table_for(run, record)
+    with observe(run, "echo", asked, show, published=record is not None, table=table) as observer:
         return _echo(observer, outlet, lambda: seen, deadline_s)
 
 
@@ -165,6 +166,12 @@ def promised(run: Run, topic: str) -> TopicRecord | None:
     return TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched) if topic == GRAPH else None
 
 
+def _asked(topic: str) -> TopicRecord:
+    """What we ask of a topic that nobody publishes yet."""
+    spec = topics.match(topic)
+    return TopicRecord(topic, 0, spec.qos.reliable, spec.qos.latched)
+
+
 def _published(run: Run) -> list[Topic]:
     return [known for known in topics_of(look(run).peers) if known.publishers]
 
@@ -206,7 +213,7 @@ class Gaps:
 
 
 @topic_group.command("hz")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @hub_options
 @click.option("--window", type=click.IntRange(1), default=WINDOW, show_default=True, help="Gaps to look at.")
 @click.option("--count", type=click.IntRange(2), metavar="N", help="Stop after N messages.")
@@ -225,7 +232,7 @@ def hz_command(topic: str, hub: str | None, folder: Path | None, window: int, co
         gaps.add(header.instance, header.t_wall_ns)
         observer.enough = gaps.messages == count
 
-    with observe(run, "hz", record, note) as observer:
+    with observe(run, "hz", record, note, table=table_for(run, record)) as observer:
         told = 0
         while not observer.spin(REPORT_S):
             outlet.flush()

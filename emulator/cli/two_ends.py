@@ -10,13 +10,14 @@ import click
 
 from bus import codec
 from emulator.cli.columns import columns, width
+from emulator.cli.completion import complete_topic
 from emulator.cli.finding import find, hub_options, look
 from emulator.cli.picture import End, Topic, qos, refusal, topics_of
 from emulator.cli.topics import unknown
 
 
 @click.command("info")
-@click.argument("topic")
+@click.argument("topic", shell_complete=complete_topic)
 @hub_options
 @click.option("-v", "--verbose", is_flag=True, help="Every end, with what it promises or asks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -6,8 +6,6 @@ import logging
 from typing import Any
 
 from bus.diagnosis import document
-from bus.digest import Entry, RunDigest
-from bus.membership import RECORDER
 from bus.messages import (
     Binding,
     ClockStatus,
@@ -28,10 +26,11 @@ from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
-from emulator import records
+from bus.wiring import RECORDER
 from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
+from emulator.nodes.books import Books
 from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
@@ -71,20 +70,23 @@ class Hub:
         self._writer = writer
         wall_s = scenario.slot_s / scenario.rate
         self._wall = WallClock(wall_s, process.clock, self._note) if scenario.clock == "wall" else None
-        self._digest = RunDigest()
+        self._books = Books(ledger, writer)
+        ledger.on_complete = lambda: process.later(self._maybe_commit)
         self._roster = 0
         self._members: dict[str, tuple[int, str]] = {}
         self._epochs: dict[int, int] = {}
         self._bound: dict[int, int] = {}
         self._roster_stale = False
+        self._names: frozenset[str] = frozenset()
+        self._owners: frozenset[tuple[int, str]] = frozenset()
+        self._acting: frozenset[str] = frozenset()
+        """Processes that must acknowledge a slot."""
         self._now: Now | None = None
-        self._slot_started_s = 0.0
+        self._tick_s = 0.0
         self._attempts = 0
         self._done: dict[str, Done] = {}
         self._followed: set[str] = set()
         self._reports = Reports(process, registry, self._next_slot)
-        self._counted = 0  # slots that count
-        self._decision_s: list[float] = []
         self._notes: list[str] = []
         self._late_slots = 0
         self._stalls = StallWatch(
@@ -101,10 +103,10 @@ class Hub:
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
         setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
-        self._registry.serve("setup", Query, lambda _: setup)
-        self._registry.serve("run_status", Query, lambda _: self.status())
-        self._registry.serve("stop", Stop, self._on_stop)
-        self._registry.serve("clock_status", Query, lambda _: self.clock_status())
+        self._registry.serve("setup", Query, lambda _: setup, Setup)
+        self._registry.serve("run_status", Query, lambda _: self.status(), RunStatus)
+        self._registry.serve("stop", Stop, self._on_stop, Stopped)
+        self._registry.serve("clock_status", Query, lambda _: self.clock_status(), ClockStatus)
         node.timer(LOOK_S, self._watch)
 
     def run(self) -> int:
@@ -168,7 +170,7 @@ class Hub:
             if role == "agent" and self._bound.get(int(index)) != peer.instance:
                 self._bound[int(index)] = peer.instance
                 self._epochs[int(index)] = self._epochs.get(int(index), 0) + 1
-        self._roster_stale = True
+        self._members_changed()
 
     def _admit_joiners(self) -> None:
         """At a frame boundary: processes that are registered, matched and not members yet."""
@@ -191,12 +193,19 @@ class Hub:
             return
         for name in lost:
             del self._members[name]
+        self._members_changed()
         self._note(f"lost {', '.join(lost)}: {reason}")
         if self.phase == "starting":
             return
-        self._roster_stale = True
         if self._wall is None:
             self._attempt_again()
+
+    def _members_changed(self) -> None:
+        """What is asked for each slot is found out once for each roster."""
+        self._roster_stale = True
+        self._names = frozenset(self._members)
+        self._owners = frozenset(self._members.values())
+        self._acting = frozenset(process for name, (_, process) in self._members.items() if _role(name) in ACTING)
 
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
@@ -213,7 +222,7 @@ class Hub:
             self._admit_joiners()
         if self._roster_stale:
             self._publish_roster(slot, 0)
-        self._slot_started_s = self._process.clock()
+        self._tick_s = self._process.clock()
         tick = Tick(slot, frame, self._roster)
         if within == 0:
             self._frame.publish(tick, slot=slot)
@@ -239,7 +248,7 @@ class Hub:
         if self._now is None:
             return
         self._attempts += 1
-        if not self._acting() or self._attempts > MOST_ATTEMPTS:
+        if not self._acting or self._attempts > MOST_ATTEMPTS:
             self._end(3, f"nobody is left to compute slot {self._now.slot}")
             return
         self._publish_roster(self._now.slot, self._attempts)
@@ -247,10 +256,7 @@ class Hub:
 
     def _compute(self, slot: int, attempt: int) -> None:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
-        members = self._now.members if self._now is not None else frozenset()
-        if members != self._members.keys():
-            members = frozenset(self._members)
-        self._now = Now(slot, frame, attempt, within == 0, members)
+        self._now = Now(slot, frame, attempt, within == 0, self._names)
         self._done = {}
         self._stalls.begin(slot)
         self._node.begin(slot, attempt)
@@ -264,18 +270,15 @@ class Hub:
         now = self._now
         if now is None or (header.slot, header.attempt) != (now.slot, now.attempt):
             return
-        if (header.instance, done.process) in self._members.values():
+        if (header.instance, done.process) in self._owners:
             self._done[done.process] = done
-            self._process.later(self._maybe_commit)
-
-    def _acting(self) -> set[str]:
-        """Processes that must acknowledge a slot."""
-        return {process for name, (_, process) in self._members.items() if _role(name) in ACTING}
+            if len(self._done) >= len(self._acting):
+                self._process.later(self._maybe_commit)
 
     def _maybe_commit(self) -> None:
         if self.phase != "running" or self._wall is not None or self._now is None:
             return
-        if self._ledger.complete and self._done.keys() >= self._acting():
+        if self._ledger.complete and self._done.keys() >= self._acting:
             self._commit()
 
     def _on_wall(self, slot: int) -> None:
@@ -291,28 +294,21 @@ class Hub:
         now = self._now
         if now is None:
             return
-        _row, frame = self._ledger.commit()
-        entries: list[Entry] = [entry for done in self._done.values() for entry in done.digests]
-        if frame is not None:
-            reward = records.frame_reward(frame)
-            self._ledger.reward.publish(reward, slot=now.slot, attempt=now.attempt)
-            entries.append(records.digest_entry(self._ledger.reward.topic, reward))
-        self._digest.commit(now.slot, entries)
-        self._counted = now.slot + 1
-        self._time(now)
-        if now.slot + 1 >= self._scenario.slots:
-            self._end(0, "done")
-        else:
+        ended, done, attempts, started_s = self._ledger.ended(), self._done.values(), self._attempts + 1, self._tick_s
+        last = now.slot + 1 >= self._scenario.slots
+        # The tick commits; what it commits is written down while everyone works at the next slot. But whoever learns
+        # shall know a frame's reward before the next frame begins, and slots of the wall clock wait for nobody.
+        if self._wall is None and not last and not self._ledger.ends_frame(now):
             self._begin(now.slot + 1)
-
-    def _time(self, now: Now) -> None:
-        timings = {stage: seconds for done in self._done.values() for stage, seconds in done.timings.items()}
-        decisions = [seconds for stage, seconds in timings.items() if stage.startswith("decision_s")]
-        self._decision_s += decisions
-        wall_s = self._process.clock() - self._slot_started_s
-        self._writer.timing(
-            (now.slot, self._attempts + 1, wall_s, timings.get("schedule_s", 0.0), max(decisions, default=0.0))
-        )
+            self._books.close(ended, done)
+        else:
+            self._books.close(ended, done)
+            if not last:
+                self._begin(now.slot + 1)
+        ended_s = self._process.clock() if last else self._tick_s
+        self._books.time(now.slot, attempts, ended_s - started_s, done)
+        if last:
+            self._end(0, "done")
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
@@ -325,7 +321,7 @@ class Hub:
         """Processes that have not done their part of the slot."""
         if self.phase != "running":
             return set()
-        return self._acting() - self._done.keys() | ({self._process.name} if not self._ledger.complete else set())
+        return set(self._acting - self._done.keys()) | ({self._process.name} if not self._ledger.complete else set())
 
     def _dump(self, slot: int) -> str:
         self._writer.json(f"stall-{slot}.json", document(self.clock_status()))
@@ -356,26 +352,26 @@ class Hub:
             return
         self.phase, self.code, self.reason = "ending", code, reason
         # Its slot is the first that does not count: who records or follows the run can tell what was committed.
-        self._shutdown.publish(Shutdown(reason, code), slot=self._counted)
+        self._shutdown.publish(Shutdown(reason, code), slot=self._books.counted)
 
     def _close(self) -> None:
         """Wait for everyone's traffic report, then write what only the hub knows."""
         expected = {peer.process for peer in self._registry.peers() if peer.process != self._process.name}
         expected = {process for process in expected if any(p == process for _, p in self._members.values())}
         self._process.stopping = False
-        self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._digest.hex())
+        self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._books.digest.hex())
         self._writer.messages(self._reports.links())
         counters = self._reports.counters()
         self._writer.json(
             "ledger.json",
             {
                 **self._ledger.totals.facts(),
-                "digest": self._digest.hex(),
+                "digest": self._books.digest.hex(),
                 "late": self._ledger.late + int(counters.get("decisions_refused{late}", 0.0)),
                 "late_slots": self._late_slots,
                 "refused": self._ledger.refused,
                 "missed": int(counters.get("decisions_missed", 0.0)),
-                "decision_s": sorted(self._decision_s),
+                "decision_s": sorted(self._books.decision_s),
                 "counters": dict(sorted(counters.items())),
                 "notes": self._notes,
                 "exit": {"code": self.code, "reason": self.reason},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,22 @@ from bus.slots import Now
 from emulator import records
 from emulator.folder import Writer
 from emulator.model import ledger
-from emulator.model.ledger import FrameRow, SlotRow, Totals
+from emulator.model.ledger import FrameRow, SlotRow, Sums, Totals
 from emulator.model.offloading import Floats, Network
 from emulator.model.serving import Ends
 from emulator.nodes.deadlines import OUTCOME
 
 BOOKED_SLOTS = 256
 """Arrivals that are later than so many slots of the wall clock are not told from those that were in time."""
+
+
+class Ended(NamedTuple):
+    """How a slot ended: messages by cell (None where nobody tells), and deployments said in a frame's first slot."""
+
+    now: Now
+    outcomes: list[Any]
+    in_force: list[Any]
+    arrived: dict[int, Floats]
 
 
 class LedgerNode:
@@ -68,6 +77,11 @@ class LedgerNode:
         self._now: Now | None = None
         self._members: frozenset[str] = frozenset()
         self._sources: list[str] = []
+        self._there: list[str] = []
+        self._edge_servers: list[str] = []
+        self._gone = np.zeros(network.edges, dtype=np.bool_)
+        self._gone_of: frozenset[str] = frozenset()
+        self._in_flight_before = 0.0
         self._wall = wall
         self._outlive = outlive
         self._arrived: dict[int, Floats] = {}
@@ -83,6 +97,7 @@ class LedgerNode:
         count = node.process.measurements
         self._tasks = {t: count.counter("tasks", target=t) for t in ("local", "peer", "cloud", "dropped")}
         self._delay = count.histogram("task_delay_seconds", edges_s[3::4].tolist())
+        count.before_snapshot(self._show_delays)
         self._slot_gauge, self._frame_gauge = count.gauge("slot"), count.gauge("frame")
         self._reward_gauge, self._reward_sum = count.gauge("frame_reward_seconds"), count.counter("reward_seconds")
         self._mean_gauge = count.gauge("slot_delay_seconds", scheme="run")
@@ -99,25 +114,27 @@ class LedgerNode:
         self._node.begin(now.slot, now.attempt)
         self._now, self.complete = now, False
         self._outcomes, self._in_force, self._arrived = [], [], {}
-        sources = self._sources_of(now)
-        there = [source for source in sources if source]
-        edges = [source for source in there if source.startswith("/edge/")]
+        if now.members is not self._members:
+            self._look_up(now)
+        sources, there = self._sources, self._there
 
         def ended(messages: list[Any]) -> None:
-            came = dict(zip(there, messages, strict=True))
-            self._outcomes = [came.get(source) for source in sources]
+            if len(messages) < len(sources):
+                came = dict(zip(there, messages, strict=True))
+                messages = [came.get(source) for source in sources]
+            self._outcomes = messages
             if now.first:
-                self._gather("in force", edges, now, left_s, decided)
+                self._gather("in force", self._edge_servers, now, left_s, decided)
             else:
-                self._complete()
+                self._completed()
 
         def decided(messages: list[Any]) -> None:
             self._in_force = messages
-            self._complete()
+            self._completed()
 
         self._gather("outcome", there, now, left_s, ended)
 
-    def _complete(self) -> None:
+    def _completed(self) -> None:
         self.complete = True
         self.on_complete()
 
@@ -133,32 +150,36 @@ class LedgerNode:
     def _gather(self, kind: str, sources: list[str], now: Now, left_s: Any, then: Any) -> None:
         self._node.gather(kind, sources, now.slot, now.attempt, then, deadline_s=left_s(OUTCOME))
 
-    def _sources_of(self, now: Now) -> list[str]:
-        """Who tells how each cell's tasks ended; looked up once for each roster."""
-        if now.members is not self._members:
-            self._members = now.members
-            self._sources = [self._source(m, now) for m in range(self._network.edges)]
-        return self._sources
+    def _look_up(self, now: Now) -> None:
+        """Who tells how each cell's tasks ended; once for each roster."""
+        self._members = now.members
+        self._sources = [self._source(m, now) for m in range(self._network.edges)]
+        self._there = [source for source in self._sources if source]
+        self._edge_servers = [source for source in self._there if source.startswith("/edge/")]
 
     def _source(self, m: int, now: Now) -> str:
         """Who tells how cell m's tasks ended: its edge server, the cell itself without one, or nobody."""
         names = (f"/edge/{m}", f"/cell/{m}")
         return next((name for name in names if name in now.members), "")
 
-    def commit(self) -> tuple[SlotRow, FrameRow | None]:
-        """Close the slot; at a frame's end, close the frame.
+    def ended(self) -> Ended:
+        """What is known of the slot; to be taken before the next one starts."""
+        if self._now is None:
+            raise RuntimeError("ended() before start()")
+        return Ended(self._now, self._outcomes or [None] * self._network.edges, self._in_force, self._arrived)
+
+    def commit(self, ended: Ended) -> tuple[SlotRow, FrameRow | None]:
+        """Write a slot down; at a frame's end, close the frame.
 
         Raises: Broken: tasks were lost or ended twice. RunFolderError: a table cannot be written.
         """
-        now = self._now
-        if now is None:
-            raise RuntimeError("commit() before start()")
-        outcomes = [self._valid(message) for message in self._outcomes or [None] * self._network.edges]
+        now = ended.now
+        outcomes = [self._valid(message) for message in ended.outcomes]
         ends = records.ends_from(outcomes)
         in_flight = np.array([message.in_flight for message in outcomes])
-        reasons = [message.reasons for message in outcomes]
-        gone = np.array([not self._source(m, now).startswith("/edge") for m in range(len(outcomes))])
-        lost = float(self._in_flight[gone].sum())
+        reasons = [message.reasons for message in outcomes if message.reasons]
+        gone = self._without_edge_server(now)
+        lost = float(self._in_flight[gone].sum()) if self._in_flight_before else 0.0
         if lost:
             # Tasks that were in flight when their edge server died end here; which service they were for died with it.
             dropped = ends.dropped.copy()
@@ -166,15 +187,24 @@ class LedgerNode:
             ends = ends._replace(dropped=dropped)
             reasons.append({"edge_lost": lost})
         if self._wall:
-            ends, in_flight, late = self._reconciled(now.slot, ends, in_flight, gone)
+            ends, in_flight, late = self._reconciled(ended, ends, in_flight, gone)
             reasons.append({"late": late} if late else {})
-        row = ledger.settle(now.slot, now.frame, ends, float(in_flight.sum()), float(self._in_flight.sum()))
-        self._in_flight = in_flight
-        self._book(row, ends, reasons)
-        self._frame(now)
-        return row, self._close_frame() if (len(self._rows) and self._ends_frame(now)) else None
+        after, sums = float(in_flight.sum()), ledger.sums_of(ends)
+        row = ledger.settle(now.slot, now.frame, ends, after, self._in_flight_before, sums=sums)
+        self._in_flight, self._in_flight_before = in_flight, after
+        self._book(row, ends, sums, reasons)
+        self._frame(ended)
+        return row, self._close_frame() if (len(self._rows) and self.ends_frame(now)) else None
 
-    def _ends_frame(self, now: Now) -> bool:
+    def _without_edge_server(self, now: Now) -> NDArray[np.bool_]:
+        """Cells whose edge server does not take part, shape (edge,); found out once for each roster."""
+        if now.members is not self._gone_of:
+            self._gone_of = now.members
+            self._gone = np.array([f"/edge/{m}" not in now.members for m in range(self._network.edges)])
+        return self._gone
+
+    def ends_frame(self, now: Now) -> bool:
+        """Whether a slot is its frame's last."""
         return (now.slot + 1) % self._slots_per_frame == 0
 
     def _valid(self, message: Any) -> Outcome:
@@ -187,13 +217,13 @@ class LedgerNode:
         return records.outcome(empty, {})
 
     def _reconciled(
-        self, slot: int, ends: Ends, in_flight: Floats, gone: NDArray[np.bool_]
+        self, ended: Ended, ends: Ends, in_flight: Floats, gone: NDArray[np.bool_]
     ) -> tuple[Ends, Floats, float]:
         """Let every task that a cell told of end or stay in flight; returns also how many are dropped(late)."""
         arrived, dropped, in_flight = ends.arrived.copy(), ends.dropped.copy(), in_flight.copy()
         before_late = float(dropped.sum())
-        for m, message in enumerate(self._outcomes or [None] * len(arrived)):
-            unseen = np.maximum(self._arrived.get(m, arrived[m]) - arrived[m], 0.0) + self._overdue[m]
+        for m, message in enumerate(ended.outcomes):
+            unseen = np.maximum(ended.arrived.get(m, arrived[m]) - arrived[m], 0.0) + self._overdue[m]
             arrived[m] += unseen
             if self._outlive and not gone[m] and not isinstance(message, Outcome):
                 # Its edge server works on; what became of these tasks is seen from its next outcome.
@@ -201,19 +231,19 @@ class LedgerNode:
                 continue
             dropped[m] += unseen
             if self._outlive:
-                ended = float((ends.local[m] + ends.peer[m] + ends.cloud[m]).sum() + dropped[m].sum())
-                gap = float(self._in_flight[m] + arrived[m].sum()) - ended - in_flight[m]
+                over = float((ends.local[m] + ends.peer[m] + ends.cloud[m]).sum() + dropped[m].sum())
+                gap = float(self._in_flight[m] + arrived[m].sum()) - over - in_flight[m]
                 # Which service they were for is not known; less than none: tasks whose arrival nobody told in time.
                 dropped[m, 0] += max(gap, 0.0)
                 arrived[m, 0] += max(-gap, 0.0)
-        self._booked[slot] = (arrived - self._overdue).sum(axis=1)
-        self._booked.pop(slot - BOOKED_SLOTS, None)
+        self._booked[ended.now.slot] = (arrived - self._overdue).sum(axis=1)
+        self._booked.pop(ended.now.slot - BOOKED_SLOTS, None)
         self._overdue = np.zeros_like(self._overdue)
         return ends._replace(arrived=arrived, dropped=dropped), in_flight, float(dropped.sum()) - before_late
 
-    def _book(self, row: SlotRow, ends: Ends, reasons: list[dict[str, float]]) -> None:
+    def _book(self, row: SlotRow, ends: Ends, sums: Sums, reasons: list[dict[str, float]]) -> None:
         self._writer.slot(row)
-        self.totals.add_slot(row, ends)
+        self.totals.add_slot(row, ends, sums=sums)
         self._rows.append(row)
         total = self.totals.reasons
         for reason, count in (pair for each in reasons for pair in each.items()):
@@ -222,19 +252,16 @@ class LedgerNode:
             counter.value += getattr(row, target)
         self._slot_gauge.value, self._frame_gauge.value = row.slot, row.frame
         self._mean_gauge.value, self._cloud_gauge.value = row.delay_s, row.all_cloud_delay_s
-        self._observe(ends)
 
-    def _observe(self, ends: Ends) -> None:
-        """Add the fine buckets to the coarse ones of the metric."""
-        fine = ends.histogram.sum(axis=0)
-        counts = self._delay.counts
-        for k in range(len(counts)):
-            counts[k] += float(fine[4 * k : 4 * k + 4].sum())
-        self._delay.total += float(ends.cost_s.sum())
+    def _show_delays(self) -> None:
+        """The totals' fine buckets as the coarse ones of the metric."""
+        fine, counts = self.totals.histogram, self._delay.counts
+        counts[:] = [float(fine[4 * k : 4 * k + 4].sum()) for k in range(len(counts))]
+        self._delay.total = self.totals.cost_s
 
-    def _frame(self, now: Now) -> None:
-        if now.first:
-            said = [message for message in self._in_force if isinstance(message, DeploymentInForce)]
+    def _frame(self, ended: Ended) -> None:
+        if ended.now.first:
+            said = [message for message in ended.in_force if isinstance(message, DeploymentInForce)]
             self._deployed = sum(len(message.services) for message in said)
             self._frame_refused = sum(1 for message in said if message.refused)
             self.refused += self._frame_refused

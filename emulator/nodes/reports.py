@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from bus.accounting import REPORT, link_report, of_report
-from bus.membership import RECORDER
 from bus.messages import Books, LinkReport, LinkTraffic, Message, Published, Query, Stopped
 from bus.process import Process
 from bus.registry import Registry
+from bus.wiring import RECORDER
 
 RECORDER_S: Final = 60.0
 """For a recorder that is behind: what it has not written yet is lost when everyone goes."""

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from live_run import SMALL, LiveRun, finished
 
+from bus.client import Client
 from bus.errors import BusError
 from bus.messages import ClockStatus, Query
-from bus.registry import Client
 
 pytestmark = pytest.mark.processes
 

@@ -231,3 +231,50 @@ def test_node_start_has_its_help_in_the_group_too(capsys: pytest.CaptureFixture[
         run_command(["node", "start", "--help"])
     assert ended.value.code == 0
     assert "--hub" in capsys.readouterr().out
+
+
+def test_interfaces_of_a_live_run_and_of_none(
+    tool: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = tool("interface", "list", "--json")
+    assert code == 0
+    live = json.loads(out)
+    assert live["source"].startswith("the run at tcp://")
+    tick = next(record for record in live["types"] if record["name"] == "Tick")
+    assert [field["name"] for field in tick["fields"]] == ["slot", "frame", "roster"]
+    assert "/hub/tick" in tick["topics"]
+    monkeypatch.delenv("EDGERIG_HUB")
+    code, out, err = tool("interface", "list", "--json")
+    assert (code, err) == (0, "")
+    shipped = {record["name"] for record in json.loads(out)["types"]}
+    assert {"Tick", "Schedule", "Outcome"} <= shipped
+    code, out, _ = tool("interface", "show", "/edge/3/offload/cloud")
+    assert code == 0
+    assert out.startswith("Offload  (type id ")
+    assert "Array or null  optional" in out
+    assert "topics: /{origin}/{m}/offload/{to}" in out
+    code, _, err = tool("interface", "show", "Tock")
+    assert code == 2
+    assert "did you mean Tick?" in err
+
+
+def test_a_call_in_json_is_checked_answered_and_listed(tool: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = tool("call", "--list", "hub", "--json")
+    assert code == 0
+    methods = {record["method"]: record for record in json.loads(out)}
+    assert methods["types"]["request"] == "TypeQuery(names: list of str = ..., ids: list of int = ...)"
+    assert methods["types"]["reply"] == "Types(types: list of TypeRecord)"
+    code, out, _ = tool("call", "/hub", "types", '{"names": ["Tick"]}', "--json")
+    assert code == 0
+    assert json.loads(out)["types"][0]["name"] == "Tick"
+    for words, said in [
+        (("/hub", "type"), "did you mean types?"),
+        (("/hubb", "types"), "/hubb serves nothing; did you mean /hub?"),
+        (("/hub", "types", "{"), "is no JSON"),
+        (("/hub", "types", '{"name": "Tick"}'), "Object contains unknown field `name`"),
+        (("/hub",), "give NODE and METHOD"),
+    ]:
+        code, _, err = tool("call", *words)
+        assert code == 2
+        assert said in err
+        assert "Traceback" not in err

@@ -73,6 +73,7 @@ def test_records_within_records_are_shown() -> None:
         "members:",
         "- node: /edge/0, instance: 7",
         "bindings: []",
+        "links: []",
     ]
     done = Done("edge-0", 1, (("/edge/0/outcome", 0, b"\xab"),), {"wait_s": 0.5})
     assert lines(done, HEADER, full=False)[3:-1] == ["digests: [[/edge/0/outcome, 0, ab]]", "timings: {wait_s: 0.5}"]
