@@ -18,7 +18,7 @@ from bus.framing import Framing
 from bus.handshakes import LINK
 from bus.membership import HUB
 from bus.messages import Call, LinkReport, LinkTraffic
-from bus.pubsub import uid_of
+from bus.outputs import uid_of
 from bus.tally import NOTHING, Kind, Tally, Traffic
 from bus.topics import MEMBERSHIP, OTHER
 

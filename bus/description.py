@@ -9,6 +9,7 @@ from bus import codec, schemas
 from bus.calls import Answering
 from bus.messages import MethodRecord, NodeRecord, Peer, TopicRecord, TypeRecord
 from bus.publisher import Publisher
+from bus.qos import Offer
 from bus.subscription import Subscription
 from bus.subtree import Subtree
 
@@ -63,4 +64,9 @@ def methods_of(answering: Answering, endpoint: str) -> tuple[MethodRecord, ...]:
 
 
 def _record_of(end: Publisher | Subscription | Subtree) -> TopicRecord:
-    return TopicRecord(end.topic, end.type_id, end.qos.reliable, end.qos.latched)
+    return TopicRecord(end.topic, end.type_id, *end.qos.offer)
+
+
+def offer_of(record: TopicRecord) -> Offer:
+    """What a publisher's record promises, or a subscriber's asks for."""
+    return Offer(record.reliable, record.transient_local, record.deadline_s, record.lease_s)

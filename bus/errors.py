@@ -6,6 +6,8 @@ BusError
     UnknownTopic      no row of the topic table fits (also a ValueError)
     TypeMismatch      the two ends of a topic mean different messages
     QosIncompatible   a subscriber asks for more than the publisher promises
+    NotMatched        whom a topic was to be matched with has not come in time
+    Backlog           a subscriber that must lose nothing is too far behind
     LeaseRefused      the registry gives the names to nobody, or to somebody else
     CallFailed        the callee answered with a failure
     CallTimeout       the callee did not answer in time
@@ -70,6 +72,32 @@ class QosIncompatible(BusError):
         self.asked = asked
         self.offered = offered
         self.peer = peer
+
+
+class NotMatched(BusError):
+    """Too few of those at the other end of a topic have matched in time; missing names them."""
+
+    def __init__(self, topic: str, wanted: int, matched: int, missing: tuple[str, ...], deadline_s: float) -> None:
+        who = ", ".join(missing) if missing else f"{wanted - matched} more that the graph does not show"
+        super().__init__(f"{topic}: {matched} of {wanted} matched within {deadline_s:g} s; missing: {who}")
+        self.topic = topic
+        self.wanted = wanted
+        self.matched = matched
+        self.missing = missing
+
+
+class Backlog(BusError):
+    """A subscriber that must lose nothing is too far behind; slow names those furthest behind."""
+
+    def __init__(self, topic: str, slow: tuple[str, ...], held: int, waited_s: float) -> None:
+        waited = f" within {waited_s:g} s" if waited_s else ""
+        super().__init__(
+            f"{topic}: {', '.join(slow)} did not acknowledge any of {held} messages{waited}; "
+            "publish less, speed it up, or let it lose some (when_full drop_oldest)"
+        )
+        self.topic = topic
+        self.slow = slow
+        self.held = held
 
 
 class LeaseRefused(BusError):

@@ -29,7 +29,10 @@ FLOW_S: Final = 0.01  # messages flow while the next one comes within that time
 LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
 LIVE: Final = bytes((VERSION, 0))
 """How the header of a message begins that is neither sent again nor a mark."""
+QUEUE_FRAMES: Final = 20_000
+"""From one publisher: who does not read lets TCP hold the publisher's own queue back, rather than fill its memory."""
 LOOKED_FOR: Final = 4  # frames of a batch for which it is asked whether another one is there
+LARGEST_DRAIN: Final = 65_536
 FEWEST_AHEAD: Final = 4
 MOST_PATIENCE: Final = 512
 INSTANCE_AT: Final = 9  # bytes from the NUL behind a topic to the publisher's instance in the header
@@ -73,8 +76,11 @@ class SharedInput:
     def __init__(self, sockets: Sockets) -> None:
         self.xsub = sockets.make(zmq.XSUB, self._drain)
         self.xsub.rcvtimeo = round(FLOW_S * 1000)
+        self.xsub.rcvhwm = QUEUE_FRAMES
         self.flows = False
         """Whether messages have been following each other."""
+        self.drains = False
+        """Whether somebody wants the newest only: all that is there is read before anything is handed over."""
         self._in_a_row = 0  # frames waited for one by one
         self._patience = FEWEST_AHEAD  # after so many of those, try whether more are there
         self._ahead = 0  # frames to read without looking, after one that was waited for
@@ -157,6 +163,8 @@ class SharedInput:
         if not self._read(1, 0):
             self.flows = False
             self._ahead = 0
+        elif self.drains:
+            self._read(LARGEST_DRAIN, NOBLOCK)
         elif self._ahead:
             self._read_ahead(self._ahead)
         else:
@@ -180,7 +188,7 @@ class SharedInput:
             # Asking costs half of the exception that an empty queue raises.
             if not self._read(1, NOBLOCK) or not int(self.xsub.getsockopt(zmq.EVENTS)) & POLLIN:
                 return
-        self._read(LARGEST_BATCH, NOBLOCK)
+        self._read(LARGEST_DRAIN if self.drains else LARGEST_BATCH, NOBLOCK)
 
     def _read(self, count: int, flags: int) -> int:
         """Read so many frames, or as many as there are; returns how many."""
@@ -206,6 +214,7 @@ class KeyedInputs:
         self._own = own
         self._refused = refused
         self.upstream = Upstream(sockets.framing)
+        self.drains = False
         self._inputs: dict[int, _Input] = {}
         self._wanted: dict[str, Wanted] = {}
 

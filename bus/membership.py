@@ -25,7 +25,7 @@ from bus.messages import (
     Register,
     Registered,
 )
-from bus.pubsub import uid_of
+from bus.outputs import uid_of
 from bus.timers import Timer
 from bus.vitals import vital_signs
 from bus.wiring import Wiring

@@ -304,6 +304,8 @@ class TopicRecord(Message, frozen=True):
     type_id: int
     reliable: bool
     transient_local: bool
+    deadline_s: float = 0.0
+    lease_s: float = 0.0
 
 
 class NodeRecord(Message, frozen=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bus.calls import Handler, reply_or_raise
 from bus.errors import BadName, UnknownTopic
+from bus.events import Listener
 from bus.gather import Collector, Gather
 from bus.messages import Failure, Message
 from bus.names import is_subtree, resolve
@@ -120,6 +121,10 @@ class Node:
         """Stop calling that callback with that topic's messages."""
         name = self.resolve(topic)
         self.process.pubsub.unsubscribe(name, self._behind.pop((name, callback), callback))
+
+    def on_event(self, listener: Listener, topic: str = "") -> None:
+        """Call with each event (bus/events.py: losses, deadlines, age, liveliness, refusals) of a topic, or of all."""
+        self.process.pubsub.events.listen(self.resolve(topic) if topic else "", listener)
 
     # -- gather --------------------------------------------------------------------------------------------------------
 

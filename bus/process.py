@@ -19,15 +19,16 @@ import zmq
 
 from bus import topics
 from bus.calls import MAX_BODY_BYTES, Answering, Asking
-from bus.errors import BusError, PeerLost
+from bus.errors import BusError, NotMatched, PeerLost
 from bus.inputs import FLOW_S
 from bus.measure import Measurements
 from bus.membership import GUEST, Membership
 from bus.messages import Peer, ProcessState, Query, TypeQuery, Types
 from bus.names import Remap, resolve
 from bus.node import Node
+from bus.outputs import uid_of
 from bus.publisher import Publisher
-from bus.pubsub import PubSub, uid_of
+from bus.pubsub import PubSub
 from bus.qos import Qos
 from bus.schemas import TypeBook
 from bus.sockets import Context, Sockets
@@ -109,6 +110,8 @@ class Process:
         self.pubsub.on_topics = self.membership.topics_changed
         self.pubsub.on_links = self.membership.links_changed
         self.timers.every(LINKS_COUNTED_S, self.sockets.handshakes.count)
+        self.pubsub.name_of = lambda instance: self.membership.known.get(uid_of(instance), uid_of(instance))
+        self.pubsub.wait_matched = self._wait_matched
         self._accounts = Accounts(self)
         self.answering.serve(own_node(name), "state", Query, lambda _: self.state(), ProcessState)
         self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat(), ProcessState)
@@ -191,6 +194,19 @@ class Process:
     def on_refused(self, callback: Callable[[BusError], None]) -> None:
         """Call with the TypeMismatch or QosIncompatible of a link that is refused; by default it is logged."""
         self.pubsub.on_refused = callback
+
+    def use_sim_time(self, now_ns: Callable[[], int]) -> None:
+        """Tell ages and deadlines by the run's time (as in ``t_sim_ns``); call ``sim_advanced`` when it goes on."""
+        self.pubsub.sim_ns = now_ns
+
+    def sim_advanced(self) -> None:
+        """The run's time has gone on: see at once who has missed a deadline."""
+        self.pubsub.deadlines.look()
+
+    def _wait_matched(self, end: Publisher | Subscription, count: int, deadline_s: float) -> None:
+        if not self.spin(lambda: len(end.matched) >= count, deadline_s):
+            missing = tuple(self.membership.wiring.unmatched_of(end))
+            raise NotMatched(end.topic, count, len(end.matched), missing, deadline_s)
 
     # -- nodes and topics ----------------------------------------------------------------------------------------------
 
@@ -309,7 +325,7 @@ class Process:
             publisher.give_up(slot, attempt)
 
     def _repeat(self) -> ProcessState:
-        self.pubsub.repeat()
+        self.pubsub.tails.repeat()
         return self.state()
 
     def close(self, reason: str = "", flush_s: float = 0.0) -> None:

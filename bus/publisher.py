@@ -5,20 +5,46 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from bus import codec
 from bus.codec import HEADER, VERSION, encode_payload
 from bus.copies import Copies
+from bus.credits import NO_LIMIT, Credits
+from bus.errors import NotMatched
 from bus.framing import PLAIN, Framing
 from bus.messages import Message
-from bus.qos import Qos
+from bus.qos import Offer, Qos
 from bus.tally import Kind, Traffic
 from bus.topics import TopicSpec
 
 GAP_TO: Final = struct.Struct("<Q")
 RELIABLE_OFFER: Final = 1
 LATCHED_OFFER: Final = 2
+KEEPS_ALL_OFFER: Final = 4
+TIMED_OFFER: Final = 8  # deadline and lease follow
+TIMES: Final = struct.Struct("<dd")
+
+
+def pack_offer(qos: Qos) -> bytes:
+    """What a publisher promises, as its END mark tells it."""
+    flags = (RELIABLE_OFFER if qos.reliable else 0) | (LATCHED_OFFER if qos.latched else 0)
+    flags |= KEEPS_ALL_OFFER if qos.keeps_all else 0
+    if qos.deadline_s or qos.lease_s:
+        return bytes((flags | TIMED_OFFER,)) + TIMES.pack(qos.deadline_s, qos.lease_s)
+    return bytes((flags,))
+
+
+def read_offer(packed: bytes) -> Offer:
+    """The same at the subscriber; whatever cannot be read is not promised."""
+    flags = packed[0] if packed else 0
+    times = TIMES.unpack_from(packed, 1) if flags & TIMED_OFFER and len(packed) > TIMES.size else (0.0, 0.0)
+    return Offer(bool(flags & RELIABLE_OFFER), bool(flags & LATCHED_OFFER), *times)
+
+
+def never_match(end: Any, count: int, deadline_s: float) -> None:
+    """What ``wait_matched`` does for an end that belongs to no process."""
+    raise NotMatched(end.topic, count, 0, (), deadline_s)
 
 
 class Publisher:
@@ -44,6 +70,9 @@ class Publisher:
         self.local: Callable[[bytes], None] | None = None  # hands a frame to subscribers of this very process
         self.refused: dict[str, str] = {}
         self.last_wall_ns = 0
+        self.limit = NO_LIMIT  # the sequence up to which nobody has to be waited for
+        self.credits: Credits | None = None
+        self.wait: Callable[[Publisher, int, float], None] = never_match
         self._untold = False  # published since the last heartbeat
         self._keeps = qos.latched  # nobody can ask for what came before the first match, so nothing is kept for it
         self._message = spec.message
@@ -64,14 +93,16 @@ class Publisher:
     # -- the hot path --------------------------------------------------------------------------------------------------
 
     def publish(self, message: Message, *, slot: int, attempt: int = 0, round: int = 0, t_sim_ns: int = 0) -> bytes:  # noqa: A002 -- the header's word
-        """Send to everyone matched; never blocks.
+        """Send to everyone matched; waits only where the QoS says so (``keep="all"``).
 
         Returns: The payload as it went out, for those who digest it.
-        Raises: TypeError: not this topic's message.
+        Raises: TypeError: not this topic's message. Backlog: a subscriber that keeps all is too far behind.
         """
         if type(message) is not self._message:
             raise TypeError(f"{self.topic} carries {self._message.__name__}, not {type(message).__name__}")
         payload = encode_payload(message)
+        if self.sequence >= self.limit and self.credits is not None:
+            self.credits.make_room()
         self.sequence = sequence = self.sequence + 1
         self.last_wall_ns = now = self._wall_ns()
         prefix, type_id, instance = self._prefix, self.type_id, self._instance
@@ -93,6 +124,21 @@ class Publisher:
             self._long_frames += 1
         return payload
 
+    def try_publish(
+        self,
+        message: Message,
+        *,
+        slot: int,
+        attempt: int = 0,
+        round: int = 0,  # noqa: A002 -- the header's word
+        t_sim_ns: int = 0,
+    ) -> bool:
+        """Publish if nobody has to be waited for; returns whether it was taken."""
+        if self.credits is not None and not self.credits.has_room():
+            return False
+        self.publish(message, slot=slot, attempt=attempt, round=round, t_sim_ns=t_sim_ns)
+        return True
+
     # -- who listens ---------------------------------------------------------------------------------------------------
 
     @property
@@ -103,6 +149,13 @@ class Publisher:
     def is_matched(self, uid: str) -> bool:
         """Whether that subscribing process is matched."""
         return uid in self._matched
+
+    def wait_matched(self, count: int, deadline_s: float) -> None:
+        """Spin until so many subscribing processes are matched: nothing published from then on is missed by them.
+
+        Raises: NotMatched: they are not, within the deadline; it says who is missing.
+        """
+        self.wait(self, count, deadline_s)
 
     @property
     def traffic(self) -> Traffic:
@@ -135,19 +188,28 @@ class Publisher:
         self._keeps = True
         for frame in self.latched_frames():
             self._send_private(uid, frame, codec.LATCHED, "data")
-        offer = (RELIABLE_OFFER if self.qos.reliable else 0) | (LATCHED_OFFER if self.qos.latched else 0)
-        self._send_mark(uid, codec.END, self.sequence, bytes((offer,)))
+        if self.credits is not None:
+            self.credits.owe(uid)
+        self._send_mark(uid, codec.END, self.sequence, pack_offer(self.qos))
         self._on_change()
 
     def unmatch(self, uid: str) -> None:
         """That subscriber is gone (or its link is)."""
         if self._books.unmatch(uid, self.traffic):
             self._on_change()
+        if self.credits is not None:
+            self.credits.lose_link(uid)
 
     def refuse(self, uid: str, reason: str) -> None:
         """Give that subscriber nothing."""
         self.refused[uid] = reason
         self.unmatch(uid)
+        self.forget(uid)
+
+    def forget(self, uid: str) -> None:
+        """That subscriber does not come back: nothing is held for it."""
+        if self.credits is not None:
+            self.credits.forget(uid)
 
     def latched_frames(self) -> list[bytes]:
         """What a late joiner gets."""
@@ -174,12 +236,15 @@ class Publisher:
         if self.last_wall_ns > idle_since_ns:
             return False
         self._untold = False
-        if not self._matched or not self.sequence or not self.qos.reliable:
-            return True
+        if self._matched and self.sequence and self.qos.reliable:
+            self.show_life()
+        return True
+
+    def show_life(self) -> None:
+        """Send a heartbeat to all."""
         frame = self._prefix + self._mark(codec.HEARTBEAT, self.sequence)
         self._books.beat(len(frame))
         self._send(frame)
-        return True
 
     def _mark(self, flag: int, sequence: int) -> bytes:
         return HEADER.pack(VERSION, flag, 0, 0, self.type_id, self._instance, 0, sequence, 0, self._wall_ns())

@@ -8,39 +8,30 @@ Publishers and subscribers of one process meet in the loop's queue instead.
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
-
-import zmq
+from typing import Any
 
 from bus.codec import HEADER, HEADER_BYTES, Header
+from bus.credits import Credits
+from bus.deadlines import Deadlines
 from bus.errors import BusError
+from bus.events import Events
 from bus.inputs import KeyedInputs, SharedInput, Wanted
-from bus.notices import Notices
-from bus.publisher import Publisher
+from bus.outputs import UID_BYTES, Output, uid_of
+from bus.publisher import Publisher, never_match
 from bus.qos import Qos
+from bus.reception import Hooks
 from bus.rights import EVERYTHING, Rights
 from bus.sockets import Sockets
-from bus.subscription import Callback, Filing, Hooks, Subscription
+from bus.subscription import Callback, Filing, Subscription
 from bus.subtree import Subtree, TreeCallback
+from bus.tails import REPEAT_S, Tails
 from bus.timers import Timers
 from bus.topics import TopicSpec
+from bus.upstream import NACK, Word
 
 _log = logging.getLogger(__name__)
-
-NACK: Final = struct.Struct("<BIIQQ")  # mark, publisher instance, instance that asks, first, last; then the topic
-NACK_MARK: Final = 2  # XPUB takes 0 and 1 as its own
-UID_BYTES: Final = 8
-TAIL_S: Final = 0.01
-LONGEST_TAIL_S: Final = 0.32
-REPEAT_S: Final = 1.0
-
-
-def uid_of(instance: int) -> str:
-    """A process instance as it stands in the names of private channels."""
-    return f"{instance:08x}"
 
 
 class PubSub:
@@ -64,36 +55,40 @@ class PubSub:
         self._later = later
         self._wall_ns = wall_ns
         self.trees: dict[str, Subtree] = {}
-        self._notices = Notices()
         self._connected: set[int] = set()
-        self._untold: list[Publisher] = []
-        self._tail_s = TAIL_S  # grows while nobody has anything to ask for: most links lose nothing
-        self._security = security = sockets.security
+        self.tails = Tails(timers, wall_ns, self.publishers)
+        self.name_of: Callable[[int], str] = uid_of
+        self.wait_matched: Callable[[Any, int, float], None] = never_match
+        self.sim_ns: Callable[[], int] | None = None
+        self.events = Events(lambda instance: self.name_of(instance))
+        self.deadlines = Deadlines(timers, self._now_s, self.events)
+        security = sockets.security
         self._inputs: SharedInput | KeyedInputs = (
             SharedInput(sockets) if security is None else KeyedInputs(sockets, security.keys.own, security.refused)
         )
         self.upstream = self._inputs.upstream
         sockets.handshakes.on_again = self._inputs.connected_again
         self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
-        self._xpub = sockets.make(zmq.XPUB, self._drain_xpub)
-        # Every notice, not only the first of each name: a subscriber that comes back must be matched again.
-        self._xpub.setsockopt(zmq.XPUB_VERBOSE, 1)
-        # An XPUB never waits for anybody; without a wrapper or flags the call costs a third less.
-        self._send: Callable[[bytes], object] = self._xpub.send
-        self._publishing = (self._send, wall_ns, self._changed, self._on_untold, sockets.framing)
-        self.endpoint = sockets.listen(self._xpub)
+        self._output = Output(sockets, timers, self)
+        self.endpoint = self._output.endpoint
+        self._publishing = (self._output.send, wall_ns, self._changed, self.tails.add, sockets.framing)
         self._hooks = Hooks(
             admits=self._connected.__contains__,
-            nack=self._nack,
+            say=self._say,
+            own_instance=lambda: self.instance,
+            clock=timers.now_s,
+            age_s=self._age_s,
+            later=later,
             after=timers.after,
             on_change=self._changed,
             on_loss=lambda topic, instance, count: self.on_loss(topic, instance, count),
             on_refused=self.report_refused,
+            events=self.events,
             drop=drop,
             framing=sockets.framing,
         )
         self._timers = timers
-        timers.every(REPEAT_S, self._tell_all)
+        timers.every(REPEAT_S, self._ask_again)
 
     # -- topics --------------------------------------------------------------------------------------------------------
 
@@ -103,8 +98,18 @@ class PubSub:
             raise ValueError(f"this process publishes {topic} already; a topic has one publisher per process")
         self._need_instance(topic)
         made = Publisher(topic, spec, qos or spec.qos, self.instance, *self._publishing)
+        if made.qos.keeps_all:
+            made.credits = Credits(
+                made,
+                self._output.await_room,
+                self._timers.now_s,
+                self._name_of_uid,
+                partial(self._count_dropped, topic),
+            )
+        made.wait = self.wait_matched
         self.publishers[topic] = made
-        for uid in self._notices.wanting(topic):
+        self.deadlines.watch_publisher(made)
+        for uid in self._output.notices.wanting(topic):
             made.match(uid)
         for receiver in self._receivers(topic, made.type_id):
             self._join_locally(made, receiver)
@@ -137,6 +142,9 @@ class PubSub:
         self._need_instance(topic)
         made = self.subscriptions[topic] = Subscription(topic, spec, qos or spec.qos, self._hooks)
         self._inputs.subscribe(topic, self._wanted(topic, made.type_id))
+        self._inputs.drains = self._inputs.drains or made.drains
+        made.wait = self.wait_matched
+        self.deadlines.watch_subscription(made)
         if topic in self.publishers:
             self._join_locally(self.publishers[topic], made)
         self.on_topics()
@@ -149,6 +157,8 @@ class PubSub:
         if found.callbacks or found.filings:
             return
         del self.subscriptions[topic]
+        found.resign()
+        self.deadlines.forget(found)
         for instance in list(found.links):
             found.forget(instance)
         self._inputs.unsubscribe(topic, self._wanted(topic, found.type_id))
@@ -213,8 +223,8 @@ class PubSub:
         private = b"~" + uid_of(self.instance).encode() + live
         receivers = self._receivers(topic, type_id)
         if len(receivers) == 1:
-            return Wanted(live, private, receivers[0].receive, receivers[0].receive_live)
-        receive = partial(_each, [receiver.receive for receiver in receivers])
+            return Wanted(live, private, *receivers[0].readers)
+        receive = partial(_each, [receiver.readers[0] for receiver in receivers])
         return Wanted(live, private, receive, receive)
 
     def _wanted_below(self, tree: Subtree) -> Wanted:
@@ -256,102 +266,39 @@ class PubSub:
         for receiver in self._receivers(topic, type_id):
             receiver.receive(frame, at)
 
-    def _drain_xpub(self) -> None:
-        while True:
-            try:
-                if self._security is None:
-                    notice = self._xpub.recv(zmq.NOBLOCK)
-                else:
-                    frame = self._xpub.recv(zmq.NOBLOCK, copy=False)
-                    notice = frame.bytes
-                    if not self._is_by_its_sender(notice, frame):
-                        continue
-            except zmq.Again:
-                return
-            if notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
-                self._repair(notice)
-            elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 2:
-                uid, name = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES :].removesuffix(b"\0")
-                self._notice(notice[0] == 1, uid.decode(errors="replace"), name.decode(errors="replace"))
+    def _count_dropped(self, topic: str, uid: str, count: int) -> None:
+        self.events.tell("dropped", topic, int(uid, 16), count)
 
-    def _is_by_its_sender(self, notice: bytes, frame: zmq.Frame) -> bool:
-        """Whether who speaks for a subscriber, on the private channel or to ask for repair, is that subscriber."""
-        assert self._security is not None  # noqa: S101 -- asked only with keys
-        instance = self._security.note(frame)
-        if instance == 0:
-            return True
-        speaks = instance is not None
-        if speaks and notice[:1] == bytes((NACK_MARK,)) and len(notice) > NACK.size:
-            speaks = NACK.unpack_from(notice)[2] == instance
-        elif speaks and notice[1:2] == b"~":
-            speaks = notice[2 : 2 + UID_BYTES] == uid_of(instance or 0).encode()
-        if not speaks:
-            self._security.refused("subscriber", f"instance {instance} speaks for another subscriber")
-        return speaks
+    def _name_of_uid(self, uid: str) -> str:
+        return self.name_of(int(uid, 16))
 
-    def _notice(self, joined: bool, uid: str, name: str) -> None:
-        if joined:
-            self._notices.add(uid, name)
-        else:
-            self._notices.remove(uid, name)
-        for publisher in self._publishers_of(name):
-            if joined:
-                publisher.match(uid)
-            elif not self._notices.is_wanted(uid, publisher.topic):
-                publisher.unmatch(uid)
+    def _ask_again(self) -> None:
+        """The end of a history may be lost like any frame: whoever is heard but not matched is asked for it."""
+        for subscription in self.all_subscriptions():
+            for link in subscription.links.values():
+                if not link.expected:
+                    self._say(Word(NACK, link.instance, self.instance, 0, 0, subscription.topic))
 
-    def _publishers_of(self, name: str) -> list[Publisher]:
-        """Our publisher of a topic, or all below a name that ends in a slash."""
-        if name.endswith("/"):
-            return [publisher for topic, publisher in self.publishers.items() if topic.startswith(name)]
-        return [self.publishers[name]] if name in self.publishers else []
+    def _say(self, word: Word) -> None:
+        self._inputs.say(word.instance, word.topic, word.pack())
 
-    # -- repair --------------------------------------------------------------------------------------------------------
+    # -- time ----------------------------------------------------------------------------------------------------------
 
-    def _nack(self, instance: int, topic: str, first: int, last: int) -> None:
-        words = NACK.pack(NACK_MARK, instance, self.instance, first, last) + topic.encode()
-        self._inputs.say(instance, topic, words)
+    def _now_s(self) -> float:
+        return self._timers.now_s() if self.sim_ns is None else 1e-9 * self.sim_ns()
 
-    def _repair(self, request: bytes) -> None:
-        _, instance, asker, first, last = NACK.unpack_from(request)
-        if instance != self.instance:
-            return  # an XSUB speaks to all its publishers at once; this is for another one
-        self._tail_s = TAIL_S
-        publisher = self.publishers.get(request[NACK.size :].decode(errors="replace"))
-        if publisher is not None and publisher.is_matched(uid_of(asker)):
-            publisher.repair(uid_of(asker), first, last)
-
-    def _on_untold(self, publisher: Publisher) -> None:
-        if not self._untold:
-            self._timers.after(self._tail_s, self._tell_tails)
-        self._untold.append(publisher)
-
-    def _tell_tails(self) -> None:
-        idle_since_ns = self._wall_ns() - int(self._tail_s * 1e9)
-        told = self._untold
-        self._untold = [publisher for publisher in told if not publisher.heartbeat(idle_since_ns)]
-        if len(self._untold) < len(told):
-            self._tail_s = min(2.0 * self._tail_s, LONGEST_TAIL_S)
-        if self._untold:
-            self._timers.after(self._tail_s, self._tell_tails)
-
-    def _tell_all(self) -> None:
-        # Again and again: the heartbeat itself may be lost, and after a broken link nothing else may come.
-        for publisher in self.publishers.values():
-            publisher.heartbeat(self._wall_ns() - int(REPEAT_S * 1e9))
+    def _age_s(self, fields: tuple[int, ...]) -> float:
+        """Of a message, by the run's time if there is one, else by the time of day."""
+        return 1e-9 * (self._wall_ns() - fields[9] if self.sim_ns is None else self.sim_ns() - fields[8])
 
     def report_refused(self, error: BusError) -> None:
         """One end does not fit the other."""
         self._changed()
+        self.events.tell("incompatible", getattr(error, "topic", ""), 0, 1, str(error))
         self.on_refused(error)
 
     def _changed(self) -> None:
         self.on_links()
-
-    def repeat(self) -> None:
-        """Tell every subscriber the last sequence now, so that it asks for whatever it misses."""
-        for publisher in self.publishers.values():
-            publisher.heartbeat(self._wall_ns())
 
     # -- whom we listen to ---------------------------------------------------------------------------------------------
 
@@ -367,9 +314,9 @@ class PubSub:
         for subscription in self.all_subscriptions():
             subscription.forget(instance)
         uid = uid_of(instance)
-        for name in self._notices.drop(uid):
-            for publisher in self._publishers_of(name):
-                publisher.unmatch(uid)
+        self._output.drop(uid)
+        for publisher in self.publishers.values():
+            publisher.forget(uid)
 
     @property
     def connected(self) -> frozenset[int]:

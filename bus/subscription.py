@@ -12,67 +12,27 @@ from typing import Any, Final
 import msgspec
 
 from bus import codec
+from bus.acknowledgements import Acknowledgements
 from bus.codec import HEADER, HEADER_BYTES, VERSION, Header
 from bus.errors import BusError, QosIncompatible, TypeMismatch
-from bus.framing import Framing
-from bus.publisher import GAP_TO, LATCHED_OFFER, RELIABLE_OFFER
+from bus.newest import Newest
+from bus.publisher import GAP_TO, KEEPS_ALL_OFFER, never_match, read_offer
 from bus.qos import Qos
-from bus.timers import Timer
+from bus.reception import LAST_RETRY_S, Hooks, Link
 from bus.topics import TopicSpec
+from bus.upstream import ACK, NACK, REFUSE, Word
 
 _log = logging.getLogger(__name__)
 
 Callback = Callable[[Any, Header], None]
 Filing = Callable[[Any, tuple[int, ...]], None]
 """Gets a message and its header's fields by position: most messages go to a gather, which reads three of them."""
-FIRST_RETRY_S: Final = 0.005
-LAST_RETRY_S: Final = 0.2
+Reader = Callable[[bytes, int], None]
 RUNS_PER_RETRY: Final = 32
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _unpack = HEADER.unpack_from
 _make = tuple.__new__  # what Header._make does, without its own call and check
-
-
-class Link:
-    """What a subscription knows of one publisher instance. expected is 0 until the end of history has come."""
-
-    __slots__ = ("early", "expected", "gone", "highest", "instance", "retry", "retry_from", "retry_s", "retry_to")
-
-    def __init__(self, instance: int) -> None:
-        self.instance = instance
-        self.expected = 0
-        self.highest = 0  # the last sequence known to exist
-        self.gone = 0  # up to here the publisher has said that it holds nothing
-        self.early: dict[int, tuple[bytes, int, tuple[int, ...]]] = {}
-        self.retry: Timer | None = None
-        self.retry_s = FIRST_RETRY_S
-        self.retry_from = 0  # expected and highest when the retry was set
-        self.retry_to = 0
-
-
-class Hooks:
-    """What a subscription needs of its process."""
-
-    def __init__(
-        self,
-        admits: Callable[[int], bool],
-        nack: Callable[[int, str, int, int], None],
-        after: Callable[[float, Callable[[], None]], Timer],
-        on_change: Callable[[], None],
-        on_loss: Callable[[str, int, int], None],
-        on_refused: Callable[[BusError], None],
-        drop: Callable[[str, int], bool] | None,
-        framing: Framing,
-    ) -> None:
-        self.admits = admits
-        self.nack = nack
-        self.after = after
-        self.on_change = on_change
-        self.on_loss = on_loss
-        self.on_refused = on_refused
-        self.drop = drop
-        self.framing = framing
 
 
 class Subscription:
@@ -93,6 +53,9 @@ class Subscription:
         self.malformed = 0
         self.strangers = 0
         self.injected = 0
+        self.superseded = 0  # left out for newer ones because we were too slow
+        self.expired = 0  # too old when their turn came
+        self.wait: Callable[[Subscription, int, float], None] = never_match
         self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
         self._framing = hooks.framing
         self._longest_short = hooks.framing.longest_short
@@ -107,6 +70,24 @@ class Subscription:
         self._decode = codec.decoder_of(spec.message).decode
         self._hooks = hooks
         self._drop = hooks.drop
+        self._newest = None if qos.reliable else Newest(qos.depth, hooks.later, self._hand_over, self._supersede)
+        self._acknowledgements = Acknowledgements(
+            self.links, qos.history, hooks.after, lambda instance, up_to: self._say(ACK, instance, up_to)
+        )
+
+    @property
+    def readers(self) -> tuple[Reader, Reader]:
+        """Who reads its frames: any, and messages as they were published, for which there is a shorter way."""
+        plain = self._drop is None and self._newest is None and not self.qos.lifespan_s
+        live = self.receive_live if plain else self.receive
+        if self.qos.keeps_all:
+            return partial(self._read_and_acknowledge, self.receive), partial(self._read_and_acknowledge, live)
+        return self.receive, live
+
+    @property
+    def drains(self) -> bool:
+        """Whether the socket is to be read empty before messages are handed over."""
+        return self._newest is not None
 
     def leave_undecoded(self) -> None:
         """Hand over payloads as they came, as bytes."""
@@ -121,6 +102,13 @@ class Subscription:
         """Whether that publisher instance is in ``matched``."""
         link = self.links.get(instance)
         return link is not None and link.expected > 0
+
+    def wait_matched(self, count: int, deadline_s: float) -> None:
+        """Spin until so many publishing processes are matched: nothing that they publish from then on is missed.
+
+        Raises: NotMatched: they are not, within the deadline; it says who is missing.
+        """
+        self.wait(self, count, deadline_s)
 
     @property
     def takes_latched(self) -> bool:
@@ -192,6 +180,20 @@ class Subscription:
         self._deliver(frame, self._at, _unpack(frame, self._at))
 
     def _deliver(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
+        if self._newest is not None:
+            self._newest.put(frame, at, fields)
+        else:
+            self._hand_over(frame, at, fields)
+
+    def _supersede(self, count: int) -> None:
+        self.superseded += count
+        self._hooks.events.tell("superseded", self.topic, 0, count)
+
+    def _hand_over(self, frame: bytes, at: int, fields: tuple[int, ...]) -> None:
+        if self.qos.lifespan_s and self._hooks.age_s(fields) > self.qos.lifespan_s:
+            self.expired += 1
+            self._hooks.events.tell("expired", self.topic, fields[5])
+            return
         payload = frame[at + HEADER_BYTES :]
         try:
             message = self._decode(payload)
@@ -228,6 +230,7 @@ class Subscription:
             self.refuse(instance, TypeMismatch(self.topic, self.type_id, fields[4], f"instance {instance}"))
         elif flags & codec.HEARTBEAT:
             if link.expected:
+                link.beats += 1
                 self._note(link, sequence)
         elif flags & codec.END:
             self._end(link, sequence, frame[at + HEADER_BYTES :])
@@ -247,6 +250,9 @@ class Subscription:
             return
         if fields[1] & codec.REPAIR:
             self.repaired += 1
+            if link.asked_s:
+                link.round_trip_s += 0.25 * (self._hooks.clock() - link.asked_s - link.round_trip_s)
+                link.asked_s = 0.0
         if link.expected and not self.qos.reliable and sequence > link.expected:
             self._lose(link, sequence)
         if sequence == link.expected:
@@ -261,20 +267,43 @@ class Subscription:
 
     def _end(self, link: Link, last: int, offer: bytes) -> None:
         """The end of history: from here on the link is matched. After a reconnect it only tells the last sequence."""
-        promised = offer[0] if offer else 0
-        lacking = self.qos.missing_in(bool(promised & RELIABLE_OFFER), bool(promised & LATCHED_OFFER))
+        lacking = self.qos.missing_in(read_offer(offer))
         if lacking is not None:
             self.refuse(link.instance, QosIncompatible(self.topic, *lacking, f"instance {link.instance}"))
             return
         if link.expected:
             self._note(link, last)
+            self._begin_to_acknowledge(link, offer)
             return
         link.expected = min(link.early, default=last + 1)
         link.highest = link.expected - 1
         held = max(link.early, default=0)
         self._advance(link)
         self._note(link, max(last, held))
+        self._begin_to_acknowledge(link, offer)
+        self._hooks.events.tell("liveliness_back", self.topic, link.instance)
         self._hooks.on_change()
+
+    def _begin_to_acknowledge(self, link: Link, offer: bytes) -> None:
+        if offer and offer[0] & KEEPS_ALL_OFFER:
+            self._acknowledgements.begin(link, self.qos.keeps_all)
+
+    def _read_and_acknowledge(self, read: Reader, frame: bytes, at: int) -> None:
+        read(frame, at)
+        self._acknowledgements.look()
+
+    def resign(self) -> None:
+        """Nobody here listens any more: let no publisher wait for us."""
+        self._acknowledgements.end()
+
+    # -- repair --------------------------------------------------------------------------------------------------------
+
+    def _say(self, mark: int, instance: int, first: int, last: int = 0, text: str = "") -> None:
+        self._hooks.say(Word(mark, instance, self._hooks.own_instance(), first, last, self.topic, text))
+
+    def _nack(self, link: Link, first: int, last: int) -> None:
+        link.asked_s = link.asked_s or self._hooks.clock()
+        self._say(NACK, link.instance, first, last)
 
     def _note(self, link: Link, last: int) -> None:
         """The publisher has published up to ``last``: ask for what has not come."""
@@ -288,9 +317,9 @@ class Subscription:
             [s for s in range(first, last + 1) if s not in link.early] if last - first < 100_000 else [first, last]
         )
         if missing:
-            self._hooks.nack(link.instance, self.topic, missing[0], missing[-1])
+            self._nack(link, missing[0], missing[-1])
             if link.retry is None:
-                self._retry_later(link, FIRST_RETRY_S)
+                self._retry_later(link, link.first_retry_s)
 
     def _retry(self, link: Link) -> None:
         link.retry = None
@@ -300,13 +329,13 @@ class Subscription:
         # Not what was asked for since the retry was set: its answer is still on its way.
         for sequence in [*sorted(s for s in link.early if s <= link.retry_to), link.retry_to + 1]:
             if sequence > first:
-                self._hooks.nack(link.instance, self.topic, first, sequence - 1)
+                self._nack(link, first, sequence - 1)
                 runs += 1
             first = sequence + 1
             if runs == RUNS_PER_RETRY:
                 break
         moves = link.expected > link.retry_from
-        self._retry_later(link, FIRST_RETRY_S if moves else min(2 * link.retry_s, LAST_RETRY_S))
+        self._retry_later(link, link.first_retry_s if moves else min(2 * link.retry_s, LAST_RETRY_S))
 
     def _retry_later(self, link: Link, delay_s: float) -> None:
         link.retry_s, link.retry_from, link.retry_to = delay_s, link.expected, link.highest
@@ -329,19 +358,28 @@ class Subscription:
         link.expected = until
         self.lost += count
         self._hooks.on_loss(self.topic, link.instance, count)
+        self._hooks.events.tell("lost", self.topic, link.instance, count)
 
     def refuse(self, instance: int, error: BusError) -> None:
         """Take nothing from that publisher, and say so once."""
         if instance not in self.refused:
             self.refused[instance] = error
             self.forget(instance)
+            if isinstance(error, QosIncompatible):
+                self._say(REFUSE, instance, 0, 0, f"{error.asked}\0{error.offered}")
+            elif isinstance(error, TypeMismatch):
+                self._say(REFUSE, instance, error.ours)
             self._hooks.on_refused(error)
 
     def forget(self, instance: int) -> None:
         """That publisher is gone; a successor starts from nothing."""
         link = self.links.pop(instance, None)
-        if link is not None and link.retry is not None:
+        if link is None:
+            return
+        if link.retry is not None:
             link.retry.cancel()
+        if link.expected and not link.silent:
+            self._hooks.events.tell("liveliness_lost", self.topic, instance)
 
     def _bad(self, reason: str) -> None:
         self.malformed += 1

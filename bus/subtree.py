@@ -11,7 +11,8 @@ from bus.messages import Message
 from bus.names import SUBTREE
 from bus.publisher import RELIABLE_OFFER
 from bus.qos import BEST_EFFORT, RELIABLE, Qos
-from bus.subscription import Hooks, Link, Subscription
+from bus.reception import Hooks, Link
+from bus.subscription import Subscription
 from bus.topics import TopicSpec
 
 TreeCallback = Callable[[str, Any, Header], None]
@@ -30,6 +31,7 @@ class Member(Subscription):
         self.type_id = type_id
         self._latched = True
         self._decode = _as_it_is
+        self._newest = None
 
     def _end(self, link: Link, last: int, offer: bytes) -> None:
         if not (offer and offer[0] & RELIABLE_OFFER):

@@ -29,6 +29,10 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = 0
 
+    def now_s(self) -> float:
+        """The clock's time."""
+        return self._clock()
+
     def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Run once, ``delay_s`` from now."""
         return self._push(Timer(callback, 0.0), self._clock() + delay_s)

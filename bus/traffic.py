@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Totals = Counter[tuple[str, str, str, str]]  # (name, and three of its labels)
 
-RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed")
+RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed", "superseded", "expired")
 
 
 class Accounts:
@@ -24,6 +24,7 @@ class Accounts:
 
     def _collect(self) -> None:
         totals: Totals = Counter()
+        events: Counter[tuple[str, str]] = Counter()
         self._add_sent(totals)
         self._add_received(totals)
         measurements = self._process.measurements
@@ -35,6 +36,13 @@ class Accounts:
         measurements.counter("bus_messages_stale").value = float(stale)
         surplus = sum(node.collector.surplus for node in self._process.nodes.values())
         measurements.counter("bus_messages_surplus").value = float(surplus)
+        pubsub = self._process.pubsub
+        for (kind, topic), count in pubsub.events.counts.items():
+            end = pubsub.subscriptions.get(topic) or pubsub.publishers.get(topic)
+            pattern = end.spec.pattern if end is not None else topic
+            events[kind, pattern] += count
+        for (kind, pattern), count in events.items():
+            measurements.counter("bus_events", reason=kind, topic=pattern).value = float(count)
         measurements.counter("bus_calls_malformed").value = float(self._process.answering.malformed)
 
     def _add_sent(self, totals: Totals) -> None:

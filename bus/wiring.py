@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from bus.description import offer_of
 from bus.errors import BusError, QosIncompatible, TypeMismatch
 from bus.messages import Peer, TopicRecord
 from bus.names import SUBTREE, is_subtree
+from bus.outputs import uid_of
 from bus.publisher import Publisher
-from bus.pubsub import uid_of
+from bus.qos import missing
 from bus.subscription import Subscription
 from bus.subtree import Subtree
 
@@ -55,7 +57,7 @@ class Wiring:
 
     def _want(self, subscription: Subscription, offer: TopicRecord, peer: Peer) -> None:
         error: BusError | None = None
-        lacking = subscription.qos.missing_in(offer.reliable, offer.transient_local)
+        lacking = subscription.qos.missing_in(offer_of(offer))
         if offer.type_id != subscription.type_id:
             error = TypeMismatch(offer.topic, subscription.type_id, offer.type_id, peer.process)
         elif lacking is not None:
@@ -67,13 +69,11 @@ class Wiring:
 
     def _serve(self, publisher: Publisher, asked: TopicRecord, peer: Peer) -> None:
         error: BusError | None = None
-        qos = publisher.qos
+        lacking = missing(offer_of(asked), publisher.qos.offer)
         if asked.type_id != publisher.type_id:
             error = TypeMismatch(asked.topic, publisher.type_id, asked.type_id, peer.process)
-        elif asked.reliable and not qos.reliable:
-            error = QosIncompatible(asked.topic, "reliable", "best_effort", peer.process)
-        elif asked.transient_local and not qos.latched:
-            error = QosIncompatible(asked.topic, "transient_local", "volatile", peer.process)
+        elif lacking is not None:
+            error = QosIncompatible(asked.topic, *lacking, peer.process)
         uid = uid_of(peer.instance)
         if error is not None and uid not in publisher.refused:
             publisher.refuse(uid, str(error))
@@ -93,6 +93,10 @@ class Wiring:
             self.observers.add(uid)
         if not is_observer(peer):
             self._links.append((publisher, uid, peer.process))
+
+    def unmatched_of(self, end: Publisher | Subscription) -> list[str]:
+        """Who is still to match with one end of a topic."""
+        return [name for known, key, name in self._links if known is end and not known.is_matched(key)]
 
     def unmatched(self) -> list[str]:
         """What is not matched yet, as sentences."""

@@ -17,6 +17,7 @@ from monitoring.bag_writer import FLUSH_S, BagWriter
 GRAPH: Final = "/hub/graph"
 SHUTDOWN: Final = "/hub/shutdown"
 HUB: Final = "/hub"
+MOST_BEHIND: Final = 4096  # unread messages of a best-effort topic before the newest take the place of the oldest
 
 Wanted = Callable[[str], bool]
 
@@ -117,7 +118,10 @@ class Recorder:
             return  # it has no schema here; a table of another version may name it
         self.topics.add(topic)
         qos = Qos(
-            "reliable" if offer.reliable else "best_effort", "transient_local" if offer.transient_local else "volatile"
+            "reliable" if offer.reliable else "best_effort",
+            "transient_local" if offer.transient_local else "volatile",
+            depth=1 if offer.reliable else MOST_BEHIND,
+            history=MOST_BEHIND,
         )
         self._node.subscribe(topic, self._on_message(topic), qos).leave_undecoded()
 

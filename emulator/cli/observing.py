@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -88,7 +88,8 @@ def observe(
         process.on_refused(_refused)
         node = process.node(names[0])
         node.subscribe("/hub/shutdown", lambda message, header: _shut_down(observer, message))
-        qos = Qos("best_effort", "transient_local" if record.transient_local else "volatile")
+        durability: Literal["transient_local", "volatile"] = "transient_local" if record.transient_local else "volatile"
+        qos = Qos("best_effort", durability, depth=MOST_WAITING, history=MOST_WAITING)
         node.subscribe(record.topic, callback, qos)
         process.timers.every(LOOK_S, observer.look)
         process.register()

@@ -139,7 +139,7 @@ class StallWatch:
 
     def _ask_again(self) -> None:
         """Let everyone tell its last sequences, so that whatever was lost is asked for at once."""
-        self._process.pubsub.repeat()
+        self._process.pubsub.tails.repeat()
         for peer in self._registry.peers():
             if peer.instance != self._process.instance:
                 asking = self._process.asking(peer.call_endpoint, peer.process)

@@ -101,7 +101,7 @@ def test_malformed_frames_are_counted_and_dropped(numbers: Cluster) -> None:
     publisher.publish(Number(1), slot=0)
     good = publisher._history[-1]
     for bad in (good[:20], good[:-1] + b"\xc1", good[:15] + b"\x09" + good[16:], b"no topic at all"):
-        source.pubsub._xpub.send(bad)
+        source.pubsub._output.send(bad)
     publisher.publish(Number(2), slot=0)
     numbers.until(lambda: seen == [1, 2])
     assert subscription.malformed >= 2

@@ -5,14 +5,14 @@ from __future__ import annotations
 from bus.accounting import link_report
 from bus.messages import Deployment
 from bus.process import Process
-from bus.qos import Qos
+from bus.qos import BEST_EFFORT
 from bus.testing import Cluster, cluster
 
 
 def watch(bus: Cluster, name: str, heard: list[Deployment]) -> Process:
     process = bus.member(name, "observer")
     node = process.nodes[f"/observer/{name}"]
-    node.subscribe("/agent/0/deployment", lambda message, header: heard.append(message), Qos("best_effort"))
+    node.subscribe("/agent/0/deployment", lambda message, header: heard.append(message), BEST_EFFORT)
     process.register()
     return process
 
