@@ -61,8 +61,11 @@ class Collector:
         self._held_count = 0
         self._open: dict[Key, Gather] = {}
         self._closed: set[Key] = set()
+        self.linkable = False
+        """Whether there may be emulated links one day."""
         self.end: End | None = None
         """The end of the emulated links that lead here."""
+        self._fields: dict[tuple[Key, Hashable], tuple[int, ...]] = {}  # headers of what is held, while linkable
         self.closed_ns: dict[Hashable, int] = {}
         """Kind to simulated nanoseconds into the slot at which its last message came; only where links shift time."""
         self._came: dict[tuple[Key, Hashable], int] = {}
@@ -87,7 +90,7 @@ class Collector:
                 return
             gather = gathers.get(key)
             if gather is None:
-                self._hold(key, source, message)
+                self._hold(key, source, message, fields)
                 return
             gather.got[source] = message
             missing = gather.missing
@@ -97,6 +100,16 @@ class Collector:
                     self._close(gather)
 
         return file
+
+    def link_to(self, end: End | None) -> None:
+        """From the slot that begins next on, messages come by these links; also those that are here already."""
+        if self.end is None and end is not None:
+            for (key, source), fields in self._fields.items():
+                if source in self._held.get(key, ()):
+                    self._early.append((key, source, self._held[key].pop(source), fields))
+                    self._held_count -= 1
+            self._fields = {}
+        self.end = end
 
     def _pass(self, key: Key, source: Hashable, message: Any, fields: tuple[int, ...]) -> None:
         """Let a message through the emulated link it came by, as that is in the message's slot."""
@@ -120,7 +133,7 @@ class Collector:
     def _file(self, key: Key, source: Hashable, message: Any) -> None:
         gather = self._open.get(key)
         if gather is None:
-            self._hold(key, source, message)
+            self._hold(key, source, message, ())
             return
         gather.got[source] = message
         if source in gather.missing:
@@ -178,6 +191,8 @@ class Collector:
                 self.surplus += count
         if self._closed:
             self._closed = {key for key in self._closed if key[1:3] >= now}
+        if self._fields:
+            self._fields = {found: fields for found, fields in self._fields.items() if found[0][1:3] > now}
         if self._early or self._came or self.closed_ns:
             self.closed_ns = {}
             self._came = {found: came_ns for found, came_ns in self._came.items() if found[0][1:3] >= now}
@@ -203,7 +218,7 @@ class Collector:
             if source in gather.missing
         ]
 
-    def _hold(self, key: Key, source: Hashable, message: Any) -> None:
+    def _hold(self, key: Key, source: Hashable, message: Any, fields: tuple[int, ...]) -> None:
         """Nobody gathers it (yet)."""
         slot = key[1]
         if slot < self.slot or (slot == self.slot and key[2] < self.attempt):
@@ -217,6 +232,8 @@ class Collector:
             held = self._held[key] = {}
         self._held_count += source not in held
         held[source] = message
+        if self.linkable and self.end is None and key[1:3] != (self.slot, self.attempt):
+            self._fields[key, source] = fields
 
     def _close(self, gather: Gather) -> None:
         if not gather.open:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 WALL_RESOLUTION_S: Final = 0.02
 """How late a timer of a busy loop may hand a message over, wall seconds, before a link is said to be off."""
 
+MEASURED: Final = ("link_messages", "link_lost", "link_late", "link_delay_seconds", "link_outside")
+
 SHOWN: Final = 12
 """Links of a process that have metrics of their own; the others are counted together."""
 
@@ -154,6 +156,7 @@ class Links:
         self._by_hand: tuple[LinkRule, ...] = ()
         self._channels: dict[tuple[str, str, int], tuple[Channel | None, Figures | None]] = {}
         self._figures: dict[tuple[str, str], Figures] = {}
+        self._shown: set[str] = set()
         process.measurements.before_snapshot(self._measure)
 
     def end_of(self, node: str) -> End | None:
@@ -173,8 +176,11 @@ class Links:
         self.shaped = bool(self.table.rules)
         for key in [key for key in self._channels if not self._holds(*key)]:
             del self._channels[key]
+        for pair, figures in list(self._figures.items()):
+            if self.table.find(*pair) != (figures.shape, figures.down):
+                del self._figures[pair]
         for node in self._process.nodes.values():
-            node.collector.end = self.end_of(node.name)
+            node.collector.link_to(self.end_of(node.name))
 
     def _holds(self, node: str, topic: str, instance: int) -> bool:
         """Whether a channel is still what the table says."""
@@ -247,6 +253,10 @@ class Links:
             label = f"{key[0]}>{key[1]}" if k < SHOWN else "others"
             totals.setdefault(label, []).append(figures.message())
         measured = self._process.measurements
+        for label in self._shown - totals.keys():  # healed since
+            for name in MEASURED:
+                measured.gauge(name, link=label).value = 0.0
+        self._shown |= totals.keys()
         for label, found in totals.items():
             count = sum(each.messages for each in found)
             lost = sum(each.lost + each.blocked for each in found)

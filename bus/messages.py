@@ -225,10 +225,9 @@ class LinksFigures(Message, frozen=True):
 
 
 class LinkChange(Message, frozen=True):
-    """Rules to be added to the links of a run; reset: after those made by hand before are dropped."""
+    """Rules to be added to the links of a run."""
 
     rules: tuple[LinkRule, ...]
-    reset: bool = False
 
 
 class LinkChanged(Message, frozen=True):

@@ -37,7 +37,8 @@ class Node:
         self.collector = Collector(process.later, process.timers.after)
         self._behind: dict[tuple[str, Callback], Callback] = {}
         if process.links is not None:
-            self.collector.end = process.links.end_of(name)
+            self.collector.linkable = True
+            self.collector.link_to(process.links.end_of(name))
 
     # -- names ---------------------------------------------------------------------------------------------------------
 

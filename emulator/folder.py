@@ -99,6 +99,12 @@ class Writer:
         """Add a line to timing.csv: slot, attempts, seconds of wall time."""
         self._line("timing.csv", row)
 
+    def row(self, name: str, fields: Sequence[str], row: Sequence[object]) -> None:
+        """Add a line to a table that not every run has; it is made with its first line."""
+        if name not in self._files:
+            self._guard(name, lambda: self._open(name, fields))
+        self._line(name, row)
+
     def messages(self, links: Iterable[LinkTraffic]) -> None:
         """Write messages.csv."""
         rows = [[getattr(link, field) for field in MESSAGE_FIELDS.values()] for link in links]

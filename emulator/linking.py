@@ -12,7 +12,7 @@ import msgspec
 
 from bus.link_channel import NS, Draw, draw_of
 from bus.link_table import OUTSIDE, LinkTable, is_shaped, role_of
-from bus.messages import LinkRule, LinkShape, Query
+from bus.messages import LinkRule, LinksFigures, LinkShape, Query
 from emulator.errors import ScenarioError
 from emulator.scenario import Link, Scenario
 
@@ -66,7 +66,7 @@ def behind_links(make: Maker) -> Maker:
 
         process.links = links = Links(process, table_of(scenario), scenario.seed, clock_of(scenario))
         make(options, process, scenario, slot_wall_s)
-        next(iter(process.nodes.values())).serve("links", Query, lambda _: links.figures())
+        next(iter(process.nodes.values())).serve("links", Query, lambda _: links.figures(), LinksFigures)
 
     return made
 
@@ -176,6 +176,30 @@ def _shape_problems(link: Link) -> Iterator[str]:
         yield ".flap_period_s: does nothing while flap_up_share is 1; give the share of the period that it is up"
     if not link.trace and not is_shaped(shape_of(link)):
         yield ": does nothing; give latency_s, rate_bps, loss or another effect, or leave the table out"
+
+
+def hand_problems(rule: LinkRule, scenario: Scenario, names: NodeNames) -> list[str]:
+    """What is wrong with a rule made by hand while a run goes on."""
+    problems = []
+    if scenario.tasks == "queued" and not scenario.link:
+        problems.append(
+            'tasks = "queued": links by hand need a run whose scenario has a [[link]], '
+            "for it keeps other books of tasks that outlive their slot"
+        )
+    if rule.action not in ("set", "cut", "heal"):
+        problems.append(f"{rule.action!r} is no action; set, cut or heal")
+    for key, wanted in (("from", rule.source), ("to", rule.target)):
+        problems += [f"{key}: {problem}" for problem in names.problems(wanted, scenario.tags)]
+    shape = rule.shape
+    shares = (shape.loss, shape.duplicate, shape.reorder, shape.flap_up_share)
+    times = (shape.latency_s, shape.jitter_s, shape.rate_bps, shape.flap_period_s, *shape.trace_s)
+    if not all(0.0 <= share <= 1.0 for share in shares):
+        problems.append("loss, duplicate, reorder and flap_up_share must be between 0 and 1")
+    if not all(0.0 <= value < 1e15 for value in times):
+        problems.append("latency, jitter, rate, flap period and trace must be 0 or more, and finite")
+    if len(shape.trace_s) > MOST_SAMPLES:
+        problems.append(f"the trace has {len(shape.trace_s)} delays; give at most {MOST_SAMPLES}")
+    return problems
 
 
 class NodeNames:

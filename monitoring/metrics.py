@@ -228,6 +228,32 @@ BUS: Final = (
     ),
 )
 
+LINKS: Final = (
+    Metric(
+        "edgerig_link_messages",
+        "gauge",
+        "Messages that came to an emulated link since it was last set.",
+        "link_messages",
+        ("link",),
+    ),
+    Metric("edgerig_link_lost_messages", "gauge", "Those that it let not pass.", "link_lost", ("link",)),
+    Metric("edgerig_link_late_messages", "gauge", "Those that came after their slot.", "link_late", ("link",)),
+    Metric(
+        "edgerig_link_delay_seconds",
+        "gauge",
+        "Mean delay on an emulated link, without its queue.",
+        "link_delay_seconds",
+        ("link",),
+    ),
+    Metric(
+        "edgerig_link_outside_figures",
+        "gauge",
+        "Figures of a link that lie outside their tolerance; 0 while it is as it was set.",
+        "link_outside",
+        ("link",),
+    ),
+)
+
 PROCESS: Final = (
     Metric("edgerig_node_up", "gauge", "1 while a node is there, 0 once it is lost (hub only).", "node_up", ("node",)),
     Metric("edgerig_process_nodes", "gauge", "Nodes of this process by role.", "process_nodes", ("role", "version")),
@@ -241,7 +267,7 @@ PROCESS: Final = (
     ),
 )
 
-METRICS: Final = (*WORLD, *DECISIONS, *BUS, *PROCESS)
+METRICS: Final = (*WORLD, *DECISIONS, *BUS, *LINKS, *PROCESS)
 
 
 def markdown() -> str:

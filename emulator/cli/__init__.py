@@ -32,6 +32,7 @@ MODULES: Final = {
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
     "top": ("top", "A live table of the processes: rates, bytes, lag, memory, state."),
     "clock": ("clock", "Where the run's time stands, and who holds it back."),
+    "link": ("link", "Emulated links of a live run: how they measure; set, cut and heal them."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
     "completion": ("completion", "Print the completion script of a shell."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),

@@ -31,6 +31,7 @@ from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.books import Books
+from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
@@ -102,6 +103,7 @@ class Hub:
         self._node_up = process.measurements.gauge
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
+        self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: setup, Setup)
         self._registry.serve("run_status", Query, lambda _: self.status(), RunStatus)
@@ -220,7 +222,7 @@ class Hub:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
         if within == 0:
             self._admit_joiners()
-        if self._roster_stale:
+        if self._links.take_effect(slot) or self._roster_stale:
             self._publish_roster(slot, 0)
         self._tick_s = self._process.clock()
         tick = Tick(slot, frame, self._roster)
@@ -241,7 +243,9 @@ class Hub:
             for edge, epoch in sorted(self._epochs.items())
             if f"/agent/{edge}" in self._members
         )
-        self._roster_topic.publish(Roster(self._roster, members, bindings), slot=slot, attempt=attempt)
+        self._roster_topic.publish(
+            Roster(self._roster, members, bindings, self._links.rules), slot=slot, attempt=attempt
+        )
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""

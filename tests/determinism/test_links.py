@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from test_digests import APART, GROUPED, TABLES, play
-from thread_run import small
+from thread_run import Kill, ThreadRun, small
 
+from bus.messages import LinkChange, LinkRule
 from emulator import run as runs
 from emulator.scenario import Link, NetworkFaults
 
@@ -78,3 +79,47 @@ def test_loss_below_qos_and_random_delays_change_nothing(tmp_path: Path, layout:
         network = NetworkFaults(loss=0.01 * (1 + 4 * k), delay_s=0.002)
         scenario = small(seed=7, network=network)
         assert play(scenario, tmp_path / str(k), layout).ledger()["digest"] == wanted
+
+
+def test_links_cut_and_healed_by_hand_are_as_if_the_scenario_had_cut_them(tmp_path: Path) -> None:
+    taken: list[int] = []
+    cut, heal = (
+        LinkChange((LinkRule(action, "edge/1", "*"), LinkRule(action, "*", "edge/1"))) for action in ("cut", "heal")
+    )
+
+    def by_hand(run: ThreadRun) -> None:
+        now = run.hub._now
+        if now is not None and now.slot == (2, 4, 99)[len(taken)]:
+            taken.append(run.hub._links._on_change((cut, heal)[len(taken)]).slot)
+
+    live = ThreadRun(small(seed=7), tmp_path / "live", layout=APART, on_turn=by_hand)
+    assert live.play() == 0
+    assert taken == [3, 5]
+    link = Link(source="edge/1", target="*", both=True, cut=((3, 5),))
+    here = runs.in_process(small(seed=7, link=(link,)), str(tmp_path / "here"), lambda status: None)
+    for table in TABLES:
+        assert (tmp_path / "live" / table).read_text() == (tmp_path / "here" / table).read_text()
+    assert live.ledger()["digest"] == here.summary["digest"]
+    assert live.ledger()["dropped_by_reason"]["link"] > 0.0
+    told = (tmp_path / "live" / "links.csv").read_text().splitlines()
+    assert [line.split(",")[:4] for line in told[1:]] == [
+        ["3", "cut", "edge/1", "*"],
+        ["3", "cut", "*", "edge/1"],
+        ["5", "heal", "edge/1", "*"],
+        ["5", "heal", "*", "edge/1"],
+    ]
+    assert any("cut edge/1 > * from slot 3 on" in note for note in live.ledger()["notes"])
+
+
+def test_a_death_behind_bad_links_costs_an_attempt_and_no_task(tmp_path: Path) -> None:
+    for network in (NetworkFaults(), NetworkFaults(loss=0.05)):
+        folder = tmp_path / str(network.loss)
+        kills = [Kill("edge-1", 2, "/edge/1/offload/.*"), Kill("cloud", 5, "/scheduler/schedule")]
+        run = ThreadRun(small(seed=7, link=LOSSY, network=network), folder, layout=APART, kills=kills)
+        assert run.play() == 0
+        assert run.attempts(2) > 1
+        assert run.attempts(5) > 1
+        rows = run.slots()
+        for k, tasks in enumerate(rows["tasks"]):
+            ended = sum(rows[name][k] for name in ("local", "peer", "cloud", "dropped"))
+            assert ended == pytest.approx(tasks)
