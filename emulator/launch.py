@@ -75,8 +75,6 @@ class Launcher:
             record: The encoding of the bag to record into the folder; empty records none.
         """
         self._record = record
-        self.exits: dict[str, int] = {}
-        """Exit codes by name, known after ``close``."""
         self._folder = folder
         self._scenario = scenario
         self._children: dict[str, Child] = {}
@@ -104,6 +102,12 @@ class Launcher:
             if self._is_interrupted():
                 return
             self._spawn(name, kind, [*arguments, "--hub", self.address])
+
+    def start_agents(self, address: str) -> None:
+        """Start only the agents' processes, for a hub that is there already."""
+        for name, kind, arguments in layout(self._scenario):
+            if kind == "agent":
+                self._spawn(name, kind, [*arguments, "--hub", address])
 
     def _recorder(self) -> list[tuple[str, str, list[str]]]:
         if not self._record:
@@ -172,7 +176,6 @@ class Launcher:
         if hub is not None and hub.process.stdout is not None and hub.process.poll() is not None:
             self.last_words = hub.process.stdout.read().decode(errors="replace").strip()
         for child in self._children.values():
-            self.exits[child.name] = child.process.returncode if child.process.returncode is not None else 3
             child.log.close()
             if child.process.stdout is not None:
                 child.process.stdout.close()

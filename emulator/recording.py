@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,19 @@ class Recording:
     code: int
     findings: Findings
     reason: str
+
+
+def record_run(options: argparse.Namespace, process: Process, scenario: Scenario, text: str) -> int:
+    """The recorder's process of a run; options as of ``node start recorder``.
+
+    Returns: Its exit code.
+    """
+    from monitoring.exporter import serve_metrics
+
+    plan = Plan(Path(options.out), options.encoding, scenario=scenario, text=text, from_start=True)
+    (name,) = process.join(options.hub, "recorder", wait_s=options.wait)
+    url = serve_metrics(process, options.bind, options.metrics_port)
+    return record(process, process.node(name), options.hub, plan, metrics_url=url).code
 
 
 def record(

@@ -23,6 +23,7 @@ from bus.accounting import REPORT, link_report
 from bus.client import Client
 from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
 from bus.messages import Query, Setup, Shutdown, Stopped
+from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
 from bus.slots import SlotDriver
@@ -215,7 +216,9 @@ def _member(options: argparse.Namespace) -> int:
     _watch_launcher(process)
     process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
     if options.kind == "recorder":
-        return _recorder(options, process, scenario, setup)
+        from emulator.recording import record_run
+
+        return record_run(options, process, scenario, setup.scenario)
     try:
         MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
         from monitoring.exporter import serve_metrics
@@ -230,16 +233,6 @@ def _member(options: argparse.Namespace) -> int:
         return told[0].code
     finally:
         process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
-
-
-def _recorder(options: argparse.Namespace, process: Process, scenario: Scenario, setup: Setup) -> int:
-    from emulator.recording import Plan, record
-    from monitoring.exporter import serve_metrics
-
-    plan = Plan(Path(options.out), options.encoding, scenario=scenario, text=setup.scenario, from_start=True)
-    (name,) = process.join(options.hub, "recorder", wait_s=options.wait)
-    url = serve_metrics(process, options.bind, options.metrics_port)
-    return record(process, process.node(name), options.hub, plan, metrics_url=url).code
 
 
 def _setup(hub: str, name: str) -> tuple[Setup, Tally] | None:
@@ -361,6 +354,16 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
 
 
 def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    driver = make_cloud_node(options, process, scenario, slot_wall_s)
+    if scenario.scheduler.at == "cloud":
+        process.join(options.hub, "scheduler", wait_s=options.wait)
+        make_scheduler_node(process.node("/scheduler"), driver, scenario)
+
+
+def make_cloud_node(
+    options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None
+) -> SlotDriver:
+    """The cloud's executor; the driver is there for the scheduler beside it."""
     from emulator.nodes.cloud import CloudNode
 
     network = build_network(scenario)
@@ -368,16 +371,20 @@ def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     node = process.node("/cloud")
     driver = SlotDriver(node, scenario.slots_per_frame, slot_wall_s)
     CloudNode(node, driver, network)
-    if scenario.scheduler.at == "cloud":
-        from agents.scheduler_node import SchedulerNode
-        from agents.schedulers import make_scheduler
+    return driver
 
-        process.join(options.hub, "scheduler", wait_s=options.wait)
-        scheduler = make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend))
-        # Compiled code is loaded at its first use; on the wall clock that would cost the first slots their schedule.
-        nothing = np.zeros((network.edges, network.services))
-        scheduler.schedule(nothing, frame_costs(network, nothing.astype(np.bool_)))
-        SchedulerNode(process.node("/scheduler"), driver, network, scheduler.schedule)
+
+def make_scheduler_node(node: Node, driver: SlotDriver, scenario: Scenario) -> None:
+    """The scheduler in a process that holds its name."""
+    from agents.scheduler_node import SchedulerNode
+    from agents.schedulers import make_scheduler
+
+    network = build_network(scenario)
+    scheduler = make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend))
+    # Compiled code is loaded at its first use; on the wall clock that would cost the first slots their schedule.
+    nothing = np.zeros((network.edges, network.services))
+    scheduler.schedule(nothing, frame_costs(network, nothing.astype(np.bool_)))
+    SchedulerNode(node, driver, network, scheduler.schedule)
 
 
 MAKERS: dict[str, Maker] = {

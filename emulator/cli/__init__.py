@@ -27,6 +27,7 @@ MODULES: Final = {
     "inspect": ("traces", "Show what canonical demand holds and where it comes from."),
     "node": ("nodes", "Nodes of a live run: list them, look at one, start one."),
     "topic": ("topic", "Topics of a live run: list, print, measure, publish."),
+    "bag": ("bag", "Record a live run into an MCAP file, look at it, compare it, play it again."),
     "interface": ("interfaces", "Message types: list them, show their fields."),
     "call": ("calling", "Call any method that a node of a live run serves."),
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
