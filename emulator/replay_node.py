@@ -72,7 +72,7 @@ class LedgerStage:
         """Commit, if the slot is complete."""
         if self._now is not None and self._ledger.complete:
             now, self._now = self._now, None
-            _, frame = self._ledger.commit()
+            _, frame = self._ledger.commit(self._ledger.ended())
             self.committed = now.slot
             if frame is not None:
                 reward = records.frame_reward(frame)
