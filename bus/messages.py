@@ -646,6 +646,65 @@ class Setup(Message, frozen=True):
     slot_wall_s: float
 
 
+# -- what nodes say of themselves --------------------------------------------------------------------------------------
+
+Value = bool | int | float | str
+"""What a parameter can be."""
+
+
+class ParameterRecord(Message, frozen=True):
+    """A setting of a node: its type in a word, value, bounds, and why it cannot be set, if it cannot."""
+
+    name: str
+    type: str
+    value: Value
+    default: Value
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Value, ...] = ()
+    description: str = ""
+    read_only: str = ""
+
+
+class ParameterQuery(Message, frozen=True):
+    """Ask for parameters by name, or for all."""
+
+    names: tuple[str, ...] = ()
+
+
+class SetParameters(Message, frozen=True):
+    """Change parameters of a node: all of these, or none."""
+
+    values: dict[str, Value]
+
+
+class Parameters(Message, frozen=True):
+    """Parameters of a node as they are now."""
+
+    node: str
+    parameters: tuple[ParameterRecord, ...]
+
+
+class ParameterEvent(Message, frozen=True):
+    """What one call changed in one node."""
+
+    node: str
+    values: dict[str, Value]
+
+
+class LogEntry(Message, frozen=True):
+    """A log record. level is Python's (10 debug to 50 critical); sim_s: simulated seconds, 0 before the first slot."""
+
+    level: int
+    node: str
+    logger: str
+    text: str
+    file: str
+    line: int
+    wall_ns: int
+    sim_s: float = 0.0
+
+
 # -- calls: request and reply ------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,9 @@ from bus.calls import Handler, reply_or_raise
 from bus.errors import BadName, UnknownTopic
 from bus.events import Listener
 from bus.gather import Collector, Gather
-from bus.messages import Failure, Message
+from bus.messages import Failure, Message, Value
 from bus.names import is_subtree, resolve
+from bus.parameters import Parameter, ParameterSet
 from bus.publisher import Publisher
 from bus.qos import Qos
 from bus.subscription import Callback, Subscription
@@ -34,6 +35,7 @@ class Node:
         self.published: list[Publisher] = []
         self.subscribed: list[Subscription] = []
         self.trees: list[Subtree] = []
+        self.parameters = ParameterSet(self)
         self.collector = Collector(process.later, process.timers.after)
         self._behind: dict[tuple[str, Callback], Callback] = {}
         if process.links is not None:
@@ -126,6 +128,30 @@ class Node:
     def on_event(self, listener: Listener, topic: str = "") -> None:
         """Call with each event (bus/events.py: losses, deadlines, age, liveliness, refusals) of a topic, or of all."""
         self.process.pubsub.events.listen(self.resolve(topic) if topic else "", listener)
+
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    def parameter(
+        self,
+        name: str,
+        default: Value,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        choices: tuple[Value, ...] = (),
+        description: str = "",
+        on_change: Callable[[Any], None] | None = None,
+        read_only: str = "",
+    ) -> Parameter:
+        """Declare a setting that tools can read and change; read its ``value`` where it is used.
+
+        Args:
+            on_change: Called from the loop with each new value; a ValueError from it refuses the change.
+            read_only: Why it cannot be set, if it cannot.
+        Raises: ValueError: it is declared already, or the default breaks its own bounds.
+        """
+        made = Parameter(name, default, minimum, maximum, choices, description, on_change, read_only)
+        return self.parameters.declare(made)
 
     # -- gather --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ docs/decisions/0002-one-xsub-per-process.md), one ROUTER that answers calls, DEA
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import signal
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
-from bus import topics
+from bus import logs, topics
 from bus.calls import MAX_BODY_BYTES, Answering, Asking
 from bus.errors import BusError, NotMatched, PeerLost
 from bus.inputs import FLOW_S
@@ -92,6 +93,7 @@ class Process:
         self.nodes: dict[str, Node] = {}
         self.stopping = False
         self.closed = False
+        self.log: logs.BusLog | None = None
         self.links: Links | None = None
         """The emulated links that lead to our nodes; set before these are made."""
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
@@ -177,6 +179,22 @@ class Process:
     def learn_types(self) -> None:
         """Ask the registry for all message types that anyone in the graph has; ``types`` can read them soon after."""
         self.membership.ask("types", TypeQuery(), Types, lambda answer: self.types.learn(getattr(answer, "types", ())))
+
+    def log_to_bus(self, slot_s: float = 0.0, root: logging.Logger | None = None) -> logs.BusLog:
+        """Publish what is logged on ``/log``, and let each node's level be set (parameter ``log_level``).
+
+        Call it when the nodes are made, before ``register``.
+
+        Args:
+            slot_s: Simulated seconds of a slot, for the simulated time of records.
+            root: The logger whose records these are; by default all of this program's.
+        Raises: RuntimeError: the process hosts no node.
+        """
+        if not self.nodes:
+            raise RuntimeError(f"process {self.name} hosts no node that could log")
+        publisher = next(iter(self.nodes.values())).publisher(logs.TOPIC)
+        self.log = logs.BusLog(self, publisher, slot_s, root or logging.getLogger())
+        return self.log
 
     def on_lease_lost(self, callback: Callable[[], None]) -> None:
         """Call when the hub gave our names away; by default spin() raises PeerLost(this process)."""
@@ -337,6 +355,8 @@ class Process:
         """
         if not self.closed:
             self.closed = True
+            if self.log is not None:
+                self.log.close()
             self.membership.leave(reason)
             self.sockets.close(flush_s)
 

@@ -146,6 +146,11 @@ class Publisher:
         """Subscribing processes that have all they need to miss nothing from now on, by uid."""
         return frozenset(self._matched)
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens, in this process or another."""
+        return bool(self._matched) or self.local is not None
+
     def is_matched(self, uid: str) -> bool:
         """Whether that subscribing process is matched."""
         return uid in self._matched

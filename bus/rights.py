@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-SHARED: Final[frozenset[str]] = frozenset()
+SHARED: Final[frozenset[str]] = frozenset({"/log", "/parameter_events"})
 """Topics that every process may publish, each under its own instance."""
 
 

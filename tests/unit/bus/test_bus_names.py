@@ -176,4 +176,4 @@ def test_nobody_waits_for_a_guest_and_a_guest_takes_no_name_of_the_run(bus: Clus
     guest.nodes["/mine/a"].subscribe("/edge/0/frame_observation", lambda message, _: None)
     edge.register()
     bus.until(lambda: guest.uid in edge.publishers["/edge/0/frame_observation"].matched)
-    assert guest.uid in edge.membership.observers
+    bus.until(lambda: guest.uid in edge.membership.observers)
