@@ -69,10 +69,11 @@ class Parameter:
             raise ValueError(f"must be finite, not {value}")
         if self.choices and value not in self.choices:
             raise ValueError(f"is one of {', '.join(map(str, self.choices))}, not {value}")
-        if self.minimum is not None and value < self.minimum:
-            raise ValueError(f"must be at least {self.minimum:g}, not {value}")
-        if self.maximum is not None and value > self.maximum:
-            raise ValueError(f"must be at most {self.maximum:g}, not {value}")
+        if isinstance(value, int | float):
+            if self.minimum is not None and value < self.minimum:
+                raise ValueError(f"must be at least {self.minimum:g}, not {value}")
+            if self.maximum is not None and value > self.maximum:
+                raise ValueError(f"must be at most {self.maximum:g}, not {value}")
         found: Value = value
         return found
 

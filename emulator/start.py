@@ -126,6 +126,7 @@ def _hub(options: argparse.Namespace) -> int:
         hub, registry = make_hub(
             process, folder, scenario, text, f"tcp://{options.bind}:{options.port}", recorded=options.record
         )
+        process.log_to_bus(scenario.slot_s)
         url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers, run=folder.name)
         process.register(url)
         address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
@@ -225,6 +226,7 @@ def _member(options: argparse.Namespace) -> int:
 
         told: list[Shutdown] = []
         next(iter(process.nodes.values())).subscribe("/hub/shutdown", lambda message, _header: told.append(message))
+        process.log_to_bus(scenario.slot_s)
         process.register(serve_metrics(process, options.bind, options.metrics_port))
         process.spin(lambda: bool(told))
         if not told:

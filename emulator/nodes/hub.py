@@ -93,6 +93,7 @@ class Hub:
         self._stalls = StallWatch(
             process, registry, scenario.deadlines, self._unacknowledged, self._note, self._dump, self._end
         )
+        self._stalls.declare(node)
         self.phase = "starting"
         self.code = 0
         self.reason = ""

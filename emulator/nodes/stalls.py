@@ -7,11 +7,15 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from bus.diagnosis import Inquiry, sentence
 from bus.messages import ClockStatus, Failure, Holder, ProcessState, Query
+from bus.node import Node
 from bus.process import Process, own_node
 from bus.registry import Registry
 from bus.slots import Now
@@ -29,6 +33,15 @@ LOST: Final = 3
 """The exit code of a run that somebody was lost to."""
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+SHORTEST_S: Final = 0.1
+PARAMETERS: Final = {
+    "stall_s": "wall seconds after which a slot takes too long, and who holds it is said",
+    "ask_again_s": "wall seconds into a slot after which everyone is asked to send again",
+    "dump_s": "wall seconds into a slot after which what is known of it is written down",
+    "give_up_s": "wall seconds into a slot after which the run ends",
+}
 
 
 class StallWatch:
@@ -69,6 +82,18 @@ class StallWatch:
         self._usual: deque[float] = deque(maxlen=USUAL_SLOTS)
         self._said: set[str] = set()
         self._asking = False
+
+    def declare(self, node: Node) -> None:
+        """Let the deadlines of the stages be set while the run goes on, as parameters of the hub."""
+        for name, text in PARAMETERS.items():
+            value = getattr(self._deadlines, name)
+            node.parameter(name, value, minimum=SHORTEST_S, description=text, on_change=partial(self._set, name))
+
+    def _set(self, name: str, value: float) -> None:
+        deadlines = msgspec.structs.replace(self._deadlines, **{name: value})
+        if name == "give_up_s" and value < deadlines.stall_s:
+            raise ValueError(f"{value:g} s is less than stall_s ({deadlines.stall_s:g} s)")
+        self._deadlines = deadlines
 
     def begin(self, slot: int) -> None:
         """A slot begins (again)."""
