@@ -112,11 +112,12 @@ class BusLog(logging.Handler):
         except (TypeError, ValueError, LookupError) as error:  # the record's own fault: arguments that do not fit
             text = f"{record.msg} ({error})"
         prefix = f"{self._root.name}." if self._root.name != "root" else ""
-        name = record.name.removeprefix(prefix)
+        logger = record.name or ""  # a record made by hand may have none
+        name = logger.removeprefix(prefix)
         node = name if name in self._process.nodes else self._first
         wall_ns = int(record.created * 1e9)
         text = text[:LONGEST_TEXT]
-        return LogEntry(record.levelno, node, record.name, text, record.filename, record.lineno, wall_ns, self._sim_s())
+        return LogEntry(record.levelno, node, logger, text, record.filename, record.lineno, wall_ns, self._sim_s())
 
     def _slot(self) -> int:
         return max((node.collector.slot for node in self._process.nodes.values()), default=0)
