@@ -10,7 +10,7 @@ from bus.codec import Header
 from bus.messages import Message
 from bus.names import SUBTREE
 from bus.publisher import RELIABLE_OFFER
-from bus.qos import BEST_EFFORT, RELIABLE, Qos
+from bus.qos import RELIABLE, STREAM, Qos
 from bus.reception import Hooks, Link
 from bus.subscription import Subscription
 from bus.topics import TopicSpec
@@ -35,7 +35,7 @@ class Member(Subscription):
 
     def _end(self, link: Link, last: int, offer: bytes) -> None:
         if not (offer and offer[0] & RELIABLE_OFFER):
-            self.qos = BEST_EFFORT
+            self.qos = STREAM
         super()._end(link, last, offer)
 
 
@@ -45,7 +45,7 @@ class Subtree:
     def __init__(self, name: str, reliable: bool, hooks: Hooks) -> None:
         self.topic = name
         self.prefix = name.removesuffix(SUBTREE[1:])
-        self.qos: Final = RELIABLE if reliable else BEST_EFFORT
+        self.qos: Final = RELIABLE if reliable else STREAM
         self.type_id: Final = 0
         self.members: dict[str, Member] = {}
         self.callbacks: tuple[TreeCallback, ...] = ()

@@ -18,7 +18,7 @@ from bus import messages
 from bus.errors import UnknownTopic
 from bus.messages import Message
 from bus.names import resolve
-from bus.qos import BEST_EFFORT, LATCHED, PAIRWISE, RELIABLE, Qos
+from bus.qos import LATCHED, PAIRWISE, RELIABLE, STREAM, Qos
 from bus.tally import Kind
 
 DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT = "deployment", "scheduling", "execution", "settlement"
@@ -139,7 +139,7 @@ TABLE: Final = TopicTable(
         TopicSpec("/hub/shutdown", messages.Shutdown, plane="control", phase=MEMBERSHIP),
         TopicSpec("/process/{name}/done", messages.Done, plane="control", phase=CLOCK),
         # what every process says of itself
-        TopicSpec("/log", messages.LogEntry, BEST_EFFORT, plane="control", recorded=False),
+        TopicSpec("/log", messages.LogEntry, STREAM, plane="control", recorded=False),
         TopicSpec("/parameter_events", messages.ParameterEvent, plane="control", recorded=False),
     ]
 )
