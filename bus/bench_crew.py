@@ -112,6 +112,13 @@ class Line:
         """What the parent says next; the parent's end ends the child, so there is no deadline."""
         return self._pipe.recv()
 
+    def said(self) -> bool:
+        """Whether the parent has said a word; it is taken, and not kept."""
+        if not self._pipe.poll():
+            return False
+        self._pipe.recv()
+        return True
+
 
 def _run(pipe: Connection, main: Main, *arguments: Any) -> None:
     """The child: dies with its parent, and leaves Ctrl-C to it."""

@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -35,7 +35,7 @@ SHAPES: Final = (Shape(8, 8), Shape(32, 32), Shape(64, 64), Shape(64, 8))
 
 
 class ExtraMissing(Exception):
-    """A group was asked for whose peer is not installed; the text says how to get it."""
+    """A peer was asked for by name that is not installed; the text says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,29 @@ def _say(text: str) -> None:
 
 
 class Steps:
-    """Counts the steps of a bench, and tells each with the time that is left at this pace."""
+    """Tells each step with the time that is left: what the groups to come should take, at the pace so far."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._total = total
+    def __init__(self, due_s: Mapping[str, float], steps: Mapping[str, int], progress: Progress) -> None:
+        self._due_s = dict(due_s)
+        self._steps = dict(steps)
         self._progress = progress
+        self._group = ""
         self._done = 0
+        self._spent_s = 0.0
         self._start_s = time.monotonic()
+
+    def begin(self, group: str) -> None:
+        """The steps to come are this group's."""
+        self._spent_s += self._due_s.get(self._group, 0.0)
+        self._group, self._done = group, 0
 
     def __call__(self, text: str) -> None:
         """One step is done."""
         self._done += 1
-        left_s = (time.monotonic() - self._start_s) * (self._total - self._done) / self._done
-        self._progress(f"{text} ({self._done} of {self._total}, about {max(0.0, left_s):.0f} s left)")
+        part = min(1.0, self._done / self._steps[self._group])
+        passed_s = self._spent_s + part * self._due_s[self._group]
+        pace = (time.monotonic() - self._start_s) / passed_s
+        self._progress(f"{text} (about {pace * (sum(self._due_s.values()) - passed_s):.0f} s left)")
 
 
 @dataclass(frozen=True)
@@ -90,12 +100,12 @@ class Group:
     Attributes:
         measure: Takes the options, the contestants that are there, and what to call after each step.
         steps: How many steps that will be.
-        needs: The peer without which there is nothing to measure.
+        due_s: Seconds that it takes on two quiet cores, about; it only tells how long the rest will last.
     """
 
     measure: Callable[[Options, Sequence[str], Progress], Figures]
     steps: Callable[[Options, Sequence[str]], int]
-    needs: str = ""
+    due_s: Callable[[Options, int], float]
 
 
 def _one_to_one(options: Options, names: Sequence[str], step: Progress) -> Figures:
@@ -171,14 +181,14 @@ def _peers(names: Sequence[str]) -> list[str]:
 
 
 GROUPS: Final = {
-    "1to1": Group(_one_to_one, _turns),
-    "1to8": Group(_one_to_eight, _turns),
-    "rtt": Group(_rtt, _turns),
-    "joins": Group(_joins, _join_steps),
-    "lockstep": Group(_lockstep, _lockstep_steps),
-    "counters": Group(_counters, _one),
-    "scrape": Group(_scrape, _one),
-    "memory": Group(_memory, _one),
+    "1to1": Group(_one_to_one, _turns, lambda options, steps: steps * (options.seconds + 0.3)),
+    "1to8": Group(_one_to_eight, _turns, lambda options, steps: steps * (options.seconds + 0.6)),
+    "rtt": Group(_rtt, _turns, lambda options, steps: steps * (options.pings * 1e-4 + 0.3)),
+    "joins": Group(_joins, _join_steps, lambda options, _: options.joins * 5e-3),
+    "lockstep": Group(_lockstep, _lockstep_steps, lambda options, steps: steps * (options.turn_s + 2.0)),
+    "counters": Group(_counters, _one, lambda options, _: options.blocks * 15e-3),
+    "scrape": Group(_scrape, _one, lambda options, _: 4.0 + options.frames * 1.25),
+    "memory": Group(_memory, _one, lambda _options, _steps: 2.0),
 }
 
 
@@ -193,20 +203,21 @@ def run(
         contestants: Whom to compare us with, all that are installed, if none is named.
         progress: Is told each step.
     Returns: The figures, ``not_measured`` (what and why), and where and with what they were taken.
-    Raises: ExtraMissing: a group or a contestant is asked for by name and is not installed.
+    Raises: ExtraMissing: a contestant is asked for by name and is not installed.
     """
     missing = {name: f"{dist} is not installed" for name, dist in EXTRAS.items() if find_spec(name) is None}
-    asked = {GROUPS[name].needs for name in only} | set(contestants)
     for name in missing:
-        if name in asked:
+        if name in contestants:
             raise ExtraMissing(f"{missing[name]}: pip install 'edgerig[dev]' brings it")
     names = [name for name in dict.fromkeys((*CONTESTANTS, *MEANS)) if name not in missing]
     if contestants:
         names = [name for name in names if name in {"edgerig", *contestants}]
-    groups = {name: group for name, group in GROUPS.items() if name in (only or GROUPS) and group.needs not in missing}
-    steps = Steps(sum(group.steps(options, names) for group in groups.values()), progress)
+    groups = {name: group for name, group in GROUPS.items() if name in (only or GROUPS)}
+    counts = {name: max(1, group.steps(options, names)) for name, group in groups.items()}
+    steps = Steps({name: group.due_s(options, counts[name]) for name, group in groups.items()}, counts, progress)
     figures: Figures = {}
-    for group in groups.values():
+    for name, group in groups.items():
+        steps.begin(name)
         figures |= group.measure(options, names, steps)
     return figures | {"not_measured": missing, **_where(options)}
 
