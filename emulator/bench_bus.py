@@ -45,7 +45,7 @@ class Options:
     Attributes:
         rounds: Turns of each contestant. seconds: How long a flood lasts. pings: Round trips a turn.
         shapes: Of lockstep. turn_s: How long each ticks at a turn.
-        joins: Late joiners. blocks: Of messages with and without counting. frames: Of the run that is scraped.
+        joins: Late joiners. blocks: Of messages with and without counting. scrapes: Of each process of a run.
         seed: Of the order of the turns.
     """
 
@@ -56,11 +56,11 @@ class Options:
     turn_s: float = 1.5
     joins: int = 10_000
     blocks: int = 600
-    frames: int = 8
+    scrapes: int = 30
     seed: int = 1
 
 
-QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5, joins=500, blocks=100, frames=3)
+QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5, joins=500, blocks=100, scrapes=5)
 
 
 def _say(text: str) -> None:
@@ -141,7 +141,7 @@ def _counters(options: Options, names: Sequence[str], step: Progress) -> Figures
 
 
 def _scrape(options: Options, names: Sequence[str], step: Progress) -> Figures:
-    return bench_node.scrapes(options.frames, options.seed, step)
+    return bench_node.scrapes(options.scrapes, options.seed, step)
 
 
 def _memory(options: Options, names: Sequence[str], step: Progress) -> Figures:
@@ -187,7 +187,7 @@ GROUPS: Final = {
     "joins": Group(_joins, _join_steps, lambda options, _: options.joins * 5e-3),
     "lockstep": Group(_lockstep, _lockstep_steps, lambda options, steps: steps * (options.turn_s + 2.0)),
     "counters": Group(_counters, _one, lambda options, _: options.blocks * 15e-3),
-    "scrape": Group(_scrape, _one, lambda options, _: 4.0 + options.frames * 1.25),
+    "scrape": Group(_scrape, _one, lambda options, _: 6.0 + options.scrapes * 0.4),
     "memory": Group(_memory, _one, lambda _options, _steps: 2.0),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ COLOURS: Final = {
 REACHED, MISSED = "#009e73", "#d55e00"
 SHAPES: Final = ("8", "32", "64", "64_by_8")
 PANEL_IN: Final = (4.6, 2.7)
+MOST: Final = 3.0
 DPI: Final = 110
 
 Bars = Mapping[str, tuple[str, float]]
@@ -59,7 +61,7 @@ def _panels(figures: Mapping[str, Any], bars: Bars) -> list[Panel]:
         rates = _by_name(figures, f"typed_1to{receivers}_per_s_")
         if rates:
             title = f"typed messages, 1 to {receivers}: delivered a second"
-            panels.append(lambda axes, rates=rates, title=title: _across(axes, rates, title, _thousands))
+            panels.append(partial(_across, values=rates, title=title, text=_thousands))
     p50 = _by_name(figures, "rtt_p50_us_")
     if p50:
         p99 = _by_name(figures, "rtt_p99_us_")
@@ -84,6 +86,7 @@ def _across(axes: Any, values: Mapping[str, float], title: str, text: Callable[[
     for k, value in enumerate(values.values()):
         axes.annotate(text(value), (value, k), (3, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
     axes.invert_yaxis()
+    axes.tick_params(axis="y", labelsize=8)
     axes.margins(x=0.18)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
@@ -94,30 +97,44 @@ def _thousands(value: float) -> str:
     return f"{value / 1e3:,.0f} k"
 
 
+def _nothing(_value: float) -> str:
+    return ""
+
+
 def _round_trips(axes: Any, p50: Mapping[str, float], p99: Mapping[str, float]) -> None:
-    _across(axes, p50, "round trip, microseconds: half of them (bar), 99 of 100 (line)", lambda value: "")
+    _across(axes, p50, "round trip, microseconds: p50 (bar), p99 (line)", _nothing)
     for k, name in enumerate(p50):
         axes.plot([p50[name], p99[name]], [k, k], color=QUIET, linewidth=1.2)
         text = f"{p50[name]:.0f} / {p99[name]:.0f}"
         axes.annotate(text, (p99[name], k), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
-    axes.margins(x=0.3)
+    axes.set_xscale("log")
+    axes.set_xticks([], minor=True)
+    axes.set_xticks([])
+    axes.set_xlim(min(p50.values()) / 3.0, 6.0 * max(p99.values()))
 
 
 def _lockstep(axes: Any, figures: Mapping[str, Any], shapes: list[str]) -> None:
-    width = 0.26
+    """Each shape as a part of its bare, with ticks a second: shapes differ too much for one scale."""
+    width = 0.27
     for place, name in enumerate(("edgerig", "bare", "helics")):
-        rates = {k: figures.get(f"lockstep_ticks_per_s_{shape}_{name}") for k, shape in enumerate(shapes)}
-        there = {k: rate for k, rate in rates.items() if rate is not None}
-        at = [k + (place - 1) * width for k in there]
-        axes.bar(at, list(there.values()), width, color=COLOURS[name], label=name)
-        for x, rate in zip(at, there.values(), strict=True):
-            axes.annotate(f"{rate:,.0f}", (x, rate), (0, 2), textcoords="offset points", ha="center", fontsize=7)
-    axes.set_yscale("log")
-    axes.margins(y=0.2)
+        for k, shape in enumerate(shapes):
+            rate = figures.get(f"lockstep_ticks_per_s_{shape}_{name}")
+            whole = (
+                figures.get(f"lockstep_ticks_per_s_{shape}_bare") or figures[f"lockstep_ticks_per_s_{shape}_edgerig"]
+            )
+            if rate is None:
+                continue
+            x, height = k + (place - 1) * width, rate / whole
+            axes.bar(x, height, width, color=COLOURS[name], label=name if k == 0 else None)
+            axes.annotate(
+                f"{rate:,.0f}", (x, height), (0, 2), textcoords="offset points", ha="center", fontsize=7, color=INK
+            )
+    axes.margins(y=0.3)
+    axes.tick_params(labelsize=8)
     axes.set_xticks(range(len(shapes)), [shape.replace("_by_", " by ") for shape in shapes])
     axes.set_xlabel("nodes (by 8: eight in each process)", fontsize=8)
-    axes.set_title("lockstep, ticks a second (log)", fontsize=9, loc="left", color=INK)
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("lockstep, part of bare; ticks a second", fontsize=9, loc="left", color=INK)
+    axes.legend(frameon=False, fontsize=7, ncols=3, loc="upper left", bbox_to_anchor=(0.4, 1.0))
 
 
 def _judged(axes: Any, judged: Mapping[str, float], bars: Bars) -> None:
@@ -132,9 +149,6 @@ def _judged(axes: Any, judged: Mapping[str, float], bars: Bars) -> None:
     axes.tick_params(axis="x", labelsize=7)
     axes.set_xlim(0.0, MOST)
     axes.set_title(f"figure over bar (1: reached; cut at {MOST:g})", fontsize=9, loc="left", color=INK)
-
-
-MOST: Final = 3.0
 
 
 def _factor(value: float, side: str, bar: float) -> float:

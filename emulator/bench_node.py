@@ -18,6 +18,7 @@ from monitoring.exporter import serve_metrics
 MB: Final = 1e6
 SCRAPE_S: Final = 10.0
 SAMPLES_BEFORE: Final = 3
+LONG_FRAMES: Final = 1000  # more than any bench waits for
 
 Progress = Callable[[str], None]
 Figures = dict[str, Any]
@@ -68,11 +69,11 @@ def scrape(url: str) -> tuple[float, int]:
     return time.perf_counter() - start, samples
 
 
-def scrapes(frames: int, seed: int, step: Progress) -> Figures:
+def scrapes(times: int, seed: int, step: Progress) -> Figures:
     """Scrape the processes of a running quickstart, on the wall clock: what a Prometheus beside it would see.
 
     Args:
-        frames: Frames the run lasts. seed: Of its demand.
+        times: How often each process is scraped; then the run is stopped. seed: Of its demand.
     Returns: ``scrape_ms`` of the slowest process (its median), ``scrape_p99_ms`` of all scrapes but the first of each,
         ``scrape_first_ms`` (the one that brings the server in) and ``scrape_samples`` of the largest answer.
     Raises: RuntimeError: the run failed.
@@ -84,11 +85,11 @@ def scrapes(frames: int, seed: int, step: Progress) -> Figures:
     from emulator.scenario_file import load
 
     found: dict[str, list[float]] = {}
-    largest = unanswered = 0
+    largest = unanswered = looks = 0
     launchers: list[Launcher] = []
 
     def look(status: RunStatus) -> None:
-        nonlocal largest, unanswered
+        nonlocal largest, unanswered, looks
         if status.slot < 0:
             return
         for peer in emulation.peers_of(launchers[0].address):
@@ -101,20 +102,23 @@ def scrapes(frames: int, seed: int, step: Progress) -> Figures:
                 continue
             found.setdefault(peer.process, []).append(seconds)
             largest = max(largest, samples)
+        looks += 1
+        if looks > times:
+            launchers[0].interrupt()
 
     scenario = load("quickstart", ("clock=wall", "rate=240"))
-    scenario = runs.prepare(runs.with_changes(scenario, seed=seed, frames=frames), on_bus=True)
+    scenario = runs.prepare(runs.with_changes(scenario, seed=seed, frames=LONG_FRAMES), on_bus=True)
     with tempfile.TemporaryDirectory(prefix="edgerig-bench-") as place:
         result = runs.on_bus(scenario, str(Path(place) / "run"), look, launchers.append)
-    if result.code != 0 or not found:
+    if result.code != runs.INTERRUPTED or not found:
         raise RuntimeError(f"a run of the bench ended with code {result.code}: {result.summary.get('exit')}")
-    later = sorted(seconds for times in found.values() for seconds in times[1:])
-    slowest = max(statistics.median(times[1:] or times) for times in found.values())
+    later = sorted(seconds for each in found.values() for seconds in each[1:])
+    slowest = max(statistics.median(each[1:] or each) for each in found.values())
     step(f"scrapes: {len(later)} of {len(found)} processes, slowest process {1e3 * slowest:.1f} ms")
     return {
         "scrape_ms": 1e3 * slowest,
         "scrape_p99_ms": 1e3 * later[int(0.99 * len(later))],
-        "scrape_first_ms": 1e3 * statistics.median(times[0] for times in found.values()),
+        "scrape_first_ms": 1e3 * statistics.median(each[0] for each in found.values()),
         "scrape_samples": largest,
         "scrapes": len(later),
         "scrapes_unanswered": unanswered,

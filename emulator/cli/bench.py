@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -81,6 +82,7 @@ def emulation(quick: bool, seed: int, as_json: bool) -> int:
 @click.option("--against", type=click.Choice(BUS_PEERS), multiple=True, help="Compare with this one; may be repeated.")
 @click.option("--nodes", type=click.IntRange(2, 256), help="Lockstep of so many nodes only, a process each.")
 @click.option("--joins", type=click.IntRange(1), help="Late joiners.  [default: 10000]")
+@click.option("-o", "--output", "picture", type=click.Path(dir_okay=False), help="Draw the figures into this PNG.")
 @_seed
 @_json
 def bus(
@@ -90,6 +92,7 @@ def bus(
     against: tuple[str, ...],
     nodes: int | None,
     joins: int | None,
+    picture: str | None,
     seed: int,
     as_json: bool,
 ) -> int:
@@ -102,9 +105,24 @@ def bus(
     if nodes is not None:
         options = replace(options, shapes=(Shape(nodes, nodes),))
     try:
-        return _tell("bus", bench_bus.run(options, only, against), as_json)
+        result = bench_bus.run(options, only, against)
     except bench_bus.ExtraMissing as error:
         raise click.UsageError(str(error)) from None
+    code = _tell("bus", result, as_json)
+    if picture is not None:
+        _draw(result, picture)
+    return code
+
+
+def _draw(result: dict[str, Any], picture: str) -> None:
+    try:
+        from emulator import bench_bus_picture
+    except ImportError as error:
+        raise click.UsageError(f"no picture: {error.name} is missing; pip install 'edgerig[report]'") from None
+    try:
+        bench_bus_picture.draw(result, BARS, Path(picture))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{picture}: {error}") from None
 
 
 @bench.command("tools")
@@ -127,8 +145,20 @@ def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:
     click.echo(f"bench {name}")
     for key, value in result.items():
         bar = f"  {BARS[key][0]} {BARS[key][1]:g}{': MISSED' if key in missed else ''}" if key in BARS else ""
-        click.echo(f"  {key:<{width}}  {_shown(value):>10}{bar}")
+        if isinstance(value, dict):
+            _tell_all(key, value)
+        else:
+            click.echo(f"  {key:<{width}}  {_shown(value):>10}{bar}")
     return 0
+
+
+def _tell_all(key: str, facts: dict[str, Any]) -> None:
+    """Facts that are no figures: one line; what was not measured gets a line each."""
+    if key == "not_measured":
+        for name, reason in facts.items():
+            click.echo(f"  not measured: {name} ({reason})")
+    else:
+        click.echo(f"  {key}: {', '.join(f'{name} {_shown(value)}' for name, value in facts.items())}")
 
 
 def _reached(key: str, value: float) -> bool:
