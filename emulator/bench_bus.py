@@ -16,7 +16,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Final
 
-from bus import bench_counters, bench_joins, bench_lockstep, bench_rates
+from bus import bench_counters, bench_joins, bench_lockstep, bench_overload, bench_rates
 from bus.bench_contest import CONTESTANTS
 from bus.bench_lockstep import MEANS, Shape
 from emulator import bench_node
@@ -34,6 +34,10 @@ SHAPES: Final = (Shape(8, 8), Shape(32, 32), Shape(64, 64), Shape(64, 8))
 """Of lockstep: nodes and the processes that host them."""
 
 
+CUTS: Final = 10
+"""How often the link of the reliable topic in trouble is cut."""
+
+
 class ExtraMissing(Exception):
     """A peer was asked for by name that is not installed; the text says how to get it."""
 
@@ -45,7 +49,8 @@ class Options:
     Attributes:
         rounds: Turns of each contestant. seconds: How long a flood lasts. pings: Round trips a turn.
         shapes: Of lockstep. turn_s: How long each ticks at a turn.
-        joins: Late joiners. blocks: Of messages with and without counting. scrapes: Of each process of a run.
+        overload: Messages of the reliable topic in trouble. joins: Late joiners.
+        blocks: Of messages with and without counting. scrapes: Of each process of a run.
         seed: Of the order of the turns.
     """
 
@@ -54,13 +59,14 @@ class Options:
     pings: int = 2000
     shapes: tuple[Shape, ...] = SHAPES
     turn_s: float = 1.5
+    overload: int = 20_000
     joins: int = 10_000
     blocks: int = 600
     scrapes: int = 30
     seed: int = 1
 
 
-QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5, joins=500, blocks=100, scrapes=5)
+QUICK: Final = Options(rounds=3, seconds=0.3, pings=500, turn_s=0.5, overload=4_000, joins=500, blocks=100, scrapes=5)
 
 
 def _say(text: str) -> None:
@@ -136,6 +142,14 @@ def _join_steps(options: Options, names: Sequence[str]) -> int:
     return math.ceil(options.joins / bench_joins.BATCH)
 
 
+def _overload(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    return dict(bench_overload.measure(options.overload, CUTS, options.seed, step))
+
+
+def _overload_steps(options: Options, names: Sequence[str]) -> int:
+    return CUTS + 1
+
+
 def _counters(options: Options, names: Sequence[str], step: Progress) -> Figures:
     return dict(bench_counters.measure(options.blocks, step))
 
@@ -184,6 +198,7 @@ GROUPS: Final = {
     "1to1": Group(_one_to_one, _turns, lambda options, steps: steps * (options.seconds + 0.3)),
     "1to8": Group(_one_to_eight, _turns, lambda options, steps: steps * (options.seconds + 0.6)),
     "rtt": Group(_rtt, _turns, lambda options, steps: steps * (options.pings * 1e-4 + 0.3)),
+    "overload": Group(_overload, _overload_steps, lambda options, _: 3.0 + options.overload * 6e-4),
     "joins": Group(_joins, _join_steps, lambda options, _: options.joins * 5e-3),
     "lockstep": Group(_lockstep, _lockstep_steps, lambda options, steps: steps * (options.turn_s + 2.0)),
     "counters": Group(_counters, _one, lambda options, _: options.blocks * 15e-3),

@@ -44,6 +44,7 @@ def bench(*arguments: str) -> dict[str, Any]:
 ONE_TO_ONE = ("--only", "1to1")
 ROUND_TRIPS = ("--only", "rtt")
 LOCKSTEP = ("--only", "lockstep", "--nodes", "8", "--rounds", "2")
+OVERLOAD = ("--only", "overload")
 JOINS = ("--only", "joins", "--joins", "300")
 COUNTERS = ("--only", "counters")
 MEMORY = ("--only", "memory")
@@ -87,6 +88,17 @@ def test_lockstep_is_measured_and_does_not_fall_far_behind():
         assert found[f"lockstep_cpu_us_8_{name}"] > 0.0
     assert found["lockstep_over_bare_8"] >= 0.12
     assert found["lockstep_over_helics_8"] >= 0.6
+
+
+def test_a_reliable_topic_in_trouble_loses_and_repeats_nothing():
+    found = bench(*OVERLOAD)
+    assert found["overload_cuts"] == bench_bus.CUTS
+    assert found["overload_dropped"] > 0
+    assert found["overload_factor"] > 2.0
+    assert found["overload_lost"] == 0
+    assert found["overload_duplicated"] == 0
+    assert found["overload_disordered"] == 0
+    assert found["repair_share"] <= 0.5
 
 
 def test_late_joiners_lose_nothing():
@@ -142,12 +154,15 @@ def test_lockstep_has_its_figures_by_the_number_of_nodes():
 
 def test_the_figures_have_the_names_that_others_read():
     found = {}
-    for arguments in (ONE_TO_ONE, ROUND_TRIPS, JOINS, LOCKSTEP, COUNTERS):
+    for arguments in (ONE_TO_ONE, ROUND_TRIPS, OVERLOAD, JOINS, LOCKSTEP, COUNTERS):
         found |= bench(*arguments)
     assert {
         "typed_1to1_over_raw",
         "typed_1to1_over_zenoh",
         "rtt_over_zenoh",
+        "overload_lost",
+        "overload_duplicated",
+        "repair_share",
         "join_p99_ms",
         "lockstep_over_bare_8",
         "lockstep_over_helics_8",
