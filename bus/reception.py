@@ -11,7 +11,7 @@ from bus.framing import Framing
 from bus.timers import Timer
 from bus.upstream import Word
 
-FIRST_RETRY_S: Final = 0.005
+FIRST_RETRY_S: Final = 0.03  # a repair is lost only with its link; behind a full queue it takes its time
 LAST_RETRY_S: Final = 0.2
 
 

@@ -251,7 +251,8 @@ class Subscription:
         if fields[1] & codec.REPAIR:
             self.repaired += 1
             if link.asked_s:
-                link.round_trip_s += 0.25 * (self._hooks.clock() - link.asked_s - link.round_trip_s)
+                took_s = self._hooks.clock() - link.asked_s
+                link.round_trip_s = max(took_s, 0.75 * link.round_trip_s + 0.25 * took_s)
                 link.asked_s = 0.0
         if link.expected and not self.qos.reliable and sequence > link.expected:
             self._lose(link, sequence)

@@ -190,7 +190,9 @@ def test_a_wait_for_a_match_ends_and_says_who_is_missing(bus: Cluster) -> None:
     cell.register()
     bus.call(cell, lambda: publisher.wait_matched(1, 10.0))
     bus.call(edge, lambda: subscriptions[0].wait_matched(1, 10.0))
-    with pytest.raises(NotMatched, match="0 of 1 matched within 0.05 s; missing: 1 more that the graph does not show"):
+    with pytest.raises(
+        NotMatched, match=r"0 of 1 matched within 0\.05 s; missing: 1 more that the graph does not show"
+    ):
         bus.call(edge, lambda: subscriptions[1].wait_matched(1, 0.05))
     late = bus.member("cell-1", "cell", 1)
     late.nodes["/cell/1"].publisher("/cell/1/arrivals")
