@@ -23,7 +23,10 @@ _log = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 16 * 2**20
 TIMEOUT: Final = "timeout"
 BEFORE_NONCE: Final = "#"
+FORBIDDEN: Final = "forbidden"  # kind of a Failure: the caller's key has no right to that
+REVOKED: Final = "revoked"  # the caller's key is not known any more
 Handler = Callable[[Any], Message]
+Forbids = Callable[[str, str, str, Message, bool], tuple[str, str] | None]
 R = TypeVar("R", bound=Message)
 _decode_answer = msgspec.msgpack.Decoder(Reply | Failure).decode
 _decode_call = msgspec.msgpack.Decoder(Call).decode
@@ -54,7 +57,9 @@ class Answering:
         self._max_body_bytes = max_body_bytes
         self.types: dict[tuple[str, str], tuple[type[Message], type[Message] | None]] = {}
         """Types of requests and replies by (node, method), for those who ask what can be called."""
-        self._methods: dict[tuple[str, str], tuple[type[Message], Handler]] = {}
+        self.forbids: Forbids | None = None
+        """With keys: (key, node, method, request, reads) -> kind and text of why the caller may not, if so."""
+        self._methods: dict[tuple[str, str], tuple[type[Message], Handler, bool]] = {}
 
     def serve(
         self,
@@ -63,18 +68,30 @@ class Answering:
         request_type: type[Message],
         handler: Handler,
         reply_type: type[Message] | None = None,
+        *,
+        reads: bool | None = None,
     ) -> None:
-        """Answer a method: the handler returns the reply or a Failure, or raises BusError, ValueError, LookupError."""
+        """Answer a method: the handler returns the reply or a Failure, or raises BusError, ValueError, LookupError.
+
+        reads: Whether it changes nothing, so that with keys any tool may ask; by default when its request is a query.
+        """
         if (node, method) in self._methods:
             raise ValueError(f"{node} serves {method} already")
         self.types[node, method] = (request_type, reply_type)
-        self._methods[node, method] = (request_type, handler)
+        if reads is None:
+            reads = request_type.__name__.endswith("Query")
+        self._methods[node, method] = (request_type, handler, reads)
 
     def drain(self) -> None:
         """Answer all that has come."""
         while True:
+            key = ""
             try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                if self.forbids is None:
+                    parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                else:
+                    frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                    parts, key = [frame.bytes for frame in frames], user_of(frames[-1])
             except zmq.Again:
                 return
             if len(parts) != 2 or len(parts[1]) > self._max_body_bytes:
@@ -85,21 +102,25 @@ class Answering:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._bad(str(error))
                 continue
-            answer = self._answer(call)
+            answer = self._answer(call, key)
             body = encode_payload(answer)
             self._count(call, caller_of(parts[0]), len(body), len(answer.body) if isinstance(answer, Reply) else 0)
             self._socket.send_multipart((parts[0], body))
 
-    def _answer(self, call: Call) -> Reply | Failure:
+    def _answer(self, call: Call, key: str) -> Reply | Failure:
         found = self._methods.get((call.node, call.method))
         if found is None:
             return Failure(call.number, "unknown_method", f"{call.node} has no method {call.method}")
-        request_type, handler = found
+        request_type, handler, reads = found
         try:
             request = decode(call.body, request_type)
         except DecodeError as error:
             self.malformed += 1
             return Failure(call.number, "malformed", str(error))
+        if self.forbids is not None:
+            why = self.forbids(key, call.node, call.method, request, reads)
+            if why is not None:
+                return Failure(call.number, *why)
         try:
             reply = handler(request)
         except (BusError, ValueError, LookupError) as error:
@@ -195,6 +216,14 @@ class Asking:
     def _expire(self, number: int, node: str, method: str, deadline_s: float) -> None:
         if number in self._open:
             self._hand_over(Failure(number, TIMEOUT, str(CallTimeout(node, method, deadline_s))))
+
+
+def user_of(frame: zmq.Frame) -> str:
+    """The key that the sender of a frame has shown, as our gate accepted it; empty if there is none."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
 
 
 def reply_or_raise(answer: R | Failure, callee: str, method: str, deadline_s: float) -> R:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from bus.calls import Asking, identity_of, reply_or_raise
-from bus.framing import PLAIN
+from bus.credentials import Credential
+from bus.errors import KeyRefused
+from bus.framing import CURVE, PLAIN
 from bus.handshakes import LINK
 from bus.membership import HUB
 from bus.messages import BeatAck, Failure, Message, Peer, Peers, Query, ReportExit, Status
+from bus.sockets import show
 from bus.tally import Tally
 from bus.timers import Timers
 
+FAILED_HANDSHAKES: Final = int(zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
+MECHANISMS_DIFFER: Final = 0x11000002
 R = TypeVar("R", bound=Message)
 
 
@@ -25,29 +31,35 @@ class Client:
     Args:
         address: The registry's. deadline_s: For each answer.
         owner: The process of the run that asks, so that what this costs is the run's; none for tools.
+        credential: What we show, and whom we expect, when keys are in use.
     Raises: OSError: what is given is no address.
-    Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused.
+    Raises (every call): CallTimeout: no answer within ``deadline_s``. CallFailed: refused. KeyRefused: no entry.
     """
 
-    def __init__(self, address: str, deadline_s: float = 5.0, owner: str = "") -> None:
+    def __init__(
+        self, address: str, deadline_s: float = 5.0, owner: str = "", credential: Credential | None = None
+    ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        socket = self._context.socket(zmq.DEALER)
+        socket = self._socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
         identity = identity_of(owner) if owner else b""
         if owner:
             socket.setsockopt(zmq.ROUTING_ID, identity)
+        if credential is not None:
+            show(socket, credential)
+        self._address = address
+        self._handshakes = socket.get_monitor_socket(FAILED_HANDSHAKES)
         try:
             socket.connect(address)
         except zmq.ZMQError as error:
-            socket.close(linger=0)
-            self._context.term()
+            self.close()
             raise OSError(error.errno, str(error.strerror)) from None
-        self._socket = socket
         self._deadline_s = deadline_s
         self._timers = Timers(time.monotonic)
-        self.tally = Tally(PLAIN)
+        framing = PLAIN if credential is None else CURVE
+        self.tally = Tally(framing)
         self.tally.add_bytes(
-            LINK, "control", HUB, PLAIN.link_bytes("DEALER", binds=False, identity_bytes=len(identity))
+            LINK, "control", HUB, framing.link_bytes("DEALER", binds=False, identity_bytes=len(identity))
         )
         self._asking = Asking(socket, HUB, self._timers, self.tally)
 
@@ -65,6 +77,7 @@ class Client:
 
     def close(self) -> None:
         """Close the socket; idempotent."""
+        self._handshakes.close(linger=0)
         self._socket.close(linger=0)
         self._context.term()
 
@@ -88,7 +101,19 @@ class Client:
         self._asking.ask(node, method, request, reply_type, patience_s, answers.append)
         while not answers:
             left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
-            if self._socket.poll(int(left_s * 1000) + 1):
-                self._asking.drain()
+            for ready, _ in zmq.zmq_poll(
+                [(self._socket, zmq.POLLIN), (self._handshakes, zmq.POLLIN)], int(left_s * 1000) + 1
+            ):
+                if ready is self._socket:
+                    self._asking.drain()
+                else:
+                    self._look_at_handshake()
             self._timers.run_due()
         return reply_or_raise(answers[0], node, method, patience_s)
+
+    def _look_at_handshake(self) -> None:
+        event = parse_monitor_message(self._handshakes.recv_multipart())
+        if event["event"] == zmq.Event.HANDSHAKE_FAILED_AUTH:
+            raise KeyRefused(self._address, "the hub does not know this key; take the keystore of that run (--keys)")
+        if event["value"] == MECHANISMS_DIFFER:
+            raise KeyRefused(self._address, "one side has keys and the other has none; see --keys, EDGERIG_KEYS")

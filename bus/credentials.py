@@ -8,8 +8,10 @@ from typing import Final
 import zmq
 
 HUB: Final = "hub"
-KEYED_ROLES: Final = ("hub", "cell", "edge", "agent", "cloud", "observer", "launcher")
-GRANTS: Final = {"scheduler": "cloud"}
+OBSERVER: Final = "observer"
+LAUNCHER: Final = "launcher"
+KEYED_ROLES: Final = (HUB, "cell", "edge", "agent", "cloud", OBSERVER, "guest", LAUNCHER)
+GRANTS: Final = {"scheduler": "cloud", "recorder": "observer"}
 """Roles of leases that another role's enrolment key grants: the cloud's process hosts the scheduler."""
 
 
@@ -43,25 +45,27 @@ class Keys:
         own: The pair of this very instance, made at its start and gone with it; the hub's is that of the keystore.
         hub: The hub's public key; empty without a registry.
         enrolment: By role, the pairs that leases are granted to.
+        operator: Whether it enrols with the launcher's key, and so may change things, not only read them.
     """
 
     own: KeyPair
     hub: str = ""
     enrolment: dict[str, KeyPair] = field(default_factory=dict)
+    operator: bool = False
 
     @classmethod
     def fresh(cls) -> Keys:
         """For a process without a registry: whoever shall reach it is admitted by hand."""
         return cls(KeyPair.fresh())
 
-    def credential(self, role: str = "") -> Credential:
-        """How to show ourselves to the hub: with the enrolment key of a role, or as this instance.
+    def credential(self, role: str = "", server: str = "") -> Credential:
+        """How to show ourselves to a server, by default the hub: by a role's enrolment key, or as this instance.
 
         Raises: LookupError: no such key here.
         """
         if not role:
-            return Credential(self.own, self.hub)
-        pair = self.enrolment.get(GRANTS.get(role, role))
+            return Credential(self.own, server or self.hub)
+        pair = self.enrolment.get(role) or self.enrolment.get(GRANTS.get(role, role))
         if pair is None:
             raise LookupError(f"no enrolment key of role {role} here")
-        return Credential(pair, self.hub)
+        return Credential(pair, server or self.hub)

@@ -38,6 +38,8 @@ def describe(process: Process, metrics_url: str, guest: bool) -> Peer:
         metrics_url,
         nodes,
         guest,
+        process.public_key,
+        process.keys is not None and process.keys.operator,
     )
 
 

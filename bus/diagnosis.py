@@ -36,7 +36,7 @@ class Inquiry:
         self._states: dict[str, ProcessState | None] = {process.name: process.state()}
         for name, peer in self._peers.items():
             if name != process.name:
-                asking = process.asking(peer.call_endpoint, name)
+                asking = process.asking(peer.call_endpoint, name, peer.public_key)
                 asking.ask(own_node(name), "state", Query(), ProcessState, ANSWER_S, partial(self._answered, name))
         self._maybe_end()
 

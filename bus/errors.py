@@ -12,9 +12,13 @@ BusError
     CallFailed        the callee answered with a failure
     CallTimeout       the callee did not answer in time
     PeerLost          a process is gone
+    KeyRefused        the other side does not know our key, or is not who we think
+KeystoreError         a folder of keys is not as it must be (not of the bus: a thing to mend before)
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class BusError(Exception):
@@ -106,6 +110,25 @@ class LeaseRefused(BusError):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+
+
+class KeyRefused(BusError):
+    """The other side does not know our key, or has another than we expect, or wants one and we have none."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"no entry at {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class KeystoreError(Exception):
+    """A folder of keys that cannot be used as it is."""
+
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"{path}: {reason}; {remedy}")
+        self.path = path
+        self.reason = reason
+        self.remedy = remedy
 
 
 class CallFailed(BusError):

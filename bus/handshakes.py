@@ -18,7 +18,7 @@ LINK: Final = "(link)"
 """Stands in the books where a topic would, for what it takes to set a link up."""
 
 SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-BROKEN: Final = int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+BROKEN: Final = int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL) | int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 EVENT: Final = struct.Struct("=Hi")  # which, and its value
 
 _numbers = itertools.count()
@@ -99,7 +99,7 @@ class Handshakes:
             kind, value = EVENT.unpack(event)
             if kind == SUCCEEDED:
                 self._add(watched, endpoint.decode(errors="replace"))
-            elif kind == BROKEN:
+            elif kind & BROKEN:
                 self.on_broken(value, endpoint.decode(errors="replace"))
 
     def _add(self, watched: _Watched, endpoint: str) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from bus.calls import reply_or_raise
+from bus.calls import REVOKED, reply_or_raise
 from bus.codec import Header
 from bus.description import describe, methods_of, types_of
 from bus.errors import CallFailed, LeaseRefused, PeerLost
@@ -26,6 +26,7 @@ from bus.messages import (
     Registered,
 )
 from bus.outputs import uid_of
+from bus.peers import rights_of
 from bus.timers import Timer
 from bus.vitals import vital_signs
 from bus.wiring import Wiring
@@ -88,16 +89,13 @@ class Membership:
         names: tuple[str, ...] = (),
     ) -> tuple[str, ...]:
         """See ``Process.join`` and ``Process.join_as``."""
-        asking = self._process.asking(address, HUB)
-
-        def ask(method: str, request: Message, reply_type: type[Message], then: Callable[[Any], None]) -> None:
-            asking.ask(HUB, method, request, reply_type, self.hub_deadline_s, then)
-
-        self._ask = ask
+        process = self._process
+        # With keys, who enrols shows its role's, and speaks as itself only afterwards.
+        asking = process.asking(address, HUB, role=role)
         give_up = self._process.clock() + wait_s
         while True:
             answers: list[Leased | Failure] = []
-            request = Lease(self._process.name, role, index, count, self._process.instance, names)
+            request = Lease(process.name, role, index, count, process.instance, names, process.public_key)
             asking.ask(HUB, "lease", request, Leased, deadline_s, answers.append)
             self._process.spin(lambda got=answers: bool(got), deadline_s + 1.0)  # type: ignore[misc]
             answer = answers[0] if answers else Failure(0, "timeout", "stopped")
@@ -106,7 +104,19 @@ class Membership:
                     raise LeaseRefused(answer.kind, answer.text)
                 self._process.spin(None, ASK_AGAIN_S)
                 continue
-            return self._take(answer, deadline_s, role == GUEST)
+            if process.keys is not None:
+                process.sockets.drop_asking(address, "enrolled", process.keys.credential(role).own.public)
+            taken = self._take(answer, deadline_s, role == GUEST)
+            self._ask = self._asking_at(address)
+            return taken
+
+    def _asking_at(self, address: str) -> Ask:
+        asking = self._process.asking(address, HUB)
+
+        def ask(method: str, request: Message, reply_type: type[Message], then: Callable[[Any], None]) -> None:
+            asking.ask(HUB, method, request, reply_type, self.hub_deadline_s, then)
+
+        return ask
 
     def _take(self, answer: Leased | Failure, deadline_s: float, guest: bool) -> tuple[str, ...]:
         try:
@@ -175,14 +185,17 @@ class Membership:
 
     def _on_registered(self, answer: Registered | Failure) -> None:
         if isinstance(answer, Failure):
-            if answer.kind == "unknown_instance":
+            if answer.kind in ("unknown_instance", REVOKED):
                 self._lose_lease()
             elif answer.kind == "timeout":
                 self._lose_hub(answer.text)
             else:
                 raise CallFailed(HUB, "register", answer.kind, answer.text)
         elif answer.hub.instance != self._process.instance:
-            self._process.connect(answer.hub.instance, answer.hub.endpoint)
+            hub, security = answer.hub, self._process.security
+            # Not the key that the record has: the keystore's is the one that we trust.
+            key = security.meet_hub(hub.instance) if security is not None else ""
+            self._process.pubsub.connect(hub.instance, hub.endpoint, key, rights_of(hub))
 
     # -- links ---------------------------------------------------------------------------------------------------------
 
@@ -192,6 +205,8 @@ class Membership:
         self.version = graph.version
         before, self.peers = self.peers, {peer.instance: peer for peer in graph.peers}
         self.known.update((uid_of(peer.instance), peer.process) for peer in graph.peers)
+        if self._process.security is not None:
+            self._process.security.follow(graph.peers)
         for instance, peer in before.items():
             if instance not in self.peers:
                 self._forget(peer, header.instance)
@@ -291,6 +306,8 @@ class Membership:
             # Who stood still itself cannot tell whether the hub was silent; the next beats will.
             if answer.kind == "timeout" and self._process.clock() - self._woke_s > self._beat_period_s:
                 self._lose_hub(answer.text)
+            elif answer.kind == REVOKED:
+                self._lose_lease()
         elif not answer.known:
             self._lose_lease()
 

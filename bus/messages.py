@@ -318,7 +318,8 @@ class NodeRecord(Message, frozen=True):
 class Peer(Message, frozen=True):
     """A process on the bus: where it publishes (endpoint), where it answers calls, and the nodes it hosts.
 
-    guest: its nodes have names of their own, outside the run's; nobody waits for it.
+    guest: its nodes have names of their own, outside the run's; nobody waits for it. public_key: of this instance, Z85,
+    when keys are in use. operator: it has shown the launcher's key, so it may change things.
     """
 
     process: str
@@ -330,6 +331,8 @@ class Peer(Message, frozen=True):
     metrics_url: str = ""
     nodes: tuple[NodeRecord, ...] = ()
     guest: bool = False
+    public_key: str = ""
+    operator: bool = False
 
 
 class Graph(Message, frozen=True):
@@ -343,7 +346,7 @@ class Lease(Message, frozen=True):
     """A process asks for names: count of a role from index on, or the next free ones (index None).
 
     instance: 0 for a process that has none yet; a process that asks again for another role repeats its own. names:
-    those that a guest wants; its role is "guest".
+    those that a guest wants; its role is "guest". public_key: of this very instance, when keys are in use.
     """
 
     process: str
@@ -352,6 +355,7 @@ class Lease(Message, frozen=True):
     count: int = 1
     instance: int = 0
     names: tuple[str, ...] = ()
+    public_key: str = ""
 
 
 class Leased(Message, frozen=True):
@@ -486,6 +490,12 @@ class ReportExit(Message, frozen=True):
     process: str
     pid: int
     code: int
+
+
+class Revoke(Message, frozen=True):
+    """The process that holds a name loses it, its key and its links."""
+
+    name: str
 
 
 class Query(Message, frozen=True):

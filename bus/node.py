@@ -201,15 +201,23 @@ class Node:
         return self.process.timers.every(period_s, callback)
 
     def serve(
-        self, method: str, request_type: type[Message], handler: Handler, reply_type: type[Message] | None = None
+        self,
+        method: str,
+        request_type: type[Message],
+        handler: Handler,
+        reply_type: type[Message] | None = None,
+        *,
+        reads: bool | None = None,
     ) -> None:
         """Answer ``method``: the handler gets the request and returns the reply.
 
-        With ``reply_type`` tools (``edgerig call``) print the names of the reply's fields, too.
+        With ``reply_type`` tools (``edgerig call``) print the names of the reply's fields, too. reads: It changes
+        nothing, so that with keys any tool may ask; by default when its request is a query. What changes something
+        takes the hub or the launcher's key.
 
         BusError, ValueError and LookupError of a handler travel as a Failure; anything else is our bug and rises.
         """
-        self.process.answering.serve(self.name, method, request_type, handler, reply_type)
+        self.process.answering.serve(self.name, method, request_type, handler, reply_type, reads=reads)
         self.process.membership.topics_changed()
 
     def call(self, node: str, method: str, request: Message, reply_type: type[R], deadline_s: float) -> R:
@@ -238,4 +246,6 @@ class Node:
         """
         node = self.resolve(node)
         peer = self.process.find(node)
-        self.process.asking(peer.call_endpoint, node).ask(node, method, request, reply_type, deadline_s, then)
+        self.process.asking(peer.call_endpoint, node, peer.public_key).ask(
+            node, method, request, reply_type, deadline_s, then
+        )

@@ -10,7 +10,7 @@ from bus.membership import GUEST, OBSERVER
 from bus.messages import Lease
 from bus.names import checked, is_subtree
 
-RESERVED: Final = frozenset({"hub", "process", OBSERVER})
+RESERVED: Final = frozenset({"hub", "process", "launcher", "scheduler", OBSERVER})
 
 
 class Refusal(BusError):

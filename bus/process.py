@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 
 from bus import logs, topics
+from bus.admission import forbids_call
 from bus.calls import MAX_BODY_BYTES, Answering, Asking
+from bus.credentials import Keys
 from bus.errors import BusError, NotMatched, PeerLost
 from bus.inputs import FLOW_S
 from bus.measure import Measurements
@@ -32,6 +34,7 @@ from bus.publisher import Publisher
 from bus.pubsub import PubSub
 from bus.qos import Qos
 from bus.schemas import TypeBook
+from bus.security import secure
 from bus.sockets import Context, Sockets
 from bus.subscription import Callback, Subscription
 from bus.timers import Timer, Timers
@@ -63,6 +66,7 @@ class Process:
         table: The topics there are; ``topics.TABLE.extended([...])`` adds one's own.
         namespace: Where relative names of its nodes belong. remap: Rules ``from:=to``, see bus/names.py.
         drop: ``drop(topic, sequence)`` loses that live message on arrival, below QoS. For tests of repair.
+        keys: What we show and whom we trust; None: every link is plain. They take a ZeroMQ context of their own.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Process:
         drop: Callable[[str, int], bool] | None = None,
         measurements: Measurements | None = None,
         context: Context | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.name = name
         self.wall_ns = wall_ns
@@ -98,7 +103,9 @@ class Process:
         """The emulated links that lead to our nodes; set before these are made."""
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._look_s = 0.0  # when calls and notices have their next turn
+        self.keys = keys
         self.sockets = Sockets(host, bind, context, name)
+        self.security = secure(keys, self.sockets, self.timers, self.measurements)
         self.pubsub = PubSub(self.sockets, self.timers, self.later, wall_ns, drop)
         self.pubsub.instance = instance
         self.endpoint = self.pubsub.endpoint
@@ -109,6 +116,8 @@ class Process:
         self.call_endpoint = self.sockets.listen(router)
         self.answering = Answering(router, tally=self.sockets.tally)
         self.membership = Membership(self)
+        if self.security is not None:
+            self.answering.forbids = forbids_call(lambda instance: self.membership.peers.get(instance), self.security)
         self.pubsub.on_topics = self.membership.topics_changed
         self.pubsub.on_links = self.membership.links_changed
         self.timers.every(LINKS_COUNTED_S, self.sockets.handshakes.count)
@@ -116,7 +125,12 @@ class Process:
         self.pubsub.wait_matched = self._wait_matched
         self._accounts = Accounts(self)
         self.answering.serve(own_node(name), "state", Query, lambda _: self.state(), ProcessState)
-        self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat(), ProcessState)
+        self.answering.serve(own_node(name), "repeat", Query, lambda _: self._repeat(), ProcessState, reads=False)
+
+    @property
+    def public_key(self) -> str:
+        """The key by which others know this process; empty without keys."""
+        return self.keys.own.public if self.keys is not None else ""
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -248,9 +262,21 @@ class Process:
         """See ``Node.subscribe``."""
         return self.pubsub.subscribe(topic, self.table.match(topic), callback, qos)
 
-    def connect(self, instance: int, endpoint: str) -> None:
-        """Listen to that process instance; for processes without a registry (the graph does it for members)."""
-        self.pubsub.connect(instance, endpoint)
+    def connect(self, instance: int, endpoint: str, public_key: str = "") -> None:
+        """Listen to that process instance; for processes without a registry (the graph does it for members).
+
+        With keys, ``public_key`` is that of the process there, which must have admitted ours.
+        """
+        self.pubsub.connect(instance, endpoint, public_key)
+
+    def admit(self, instance: int, public_key: str) -> None:
+        """Let a process connect to us, with keys; for processes without a registry.
+
+        Raises: RuntimeError: this process has no keys.
+        """
+        if self.security is None:
+            raise RuntimeError(f"process {self.name} has no keys; make it with keys=Keys.fresh()")
+        self.security.admit(public_key, instance)
 
     def find(self, node: str) -> Peer:
         """The process that hosts a node.
@@ -262,9 +288,10 @@ class Process:
                 return peer
         raise PeerLost(node, "no process in the graph hosts it")
 
-    def asking(self, endpoint: str, callee: str) -> Asking:
-        """The side that asks at an endpoint, made when first needed."""
-        return self.sockets.asking(endpoint, callee, self.timers)
+    def asking(self, endpoint: str, callee: str, public_key: str = "", role: str = "") -> Asking:
+        """The side that asks at an endpoint. With keys, it has ``public_key``; we show a role's key, or our own."""
+        credential = self.keys.credential(role, public_key) if self.keys is not None else None
+        return self.sockets.asking(endpoint, callee, self.timers, credential)
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 

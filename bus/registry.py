@@ -9,9 +9,12 @@ from typing import Any, Final
 
 import zmq
 
+from bus.admission import REFRESH_S, Admission
 from bus.calls import Answering
 from bus.catalogue import Catalogue, TypeConflict
 from bus.description import methods_of
+from bus.gate import REGISTRY
+from bus.keystore import Enrolled
 from bus.membership import GUEST, HUB, OBSERVER
 from bus.messages import (
     Beat,
@@ -24,6 +27,7 @@ from bus.messages import (
     Message,
     MethodQuery,
     Methods,
+    NodeRecord,
     Peer,
     Peers,
     Query,
@@ -31,6 +35,7 @@ from bus.messages import (
     Register,
     Registered,
     ReportExit,
+    Revoke,
     Status,
     TypeQuery,
     Types,
@@ -64,6 +69,8 @@ class _Entry:
         self.busy_until_s = 0.0
         self.ready_graph = 0
         self.beat: Beat | None = None
+        self.key = ""  # of the instance, and of the enrolment that let it in, when keys are in use
+        self.enrolled_by = ""
 
 
 class Registry:
@@ -76,6 +83,7 @@ class Registry:
             index: ``{"cloud": None}`` grants /cloud.
         liveliness_s: Wall seconds of silence after which a registered process is lost.
         grace_s: The same for one that holds names but has not registered yet (it may be compiling).
+        enrolled: Whose keys leases are granted to; needed if the process has keys.
         on_join, on_ready, on_lost: Called from the loop with the Peer; on_lost also with the reason. on_ready comes for
             each graph version that the peer has matched.
     """
@@ -89,6 +97,7 @@ class Registry:
         names: tuple[str, ...] = (HUB,),
         liveliness_s: float = 5.0,
         grace_s: float = 30.0,
+        enrolled: Enrolled | None = None,
         on_join: Callable[[Peer], None] | None = None,
         on_ready: Callable[[Peer], None] | None = None,
         on_lost: Callable[[Peer, str], None] | None = None,
@@ -113,6 +122,7 @@ class Registry:
             "ready": (Ready, self._ready, BeatAck),
             "leave": (Leave, self._leave, BeatAck),
             "report_exit": (ReportExit, self._report_exit, BeatAck),
+            "revoke": (Revoke, self._revoke, BeatAck),
             "peers": (Query, lambda _: Peers(tuple(self.peers())), Peers),
             "status": (Query, lambda _: self.status(), Status),
             "vitals": (Query, lambda _: self.vitals(), Vitals),
@@ -124,9 +134,10 @@ class Registry:
         for method, (request_type, handler, reply_type) in self._methods.items():
             answering.serve(HUB, method, request_type, handler, reply_type)
         self._answering = answering
-        self.address = process.sockets.listen(router, address)
+        self._admission = self._guard(enrolled)
+        self.address = process.sockets.listen(router, address, REGISTRY)
         own = self._admit(process.name)
-        own.names = names
+        own.names, own.key = names, process.public_key
         process.pubsub.instance = own.instance
         self._own = own
         process.membership.attach(names, self._ask_directly)
@@ -134,15 +145,33 @@ class Registry:
         self._expired_s = process.clock()
         process.timers.every(liveliness_s / LOOKS_PER_LIFE, self._expire)
 
+    def _guard(self, enrolled: Enrolled | None) -> Admission | None:
+        security = self._process.security
+        if security is None:
+            return None
+        if enrolled is None:
+            raise ValueError("a hub with keys needs the enrolment keys that it grants leases to")
+        admission = Admission(security, enrolled, self._entries)
+        security.follows_graph = False
+        security.gate.admits[REGISTRY] = admission.admits
+        self._answering.forbids = admission.forbids
+        self._process.timers.every(REFRESH_S, lambda: admission.refresh(self.drop))
+        return admission
+
     def serve(
         self,
         method: str,
         request_type: type[Message],
         handler: Callable[[Any], Message],
         reply_type: type[Message] | None = None,
+        *,
+        reads: bool | None = None,
     ) -> None:
-        """Answer one more method at the registry's address, where tools without a process on the bus can call."""
-        self._answering.serve(HUB, method, request_type, handler, reply_type)
+        """Answer one more method at the registry's address, where tools without a process on the bus can call.
+
+        reads: As for ``Node.serve``.
+        """
+        self._answering.serve(HUB, method, request_type, handler, reply_type, reads=reads)
 
     # -- what the hub asks ---------------------------------------------------------------------------------------------
 
@@ -222,6 +251,8 @@ class Registry:
             return False
         self._catalogue.drop(instance)
         _log.info("%s (instance %08x) is out: %s", entry.process, instance, reason)
+        if entry.key and self._process.security is not None:
+            self._process.security.expel(entry.key)
         if entry.peer is not None:
             self._publish_graph_soon()
             self._on_lost(entry.peer, reason)
@@ -234,9 +265,16 @@ class Registry:
             names = self._pool.choose(request, self._held())
         except Refusal as refusal:
             return Failure(0, refusal.kind, refusal.text)
+        if self._admission is not None and any(
+            entry.process == request.process != "" and entry.instance != request.instance
+            for entry in self._entries.values()
+        ):
+            return Failure(0, "held", f"a process named {request.process} is there already")
         entry = self._entries.get(request.instance) if request.instance else self._admit(request.process)
         if entry is None:
             return Failure(0, "unknown_instance", f"{request.process} has lost its lease")
+        if self._admission is not None and not entry.key:
+            self._admission.enter(entry, request.public_key)
         entry.names += names
         entry.observer = entry.observer and request.role in (OBSERVER, GUEST)
         entry.heard_s = self._process.clock()
@@ -264,7 +302,8 @@ class Registry:
         if joins:
             self._on_join(request.peer)
         own = self._process
-        hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint)
+        nodes = tuple(NodeRecord(name) for name in self._own.names)
+        hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint, "", nodes)
         return Registered(hub)
 
     def _tell(self, entry: _Entry, request: Register) -> None:
@@ -295,6 +334,12 @@ class Registry:
 
     def _leave(self, request: Leave) -> Message:
         return BeatAck(self.drop(request.instance, f"left {request.reason}".strip()))
+
+    def _revoke(self, request: Revoke) -> Message:
+        for entry in self._entries.values():
+            if entry is not self._own and request.name in (entry.process, *entry.names):
+                return BeatAck(self.drop(entry.instance, "it was revoked"))
+        return BeatAck(False)
 
     def _report_exit(self, request: ReportExit) -> Message:
         for entry in list(self._entries.values()):

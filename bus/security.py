@@ -7,24 +7,25 @@ import logging
 import os
 import socket as sockets_of_the_system
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import zmq
 
+from bus.calls import user_of
 from bus.credentials import Keys
 from bus.gate import MEMBERS, Gate
 
 if TYPE_CHECKING:
     from bus.measure import Measurements
+    from bus.messages import Peer
     from bus.sockets import Socket, Sockets
     from bus.timers import Timers
 
 _log = logging.getLogger(__name__)
 
-BROKEN_HANDSHAKES: Final = int(zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
-PROTOCOL_REASONS: Final = {0x11000001: "server_key", 0x11000002: "no_key"}
-"""libzmq's words for a handshake that could not be deciphered, and for one of another mechanism."""
+CAUSES: Final = {0x11000001: "it took us for somebody else (another server key)", 0x11000002: "it came without a key"}
+"""What libzmq tells of a broken handshake, unless the stranger saw first that it leads nowhere, and hung up."""
 
 
 class Refusals:
@@ -72,11 +73,17 @@ class Security:
         if self._instances.pop(key, None) is not None:
             self._cut(key)
 
-    def follow(self, instances: Mapping[str, int]) -> None:
-        """Let in exactly the holders of these keys (and who was admitted by name stays until a graph leaves it out)."""
+    def meet_hub(self, instance: int) -> str:
+        """The hub has that instance; returns its key."""
+        self.admit(self.keys.hub, instance)
+        return self.keys.hub
+
+    def follow(self, peers: Iterable[Peer]) -> None:
+        """Let in exactly the processes of a graph, and the hub."""
         if not self.follows_graph:
             return
-        for key in [key for key in self._instances if key not in instances]:
+        instances = {peer.public_key: peer.instance for peer in peers if peer.public_key}
+        for key in [key for key in self._instances if key not in instances and key != self.keys.hub]:
             self.expel(key)
         self._instances.update(instances)
         self.gate.look_again()
@@ -102,7 +109,8 @@ class Security:
         self._sockets.adopt(handshakes.monitor_of(socket), handshakes.count)
 
     def _on_broken_handshake(self, value: int, endpoint: str) -> None:
-        self.refused(PROTOCOL_REASONS.get(value, "handshake"), f"a handshake at {endpoint} broke off")
+        cause = CAUSES.get(value, "the other side hung up")
+        self.refused("handshake", f"a handshake at {endpoint} broke off: {cause}")
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -129,14 +137,6 @@ class Security:
             _shut(fd, self._connections.pop(fd)[1])
 
 
-def user_of(frame: zmq.Frame) -> str:
-    """The key that the sender of a frame has shown, as our gate accepted it; empty if there is none."""
-    try:
-        return str(frame.get("User-Id"))
-    except zmq.ZMQError:
-        return ""
-
-
 def _far_end(fd: int) -> object:
     """The address at the other end of a descriptor, without taking the descriptor over."""
     with contextlib.suppress(OSError), sockets_of_the_system.socket(fileno=os.dup(fd)) as copy:
@@ -149,3 +149,16 @@ def _shut(fd: int, far_end: object) -> None:
     with contextlib.suppress(OSError), sockets_of_the_system.socket(fileno=os.dup(fd)) as copy:
         if far_end is not None and copy.getpeername() == far_end:
             copy.shutdown(sockets_of_the_system.SHUT_RDWR)
+
+
+def secure(keys: Keys | None, sockets: Sockets, timers: Timers, measurements: Measurements) -> Security | None:
+    """Give a process's sockets their security, before the first is made; None without keys.
+
+    Raises: ValueError: others share the ZeroMQ context.
+    """
+    if keys is None:
+        return None
+    if sockets.shares_context:
+        raise ValueError("keys take a ZeroMQ context of their own, so that each process asks its own gate")
+    sockets.security = Security(keys, sockets, timers, measurements)
+    return sockets.security

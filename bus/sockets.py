@@ -41,7 +41,7 @@ class Sockets:
         self._context = context or zmq.Context(1)
         self._handlers: dict[Any, Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
-        self._asking: dict[str, Asking] = {}
+        self._asking: dict[tuple[str, str], Asking] = {}  # by endpoint, and the key that we show there
         self._watch: Watch | None = None
         self._watched: list[Socket] = []
         self._security: Security | None = None
@@ -56,6 +56,11 @@ class Sockets:
         """Set before any socket is made: encrypted frames and links are longer."""
         self._security = security
         self.framing = self.tally.framing = self.handshakes.framing = PLAIN if security is None else CURVE
+
+    @property
+    def shares_context(self) -> bool:
+        """Whether other processes' sockets live in the same ZeroMQ context."""
+        return not self._own_context
 
     def make(self, kind: int, handler: Callable[[], None]) -> Socket:
         """A socket; ``handler`` reads it when it is ready."""
@@ -133,13 +138,14 @@ class Sockets:
 
     def asking(self, endpoint: str, callee: str, timers: Timers, credential: Credential | None = None) -> Asking:
         """The DEALER to an endpoint, made when first needed."""
-        found = self._asking.get(endpoint)
+        key = (endpoint, credential.own.public if credential is not None else "")
+        found = self._asking.get(key)
         if found is None:
-            dealer = self.make(zmq.DEALER, partial(self._answers, endpoint))
+            dealer = self.make(zmq.DEALER, partial(self._answers, key))
             if credential is not None:
                 show(dealer, credential)
             dealer.connect(endpoint)
-            found = self._asking[endpoint] = Asking(dealer, callee, timers, self.tally)
+            found = self._asking[key] = Asking(dealer, callee, timers, self.tally)
         return found
 
     @property
@@ -147,10 +153,10 @@ class Sockets:
         """Questions of this process that still wait for an answer or for their deadline."""
         return sum(asking.unanswered for asking in self._asking.values())
 
-    def drop_asking(self, endpoint: str, reason: str) -> None:
-        """Nobody answers there any more: what is open fails."""
-        found = self._asking.pop(endpoint, None)
-        if found is not None:
+    def drop_asking(self, endpoint: str, reason: str, key: str | None = None) -> None:
+        """Nobody answers there any more (or nobody shows that key any more): what is open fails."""
+        for known in [known for known in self._asking if known[0] == endpoint and key in (None, known[1])]:
+            found = self._asking.pop(known)
             del self._handlers[found.socket]
             self._set_polled()
             self.handshakes.forget(found.socket)
@@ -183,11 +189,11 @@ class Sockets:
         return [known for known in self._handlers if isinstance(known, zmq.Socket)] + self._watched
 
     def _callee_at(self, endpoint: str) -> str:
-        return next((a.callee for known, a in self._asking.items() if is_same_port(known, endpoint)), "")
+        return next((a.callee for (known, _), a in self._asking.items() if is_same_port(known, endpoint)), "")
 
-    def _answers(self, endpoint: str) -> None:
-        if endpoint in self._asking:  # a handler before us in the same poll may have dropped it
-            self._asking[endpoint].drain()
+    def _answers(self, key: tuple[str, str]) -> None:
+        if key in self._asking:  # a handler before us in the same poll may have dropped it
+            self._asking[key].drain()
 
 
 def show(socket: Socket, credential: Credential) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import zmq
 
 from bus import topics
+from bus.credentials import Keys
 from bus.process import Process
 from bus.registry import Registry
 from bus.topics import TopicTable
@@ -30,7 +31,9 @@ class Cluster:
         """A process without a registry, with the next instance number."""
         options.setdefault("instance", next(self._instances))
         options.setdefault("table", self.table)
-        process = Process(name, context=self.context, **options)
+        # With keys a process asks its own gate, and libzmq has one per context.
+        context = None if options.get("keys") else self.context
+        process = Process(name, context=context, **options)
         self.processes.append(process)
         return process
 
@@ -38,9 +41,9 @@ class Cluster:
         """Let one process listen to another."""
         subscriber.connect(publisher.instance, publisher.endpoint)
 
-    def hub(self, pool: Mapping[str, int | None], **options: Any) -> Registry:
-        """A hub process with a registry."""
-        self.registry = Registry(self.process("hub", instance=0), pool, **options)
+    def hub(self, pool: Mapping[str, int | None], *, keys: Keys | None = None, **options: Any) -> Registry:
+        """A hub process with a registry; with keys it also needs ``enrolled``."""
+        self.registry = Registry(self.process("hub", instance=0, keys=keys), pool, **options)
         return self.registry
 
     def member(self, name: str, role: str, index: int | None = None, count: int = 1, **options: Any) -> Process:

@@ -10,6 +10,7 @@ from bus.errors import BusError, QosIncompatible, TypeMismatch
 from bus.messages import Peer, TopicRecord
 from bus.names import SUBTREE, is_subtree
 from bus.outputs import uid_of
+from bus.peers import rights_of
 from bus.publisher import Publisher
 from bus.qos import missing
 from bus.subscription import Subscription
@@ -42,7 +43,7 @@ class Wiring:
                 continue
             wanted = [r for node in peer.nodes for r in node.publishes if process.pubsub.covers(r.topic)]
             if wanted:
-                process.connect(peer.instance, peer.endpoint)
+                process.pubsub.connect(peer.instance, peer.endpoint, peer.public_key, rights_of(peer))
             for record in wanted:
                 if record.topic in process.subscriptions:
                     self._want(process.subscriptions[record.topic], record, peer)

@@ -213,6 +213,13 @@ BUS: Final = (
     ),
     Metric("edgerig_bus_calls_malformed_total", "counter", "Calls that could not be read.", "bus_calls_malformed"),
     Metric(
+        "edgerig_bus_refused_total",
+        "counter",
+        "Connections, messages and calls that were refused for want of a key or a right.",
+        "bus_refused",
+        ("reason",),
+    ),
+    Metric(
         "edgerig_bus_link_messages_total",
         "counter",
         "All that was sent to others or handed over within, calls and marks too, by what it was for.",
