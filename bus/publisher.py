@@ -92,7 +92,7 @@ class Publisher:
 
     # -- the hot path --------------------------------------------------------------------------------------------------
 
-    def publish(self, message: Message, *, slot: int, attempt: int = 0, round: int = 0, t_sim_ns: int = 0) -> bytes:  # noqa: A002 -- the header's word
+    def publish(self, message: Message, *, slot: int = 0, attempt: int = 0, round: int = 0, t_sim_ns: int = 0) -> bytes:  # noqa: A002 -- the header's word
         """Send to everyone matched; waits only where the QoS says so (``keep="all"``).
 
         Returns: The payload as it went out, for those who digest it.

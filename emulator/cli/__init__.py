@@ -25,6 +25,7 @@ MODULES: Final = {
     "schema": ("scenarios", "Print the JSON schema of scenarios, or list the shipped ones."),
     "import": ("traces", "Turn real traces into canonical demand."),
     "inspect": ("traces", "Show what canonical demand holds and where it comes from."),
+    "hub": ("hubs", "Run a hub for nodes of your own, without a run."),
     "node": ("nodes", "Nodes of a live run: list them, look at one, start one."),
     "topic": ("topic", "Topics of a live run: list, print, measure, publish."),
     "bag": ("bag", "Record a live run into an MCAP file, look at it, compare it, play it again."),

@@ -1,0 +1,111 @@
+"""The talker and the listener of the documentation, as a reader starts them; short as promised."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from live_run import PATIENCE_S, ROOT, until
+
+pytestmark = pytest.mark.processes
+
+EXAMPLES = ROOT / "examples" / "talker"
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    children: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str, hub: str = "") -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "EDGERIG_HUB": hub}
+        child = subprocess.Popen(
+            [sys.executable, *words], cwd=tmp_path, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        children.append(child)
+        return child
+
+    yield begin
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def line(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.readline()
+
+
+def hub(start: Start) -> tuple[subprocess.Popen[str], str]:
+    child = start("-m", "emulator", "hub")
+    found = re.fullmatch(r"export EDGERIG_HUB=(tcp://\S+)\n", line(child.stdout))
+    assert found is not None
+    return child, found[1]
+
+
+def finished(child: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = child.communicate(timeout=PATIENCE_S)
+    return child.returncode, out, err
+
+
+def test_a_talker_and_a_listener_fit_in_twenty_lines_each() -> None:
+    for name in ("talker.py", "listener.py"):
+        assert len((EXAMPLES / name).read_text().splitlines()) <= 20
+
+
+def test_the_documentation_shows_them_as_they_are() -> None:
+    page = (ROOT / "docs" / "bus.md").read_text()
+    for name in ("words.py", "talker.py", "listener.py"):
+        assert (EXAMPLES / name).read_text().strip() in page, name
+
+
+def test_a_listener_hears_a_talker_and_the_tools_see_both(start: Start, tmp_path: Path) -> None:
+    roscore, address = hub(start)
+    talker = start(str(EXAMPLES / "talker.py"), hub=address)
+    listener = start(str(EXAMPLES / "listener.py"), "--name", "ear", "--namespace", "/lab", hub=address)
+    remapped = start(str(EXAMPLES / "listener.py"), "--namespace", "/lab", "--remap", "chatter:=/chatter", hub=address)
+    words = [line(remapped.stdout).split() for _ in range(3)]
+    assert [said[:3] for said in words] == [["/lab/listener", "heard", "hello"]] * 3
+    counts = [int(said[3]) for said in words]
+    assert counts == [counts[0], counts[0] + 1, counts[0] + 2]
+
+    def listed() -> Any:
+        code, out, _ = finished(start("-m", "emulator", "node", "list"))
+        return code == 0 and {"/talker", "/lab/listener", "/lab/ear"} <= set(out.split())
+
+    until(listed, "all of them are listed")
+    code, out, err = finished(start("-m", "emulator", "topic", "echo", "/chatter", "--once"))
+    assert (code, err) == (0, "")
+    assert "text: hello" in out
+    talker.send_signal(signal.SIGINT)
+    assert finished(talker)[0] == 0
+    roscore.send_signal(signal.SIGINT)
+    assert finished(roscore)[0] == 0
+    assert [finished(child)[0] for child in (listener, remapped)] == [0, 0]
+    assert not list(tmp_path.glob("runs/hub*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address", "code", "said"),
+    [
+        ((), "", 2, "no hub; give --hub"),
+        ((), "tcp://127.0.0.1:9", 3, "did not answer lease"),
+        (("--name", "a b"), "tcp://127.0.0.1:9", 2, "' ' is not allowed"),
+        (("--remap", "chatter"), "tcp://127.0.0.1:9", 2, "must be FROM:=TO"),
+    ],
+)
+def test_a_program_that_cannot_start_says_so_in_one_line(
+    start: Start, arguments: tuple[str, ...], address: str, code: int, said: str
+) -> None:
+    ended, out, err = finished(start(str(EXAMPLES / "talker.py"), *arguments, hub=address))
+    assert (ended, out) == (code, "")
+    assert said in err
+    assert "Traceback" not in err
