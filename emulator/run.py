@@ -150,7 +150,7 @@ def _recording(bag: Path, launcher: Launcher) -> dict[str, Any]:
         launcher.notes.append(str(error))
         facts = {}
     # Written last, when all was in the file; how its process ended after that does not matter.
-    complete = facts.get("complete") == "true" and facts.get("proven") == "true"
+    complete = facts.get("complete") == "true" and facts.get("closed") == "true"
     if not complete:
         launcher.notes.append(f"{bag.name} is not complete: {facts.get('gaps') or 'see logs/recorder.log'}")
     counts = {name: int(facts.get(name, 0)) for name in ("messages", "lost")}

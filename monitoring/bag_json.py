@@ -224,6 +224,8 @@ def fields_of(message_type: type[Message], payload: bytes) -> tuple[dict[str, An
     except Unshown:
         shown: dict[str, Any] = _texted(message)
         return shown, False
+    except (TypeError, ValueError, LookupError):
+        return {}, False  # an array whose bytes do not fit its type
 
 
 def document_of(message_type: type[Message], header: dict[str, Any], payload: bytes) -> bytes:

@@ -38,12 +38,14 @@ class Findings:
     Attributes:
         messages, lost: Recorded, and known to be missing.
         gaps: Sentences, what is missing.
-        proven: Whether every publisher was compared with its own last sequence; then ``lost == 0`` means: all of it.
+        closed: Whether the hub's closed books were there to compare with.
+        proven: Whether every publisher was in them; then ``lost == 0`` means: all of it.
         unproven: Process instances that went without telling (they died, or the hub did).
     """
 
     messages: int = 0
     lost: int = 0
+    closed: bool = False
     proven: bool = False
     gaps: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
@@ -59,6 +61,7 @@ class Findings:
             "messages": self.messages,
             "lost": self.lost,
             "complete": str(self.complete).lower(),
+            "closed": str(self.closed).lower(),
             "proven": str(self.proven).lower(),
             "gaps": "; ".join(self.gaps[:64]),
             "unproven": ", ".join(self.unproven),
@@ -197,7 +200,8 @@ class Recorder:
                     self._miss(found, topic, instance, count, "after the last that came")
         heard = {instance for _, instance in self._tallies}
         found.unproven = [f"{instance:08x}" for instance in sorted(heard - told.keys())]
-        found.proven = books is not None and books.closed and not found.unproven
+        found.closed = books is not None and books.closed
+        found.proven = found.closed and not found.unproven
         return found
 
     def _miss(self, found: Findings, topic: str, instance: int, count: int, how: str) -> None:
