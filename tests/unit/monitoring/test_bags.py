@@ -41,7 +41,9 @@ SAMPLES = [
 
 
 def header(slot: int, sequence: int, instance: int = HUB, attempt: int = 0, kind: int = 0) -> Header:
-    return Header(VERSION, 0, 0, attempt, kind, instance, slot, sequence, 0, 1_700_000_000_000_000_000 + sequence * 10**6)
+    return Header(
+        VERSION, 0, 0, attempt, kind, instance, slot, sequence, 0, 1_700_000_000_000_000_000 + sequence * 10**6
+    )
 
 
 class Book:
