@@ -29,6 +29,10 @@ CONTESTANTS: Final = {
 }
 """Where each contestant's class is; a process imports its own only."""
 
+PLAIN, KEYED = "plain", "curve"
+OURS: Final = {PLAIN: "bus.bench_edgerig:Kilobyte", KEYED: "bus.bench_edgerig:Curve"}
+"""Our API with messages of a kilobyte, on plain links and with keys."""
+
 
 class Contestant(Protocol):
     """One process of a team. Receivers have the numbers 0, 1, ...; the sender has -1."""
@@ -105,7 +109,7 @@ class Team:
         path = str(Path(self._place.name) / "board")
         self._board = Board(path, receivers)
         places = {SENDER: -1} | {name: k for k, name in enumerate(self._receivers)}
-        arguments = {who: (CONTESTANTS[name], path, number, receivers) for who, number in places.items()}
+        arguments = {who: ((CONTESTANTS | OURS)[name], path, number, receivers) for who, number in places.items()}
         self._crew = Crew(_main, arguments)
 
     def __enter__(self) -> Self:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from bus.bench_sample import ECHO, PING, STALL_S, TABLE, TOPIC, Board, Sample, Window, nap, sample
+from bus.bench_sample import BLOCKS, ECHO, PING, STALL_S, TABLE, TOPIC, Board, Sample, Window, block, nap, sample
 from bus.codec import Header
+from bus.credentials import Keys
+from bus.messages import Message
 from bus.process import Process
 from bus.subscription import Callback
 
@@ -16,22 +19,30 @@ SENDER_INSTANCE = 1
 class Edgerig:
     """A process without a registry; links are given."""
 
+    flooded = TOPIC
+    make: Callable[[int], Message] = staticmethod(sample)
+
     def __init__(self, board: Board, number: int, receivers: int) -> None:
         self._board = board
         self._is_sender = number < 0
-        self._process = process = Process(f"bench{number}", instance=number + SENDER_INSTANCE + 1, table=TABLE)
+        instance = number + SENDER_INSTANCE + 1
+        self._process = process = Process(f"bench{number}", instance=instance, table=TABLE, keys=self._keys())
         self._times: list[float] = []
         self._wanted = 0
         self._start_s = 0.0
         node = process.node("/bench")
         if self._is_sender:
-            self._samples = node.publisher(TOPIC)
+            self._samples = node.publisher(self.flooded)
             self._pings = node.publisher(PING)
             node.subscribe(ECHO, self._on_echo)
         else:
             self._echoes = node.publisher(ECHO)
-            node.subscribe(TOPIC, _counting(board.numbers, board.place(number)))
+            node.subscribe(self.flooded, _counting(board.numbers, board.place(number)))
             node.subscribe(PING, self._on_ping)
+
+    def _keys(self) -> Keys | None:
+        """What the process shows; nothing, on plain links."""
+        return None
 
     def listen(self) -> str:
         """See ``Contestant``."""
@@ -47,9 +58,9 @@ class Edgerig:
 
     def burst(self, first: int, count: int) -> None:
         """See ``Contestant``."""
-        publish = self._samples.publish
+        publish, make = self._samples.publish, self.make
         for index in range(first, first + count):
-            publish(sample(index), slot=0)
+            publish(make(index), slot=0)
         self._process.spin_once(0.0)  # as any program's loop does between two things that it does
 
     def idle(self) -> None:
@@ -96,10 +107,36 @@ class Edgerig:
         self._process.close()
 
 
+class Kilobyte(Edgerig):
+    """The same with messages of a kilobyte."""
+
+    flooded = BLOCKS
+    make = staticmethod(block)
+
+
+class Curve(Kilobyte):
+    """The same with keys: every socket CURVE, every peer admitted by its key."""
+
+    def _keys(self) -> Keys:
+        return Keys.fresh()
+
+    def listen(self) -> str:
+        """See ``Contestant``."""
+        return f"{self._process.endpoint} {self._process.public_key}"
+
+    def connect(self, sender: str, receivers: list[str]) -> None:
+        """See ``Contestant``."""
+        peers = dict(enumerate(receivers)) if self._is_sender else {-1: sender}
+        for number, (endpoint, key) in ((number, word.split()) for number, word in peers.items()):
+            instance = number + SENDER_INSTANCE + 1
+            self._process.admit(instance, key)
+            self._process.connect(instance, endpoint, key)
+
+
 def _counting(numbers: Any, place: int) -> Callback:
     count = 0
 
-    def on_sample(_message: Sample, _header: Header) -> None:
+    def on_sample(_message: Message, _header: Header) -> None:
         nonlocal count
         count += 1
         numbers[place] = count

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from bus.bench_contest import Flood, Team
+from bus.bench_contest import KEYED, PLAIN, Flood, Team
 
 WARM_UP_PART: Final = 0.5
 """How long the warm-up lasts, as a part of a round's turn: buffers fill, caches warm, links match."""
@@ -94,6 +94,14 @@ def told_floods(found: Mapping[str, Sequence[Flood]], receivers: int) -> Figures
         if name != "edgerig":
             figures |= ratio(f"{stem}_over_{name}", ours, [flood.per_s for flood in found[name]])
     return figures
+
+
+def told_keys(found: Mapping[str, Sequence[Flood]]) -> Figures:
+    """The figures of floods with and without keys."""
+    rates = {name: [flood.per_s for flood in floods_of_one] for name, floods_of_one in found.items()}
+    figures = {f"1kb_per_s_{name}": statistics.median(values) for name, values in rates.items()}
+    figures |= {f"1kb_cpu_us_{name}": statistics.median(each.cpu_us for each in found[name]) for name in found}
+    return figures | ratio("curve_over_plain_1kb", rates[KEYED], rates[PLAIN])
 
 
 def told_pings(found: Mapping[str, Sequence[Sequence[float]]]) -> Figures:

@@ -16,7 +16,9 @@ from bus.topics import TopicSpec
 TOPIC: Final = "/bench/sample"
 PING: Final = "/bench/ping"
 ECHO: Final = "/bench/echo"
+BLOCKS: Final = "/bench/block"
 PAYLOAD_BYTES: Final = 100
+BLOCK_BYTES: Final = 1000
 
 WINDOW: Final = 1000
 """Messages that may be on their way to the slowest receiver."""
@@ -37,11 +39,22 @@ class Sample(Message, frozen=True):
     readings: tuple[float, ...]
 
 
+class Block(Message, frozen=True):
+    """A message of a kilobyte: a number and bytes, as arrays travel."""
+
+    index: int
+    data: bytes
+
+
 NAME: Final = "/edge/0007/"
 READINGS: Final = (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5)
 FIRST: Final = 1_000_000  # so that every index takes the same five bytes
 
-TABLE: Final = topics.TABLE.extended([TopicSpec(topic, Sample) for topic in (TOPIC, PING, ECHO)])
+DATA: Final = bytes(range(256)) * 3 + bytes(BLOCK_BYTES - 3 * 256 - 9)
+
+TABLE: Final = topics.TABLE.extended(
+    [*(TopicSpec(topic, Sample) for topic in (TOPIC, PING, ECHO)), TopicSpec(BLOCKS, Block)]
+)
 
 TYPE_ID: Final = codec.type_id(Sample)
 decode: Final = codec.decoder_of(Sample).decode
@@ -50,6 +63,11 @@ decode: Final = codec.decoder_of(Sample).decode
 def sample(index: int) -> Sample:
     """The message number ``index``."""
     return Sample(FIRST + index, 0.5, NAME, READINGS)
+
+
+def block(index: int) -> Block:
+    """The block number ``index``."""
+    return Block(FIRST + index, DATA)
 
 
 def pack(sequence: int, message: Message) -> bytes:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from bus import bench_counters, bench_joins, bench_lockstep, bench_overload, bench_rates
-from bus.bench_contest import CONTESTANTS
+from bus.bench_contest import CONTESTANTS, OURS
 from bus.bench_lockstep import MEANS, Shape
 from emulator import bench_node
 
@@ -129,6 +129,17 @@ def _floods(receivers: int, options: Options, names: Sequence[str], step: Progre
     return dict(bench_rates.told_floods(found, receivers))
 
 
+def _curve(options: Options, names: Sequence[str], step: Progress) -> Figures:
+    found = bench_rates.floods(
+        list(OURS), 1, rounds=options.rounds, seconds=options.seconds, seed=options.seed, step=step
+    )
+    return dict(bench_rates.told_keys(found))
+
+
+def _curve_steps(options: Options, names: Sequence[str]) -> int:
+    return (1 + options.rounds) * len(OURS)
+
+
 def _rtt(options: Options, names: Sequence[str], step: Progress) -> Figures:
     found = bench_rates.pings(_peers(names), rounds=options.rounds, count=options.pings, seed=options.seed, step=step)
     return dict(bench_rates.told_pings(found))
@@ -203,6 +214,7 @@ GROUPS: Final = {
     "lockstep": Group(_lockstep, _lockstep_steps, lambda options, steps: steps * (options.turn_s + 2.0)),
     "counters": Group(_counters, _one, lambda options, _: options.blocks * 15e-3),
     "scrape": Group(_scrape, _one, lambda options, _: 6.0 + options.scrapes * 0.4),
+    "curve": Group(_curve, _curve_steps, lambda options, steps: steps * (options.seconds + 0.3)),
     "memory": Group(_memory, _one, lambda _options, _steps: 2.0),
 }
 

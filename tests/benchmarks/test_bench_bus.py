@@ -19,7 +19,7 @@ import pytest
 from bus import bench_counters, publisher
 from bus.bench_contest import CONTESTANTS
 from bus.bench_lockstep import MEANS, Shape, Turn, told
-from bus.bench_sample import PAYLOAD_BYTES, Board, Window, sample
+from bus.bench_sample import BLOCK_BYTES, PAYLOAD_BYTES, Board, Window, block, sample
 from bus.codec import encode_payload
 from emulator import bench_bus
 from emulator.cli import bench as bench_commands
@@ -46,6 +46,7 @@ ROUND_TRIPS = ("--only", "rtt")
 LOCKSTEP = ("--only", "lockstep", "--nodes", "8", "--rounds", "2")
 OVERLOAD = ("--only", "overload")
 JOINS = ("--only", "joins", "--joins", "300")
+CURVE = ("--only", "curve")
 COUNTERS = ("--only", "counters")
 MEMORY = ("--only", "memory")
 SCRAPE = ("--only", "scrape")
@@ -54,6 +55,7 @@ SCRAPE = ("--only", "scrape")
 def test_the_message_is_as_long_as_the_bench_says():
     assert len(encode_payload(sample(0))) == PAYLOAD_BYTES
     assert len(encode_payload(sample(10_000_000))) == PAYLOAD_BYTES
+    assert len(encode_payload(block(0))) == BLOCK_BYTES
 
 
 def test_a_window_holds_the_sender_back_to_the_slowest_receiver(tmp_path):
@@ -114,6 +116,12 @@ def test_a_plain_node_is_small():
     found = bench(*MEMORY)
     assert found["node_uss_before_scrape_mb"] < found["node_uss_mb"] <= found["node_rss_mb"]
     assert found["node_uss_mb"] <= 35.0
+
+
+def test_keys_do_not_halve_the_rate_of_a_kilobyte():
+    found = bench(*CURVE)
+    assert found["1kb_per_s_curve"] > 0.0
+    assert found["curve_over_plain_1kb"] >= 0.25
 
 
 def test_a_scrape_is_short():
