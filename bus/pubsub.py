@@ -70,6 +70,7 @@ class PubSub:
         sockets.handshakes.on_again = self._inputs.connected_again
         self.flow = self._inputs if isinstance(self._inputs, SharedInput) else None
         self._output = Output(sockets, timers, self)
+        self.read_notices = self._output.drain
         self.endpoint = self._output.endpoint
         self._publishing = (self._output.send, wall_ns, self._changed, self.tails.add, sockets.framing)
         self._hooks = Hooks(
