@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ RUN_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#5
 
 STYLES: Final = ("-", "--", ":")
 TARGET_COLOURS: Final = {"local": "#31688e", "peer": "#7fbfbf", "cloud": "#d9d2c3", "dropped": "#d55e00"}
+PHASE_COLOURS: Final = ("#cfcfcf", "#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb", "#fbb4b9", "#e5d8bd")
 LIGHT: Final = frozenset({"peer", "cloud"})
 WIDTH_IN: Final = 8.0
 DPI: Final = 100
@@ -35,10 +37,13 @@ def draw(comparison: Comparison, png: Path) -> None:
     if not any(len(row.run.frames.get("frame", ())) or row.tasks_share for row in rows):
         raise ReportError(f"{rows[0].run.folder}: no frame was completed, so there is nothing to draw")
     bars_in = 0.55 + 0.3 * len(rows)
-    figure = Figure(figsize=(WIDTH_IN, 3.4 + bars_in), dpi=DPI, layout="constrained")
-    lines, bars = figure.subplots(2, 1, height_ratios=(3.4, bars_in))
+    heights = [3.4, bars_in] + [bars_in] * any(row.phase_bytes for row in rows)
+    figure = Figure(figsize=(WIDTH_IN, sum(heights)), dpi=DPI, layout="constrained")
+    lines, bars, *sizes = figure.subplots(len(heights), 1, height_ratios=heights)
     _lines(lines, rows)
     _bars(bars, rows)
+    if sizes:
+        _sizes(sizes[0], rows)
     columns = 2 if max(len(row.label) for row in rows) <= LONGEST_OF_TWO else 1
     figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
     try:
@@ -98,10 +103,27 @@ def _bars(axes: Any, rows: tuple[Row, ...]) -> None:
                 colour = INK if target in LIGHT else "white"
                 centre = 100.0 * (left[k] + share / 2.0)
                 axes.text(centre, k, f"{target} {100.0 * share:.0f}", color=colour, ha="center", va="center", size=8)
-    axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
-    axes.invert_yaxis()
     axes.set_xlim(0.0, 100.0)
     axes.set_xlabel("tasks by how they ended [%]")
+    _name_bars(axes, rows)
+
+
+def _sizes(axes: Any, rows: tuple[Row, ...]) -> None:
+    """Bytes of a slot by the step of the algorithms that they belong to."""
+    phases = sorted({phase for row in rows for phase in row.phase_bytes})
+    left = np.zeros(len(rows))
+    for phase, colour in zip(phases, itertools.cycle(PHASE_COLOURS), strict=False):
+        sizes = np.array([row.phase_bytes.get(phase, 0.0) for row in rows])
+        axes.barh(range(len(rows)), sizes / 1e3, left=left / 1e3, height=0.7, color=colour, label=phase)
+        left += sizes
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(phases), frameon=False, fontsize=8)
+    axes.set_xlabel("bytes on the wire by phase [kB a slot]")
+    _name_bars(axes, rows)
+
+
+def _name_bars(axes: Any, rows: tuple[Row, ...]) -> None:
+    axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
+    axes.invert_yaxis()
     _plain(axes)
     axes.tick_params(axis="y", length=0)
     for k, tick in enumerate(axes.get_yticklabels()):

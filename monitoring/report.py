@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class Row:
         reward_s: Mean reward of a frame, seconds.
         tasks_share: How tasks ended, by target; empty without tasks.
         wire_bytes: A slot's messages on the wire; None for a run without a bus.
+        phase_bytes: The same by phase of the algorithms, without what tools looked at.
         paired: The difference to the first run; None for the first run and where ``unpaired`` says why.
     """
 
@@ -64,6 +65,7 @@ class Row:
     decision_p50_s: float | None
     paired: Paired | None = None
     unpaired: str = ""
+    phase_bytes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,17 @@ def _row(run: Run, label: str, first: Run) -> Row:
         _decision_s(run),
         None if run is first or why else _paired(run, first),
         why,
+        _phase_bytes(run, slots),
     )
+
+
+def _phase_bytes(run: Run, slots: int) -> dict[str, float]:
+    """Bytes of a slot by phase; empty for a run without a bus."""
+    sizes = run.summary.get("bytes")
+    phases = sizes.get("by_phase") if isinstance(sizes, dict) else None
+    if not slots or not isinstance(phases, dict):
+        return {}
+    return {str(phase): float(size) / slots for phase, size in phases.items() if size}
 
 
 def _either(said: float | None, counted: float | None) -> float | None:
