@@ -114,7 +114,7 @@ class Registry:
         # High bits differ from run to run, so that a stranger of an earlier run is not taken for a member.
         self._next_instance = (int.from_bytes(os.urandom(2)) | 1) << 16
         self._settling = False
-        self._graph_closed = False
+        self.graph_closed = False  # the run ends, and who is still there need not be told of each that leaves
         self._catalogue = Catalogue()
         self._methods: dict[str, tuple[type[Message], Callable[[Any], Message], type[Message]]] = {
             "lease": (Lease, self._lease, Leased),
@@ -372,19 +372,15 @@ class Registry:
             if entry is not self._own and now > max(entry.heard_s + patience_s, entry.busy_until_s + self.liveliness_s):
                 self.drop(entry.instance, f"no beat for {now - entry.heard_s:.1f} s")
 
-    def close_graph(self) -> None:
-        """The run ends and everyone leaves: who is still there need not be told of each."""
-        self._graph_closed = True
-
     def _publish_graph_soon(self) -> None:
-        if not self._settling and not self._graph_closed:
+        if not self._settling:
             self._settling = True
             # The graph grows with the peers and goes to each of them: the more there are, the more joins it waits for.
             self._process.timers.after(SETTLE_S + SETTLE_S_PER_PEER * len(self._entries), self._publish_graph)
 
     def _publish_graph(self) -> None:
         self._settling = False
-        if self._graph_closed:
+        if self.graph_closed:
             return
         # Who has just subscribed would get it live and, once matched, again.
         self._process.pubsub.read_notices()

@@ -356,7 +356,7 @@ class Hub:
         if self.phase == "ending":
             return
         self.phase, self.code, self.reason = "ending", code, reason
-        self._registry.close_graph()
+        self._registry.graph_closed = True
         # Its slot is the first that does not count: who records or follows the run can tell what was committed.
         self._shutdown.publish(Shutdown(reason, code), slot=self._books.counted)
 
