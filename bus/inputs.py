@@ -31,6 +31,7 @@ LIVE: Final = bytes((VERSION, 0))
 """How the header of a message begins that is neither sent again nor a mark."""
 QUEUE_FRAMES: Final = 20_000
 """From one publisher: who does not read lets TCP hold the publisher's own queue back, rather than fill its memory."""
+NO_PREFIX: Final = b"\xff"  # no topic begins like this
 LOOKED_FOR: Final = 4  # frames of a batch for which it is asked whether another one is there
 LARGEST_DRAIN: Final = 65_536
 FEWEST_AHEAD: Final = 4
@@ -192,16 +193,21 @@ class SharedInput:
 
     def _read(self, count: int, flags: int) -> int:
         """Read so many frames, or as many as there are; returns how many."""
-        recv, live = self.xsub.recv, self._live
+        recv, live, routes = self.xsub.recv, self._live, self._routes
+        receive: Receive = self._receive_new
+        prefix, at = NO_PREFIX, 0
         for read in range(count):
             try:
                 frame = recv(flags)
             except zmq.Again:
                 return read
-            at = frame.find(0) + 1
-            receive = live.get(frame[: at + 2])
-            if receive is None:
-                receive = self._routes.get(frame[: at - 1]) or self._receive_new
+            if not frame.startswith(prefix):  # often the next one is of the same topic
+                at = frame.find(0) + 1
+                prefix = frame[: at + 2]
+                if prefix in live:
+                    receive = live[prefix]
+                else:
+                    receive, prefix = routes.get(frame[: at - 1], self._receive_new), NO_PREFIX
             receive(frame, at)
         return count
 

@@ -15,10 +15,11 @@ from bus import codec
 from bus.acknowledgements import Acknowledgements
 from bus.codec import HEADER, HEADER_BYTES, VERSION, Header
 from bus.errors import BusError, QosIncompatible, TypeMismatch
+from bus.gaps import Gaps
 from bus.newest import Newest
 from bus.publisher import GAP_TO, KEEPS_ALL_OFFER, never_match, read_offer
 from bus.qos import Qos
-from bus.reception import LAST_RETRY_S, Hooks, Link
+from bus.reception import Hooks, Link
 from bus.topics import TopicSpec
 from bus.upstream import ACK, NACK, REFUSE, Word
 
@@ -28,7 +29,6 @@ Callback = Callable[[Any, Header], None]
 Filing = Callable[[Any, tuple[int, ...]], None]
 """Gets a message and its header's fields by position: most messages go to a gather, which reads three of them."""
 Reader = Callable[[bytes, int], None]
-RUNS_PER_RETRY: Final = 32
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _unpack = HEADER.unpack_from
@@ -43,8 +43,9 @@ class Subscription:
         self.spec = spec
         self.qos = qos
         self.type_id = codec.type_id(spec.message)
-        self.callbacks: tuple[Callback, ...] = ()
-        self.filings: tuple[Filing, ...] = ()
+        self._callbacks: tuple[Callback, ...] = ()
+        self._filings: tuple[Filing, ...] = ()
+        self._only: Callback | None = None
         self.links: dict[int, Link] = {}
         self.refused: dict[int, BusError] = {}
         self.lost = 0
@@ -59,9 +60,7 @@ class Subscription:
         self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
         self._framing = hooks.framing
         self._longest_short = hooks.framing.longest_short
-        self._live = 0  # what came as it was published and in order: all else about it follows from these three
-        self._live_bytes = 0
-        self._live_long = 0
+        self._past = Link(0)  # counts what came live from publishers that are gone
         self._other_messages = 0
         self._other_payload_bytes = 0
         self._other_wire_bytes = 0
@@ -71,6 +70,7 @@ class Subscription:
         self._hooks = hooks
         self._drop = hooks.drop
         self._newest = None if qos.reliable else Newest(qos.depth, hooks.later, self._hand_over, self._supersede)
+        self._gaps = Gaps(self.links, hooks, lambda instance, first, last: self._say(NACK, instance, first, last))
         self._acknowledgements = Acknowledgements(
             self.links, qos.history, hooks.after, lambda instance, up_to: self._say(ACK, instance, up_to)
         )
@@ -115,21 +115,26 @@ class Subscription:
         """Whether samples from before the subscription are wanted."""
         return self._latched
 
+    def _live(self) -> tuple[int, int, int]:
+        """Messages that came as they were published, the bytes of their frames, and how many of those are long."""
+        links = (self._past, *self.links.values())
+        return sum(k.live for k in links), sum(k.live_bytes for k in links), sum(k.live_long for k in links)
+
     @property
     def messages(self) -> int:
         """Messages delivered."""
-        return self._live + self._other_messages
+        return self._live()[0] + self._other_messages
 
     @property
     def payload_bytes(self) -> int:
         """Their payload."""
-        return self._live_bytes - self._live * (self._at + HEADER_BYTES) + self._other_payload_bytes
+        live, live_bytes, _ = self._live()
+        return live_bytes - live * (self._at + HEADER_BYTES) + self._other_payload_bytes
 
     @property
     def wire_bytes(self) -> int:
         """Bytes of all that came over the network, marks and duplicates too."""
-        live_bytes = self._framing.wire_bytes_of(self._live, self._live_bytes, self._live_long)
-        return live_bytes + self._other_wire_bytes
+        return self._framing.wire_bytes_of(*self._live()) + self._other_wire_bytes
 
     # -- the hot path --------------------------------------------------------------------------------------------------
 
@@ -141,7 +146,7 @@ class Subscription:
             self._bad("too short")
             return
         link = self.links.get(fields[5])
-        if link is None or fields[7] != link.expected or self._drop is not None:
+        if link is None or fields[7] != link.expected:
             self.receive(frame, at)
             return
         link.expected += 1
@@ -151,18 +156,14 @@ class Subscription:
             self._bad(str(error))
             return
         size = len(frame)
-        self._live += 1
-        self._live_bytes += size
+        link.live += 1
+        link.live_bytes += size
         if size > self._longest_short:
-            self._live_long += 1
-        if self._latched:
-            self.latest.append((message, fields))
-        for file in self.filings:
-            file(message, fields)
-        if self.callbacks:
-            header = _make(Header, fields)
-            for callback in self.callbacks:
-                callback(message, header)
+            link.live_long += 1
+        if self._only is not None:
+            self._only(message, _make(Header, fields))
+        else:
+            self._call(message, fields)
         if link.early:
             self._advance(link)
 
@@ -202,14 +203,42 @@ class Subscription:
             return
         self._other_messages += 1
         self._other_payload_bytes += len(payload)
+        self._call(message, fields)
+
+    def _call(self, message: Any, fields: tuple[int, ...]) -> None:
         if self._latched:
             self.latest.append((message, fields))
-        for file in self.filings:
+        for file in self._filings:
             file(message, fields)
-        if self.callbacks:
+        if self._callbacks:
             header = _make(Header, fields)
-            for callback in self.callbacks:
+            for callback in self._callbacks:
                 callback(message, header)
+
+    @property
+    def callbacks(self) -> tuple[Callback, ...]:
+        """Who gets message and header."""
+        return self._callbacks
+
+    @callbacks.setter
+    def callbacks(self, callbacks: tuple[Callback, ...]) -> None:
+        self._callbacks = callbacks
+        self._choose()
+
+    @property
+    def filings(self) -> tuple[Filing, ...]:
+        """Who gets message and the header's fields."""
+        return self._filings
+
+    @filings.setter
+    def filings(self, filings: tuple[Filing, ...]) -> None:
+        self._filings = filings
+        self._choose()
+
+    def _choose(self) -> None:
+        """One callback and nothing else is the common case, and gets the shortest way."""
+        alone = len(self._callbacks) == 1 and not self._filings and not self._latched
+        self._only = self._callbacks[0] if alone else None
 
     # -- everything else -----------------------------------------------------------------------------------------------
 
@@ -302,45 +331,9 @@ class Subscription:
     def _say(self, mark: int, instance: int, first: int, last: int = 0, text: str = "") -> None:
         self._hooks.say(Word(mark, instance, self._hooks.own_instance(), first, last, self.topic, text))
 
-    def _nack(self, link: Link, first: int, last: int) -> None:
-        link.asked_s = link.asked_s or self._hooks.clock()
-        self._say(NACK, link.instance, first, last)
-
     def _note(self, link: Link, last: int) -> None:
-        """The publisher has published up to ``last``: ask for what has not come."""
-        if last < link.expected or last <= link.highest:
-            return
-        if not self.qos.reliable:
-            return
-        first = max(link.highest + 1, link.expected)
-        link.highest = last
-        missing = (
-            [s for s in range(first, last + 1) if s not in link.early] if last - first < 100_000 else [first, last]
-        )
-        if missing:
-            self._nack(link, missing[0], missing[-1])
-            if link.retry is None:
-                self._retry_later(link, link.first_retry_s)
-
-    def _retry(self, link: Link) -> None:
-        link.retry = None
-        if link.expected > link.highest or self.links.get(link.instance) is not link:
-            return
-        first, runs = link.expected, 0
-        # Not what was asked for since the retry was set: its answer is still on its way.
-        for sequence in [*sorted(s for s in link.early if s <= link.retry_to), link.retry_to + 1]:
-            if sequence > first:
-                self._nack(link, first, sequence - 1)
-                runs += 1
-            first = sequence + 1
-            if runs == RUNS_PER_RETRY:
-                break
-        moves = link.expected > link.retry_from
-        self._retry_later(link, link.first_retry_s if moves else min(2 * link.retry_s, LAST_RETRY_S))
-
-    def _retry_later(self, link: Link, delay_s: float) -> None:
-        link.retry_s, link.retry_from, link.retry_to = delay_s, link.expected, link.highest
-        link.retry = self._hooks.after(delay_s, partial(self._retry, link))
+        if self.qos.reliable:
+            self._gaps.note(link, last)
 
     def _advance(self, link: Link) -> None:
         """Deliver what has become due, step over what the publisher no longer holds."""
@@ -377,6 +370,9 @@ class Subscription:
         link = self.links.pop(instance, None)
         if link is None:
             return
+        self._past.live += link.live
+        self._past.live_bytes += link.live_bytes
+        self._past.live_long += link.live_long
         if link.retry is not None:
             link.retry.cancel()
         if link.expected and not link.silent:
