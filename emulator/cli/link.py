@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from emulator.cli.columns import columns, natural, width
 from emulator.cli.finding import ANSWER_S, Run, asking, find, hub_options
 
 HEAD = ("FROM", "TO", "MESSAGES", "LOSS", "SET", "DELAY", "SET", "RATE", "SET", "STATE")
+ASKED_AT_ONCE = 16
 ROLES = ("cell", "edge", "agent", "cloud", "scheduler")
 
 
@@ -51,26 +53,28 @@ def list_command(hub: str | None, folder: Path | None, as_json: bool) -> int:
 
 
 def _figures(peers: tuple[Peer, ...]) -> tuple[list[LinkFigures], list[str]]:
-    """What each process measured at its end of its links, and who did not say."""
-    found: list[LinkFigures] = []
-    silent: list[str] = []
-    for peer in peers:
-        names = [node.name for node in peer.nodes if node.name.split("/")[1] in ROLES]
-        if not names:
-            continue
-        try:
-            with Client(peer.call_endpoint, ANSWER_S) as client:
-                found += _ask(client, names)
-        except (BusError, OSError):
-            silent.append(peer.process)
+    """What each process measured at its end of its links, and who did not say; all are asked at once."""
+    ends = [(peer, names) for peer in peers if (names := _world_nodes(peer))]
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        answers = list(pool.map(lambda end: _ask(*end), ends))
+    found = [each for answer in answers for each in answer or ()]
+    silent = [peer.process for (peer, _), answer in zip(ends, answers, strict=True) if answer is None]
     return sorted(found, key=lambda each: (natural(each.source), natural(each.target))), silent
 
 
-def _ask(client: Client, names: list[str]) -> tuple[LinkFigures, ...]:
-    """One of a process's nodes answers for all of them; the first that does."""
-    for name in names:
-        with contextlib.suppress(CallFailed):
-            return client.call("links", Query(), LinksFigures, node=name).links
+def _world_nodes(peer: Peer) -> list[str]:
+    return [node.name for node in peer.nodes if node.name.split("/")[1] in ROLES]
+
+
+def _ask(peer: Peer, names: list[str]) -> tuple[LinkFigures, ...] | None:
+    """One of a process's nodes answers for all of them; None where nobody does."""
+    try:
+        with Client(peer.call_endpoint, ANSWER_S) as client:
+            for name in names:
+                with contextlib.suppress(CallFailed):
+                    return client.call("links", Query(), LinksFigures, node=name).links
+    except (BusError, OSError):
+        return None
     return ()
 
 
