@@ -65,8 +65,6 @@ class Hub:
         self._process = process
         self._node = node
         self._ledger = ledger
-        # The last outcome may come after the last process is done: it was lost, and repaired.
-        ledger.on_complete = lambda: process.later(self._maybe_commit)
         self._scenario = scenario
         self._writer = writer
         wall_s = scenario.slot_s / scenario.rate
@@ -231,9 +229,9 @@ class Hub:
             self._frame.publish(tick, slot=slot)
         self._tick.publish(tick, slot=slot)
         self._attempts = 0
-        self._compute(slot, 0)
-        if self._wall is not None:
+        if self._wall is not None:  # first, since what is computed has its deadlines from here
             self._process.after(self._wall.begin(slot), lambda: self._on_wall(slot))
+        self._compute(slot, 0)
 
     def _publish_roster(self, slot: int, attempt: int) -> None:
         self._roster += 1
