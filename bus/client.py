@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -96,20 +97,30 @@ class Client:
 
         The deadline is the client's or another, in seconds.
         """
+        return self.ask(method, request, reply_type, deadline_s, node)()
+
+    def ask(
+        self, method: str, request: Message, reply_type: type[R], deadline_s: float | None = None, node: str = HUB
+    ) -> Callable[[], R]:
+        """The same in two steps: ask now; what is returned waits for the answer, so that many can be asked at once."""
         patience_s = self._deadline_s if deadline_s is None else deadline_s
         answers: list[R | Failure] = []
         self._asking.ask(node, method, request, reply_type, patience_s, answers.append)
-        while not answers:
-            left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
-            for ready, _ in zmq.zmq_poll(
-                [(self._socket, zmq.POLLIN), (self._handshakes, zmq.POLLIN)], int(left_s * 1000) + 1
-            ):
-                if ready is self._socket:
-                    self._asking.drain()
-                else:
-                    self._look_at_handshake()
-            self._timers.run_due()
-        return reply_or_raise(answers[0], node, method, patience_s)
+
+        def answer() -> R:
+            while not answers:
+                left_s = max(0.0, self._timers.next_due_s() - time.monotonic())
+                for ready, _ in zmq.zmq_poll(
+                    [(self._socket, zmq.POLLIN), (self._handshakes, zmq.POLLIN)], int(left_s * 1000) + 1
+                ):
+                    if ready is self._socket:
+                        self._asking.drain()
+                    else:
+                        self._look_at_handshake()
+                self._timers.run_due()
+            return reply_or_raise(answers[0], node, method, patience_s)
+
+        return answer
 
     def _look_at_handshake(self) -> None:
         event = parse_monitor_message(self._handshakes.recv_multipart())

@@ -31,6 +31,8 @@ MODULES: Final = {
     "bag": ("bag", "Record a live run into an MCAP file, look at it, compare it, play it again."),
     "interface": ("interfaces", "Message types: list them, show their fields."),
     "call": ("calling", "Call any method that a node of a live run serves."),
+    "param": ("parameters", "Settings of live nodes: list, get, set, dump, load."),
+    "log": ("logged", "What the processes of a live run log, as they log it."),
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
     "top": ("top", "A live table of the processes: rates, bytes, lag, memory, state."),
     "clock": ("clock", "Where the run's time stands, and who holds it back."),
