@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from bus.client import Client
+from bus.credentials import LAUNCHER
 from bus.errors import BusError
 from bus.messages import Query, RunStatus, Stop, Stopped
 from emulator.errors import RunFolderError
+from emulator.keys import credential_of
 from emulator.scenario import Processes, Scenario
 
 INTERRUPTED = 130
@@ -97,7 +99,7 @@ class Launcher:
         self.address = self._address_of(hub)
         if self._is_interrupted():
             return
-        self._client = Client(self.address, deadline_s=2.0)
+        self._client = Client(self.address, deadline_s=2.0, credential=credential_of(LAUNCHER))
         for name, kind, arguments in [*self._recorder(), *layout(self._scenario)]:
             if self._is_interrupted():
                 return

@@ -21,13 +21,16 @@ import numpy as np
 
 from bus.accounting import REPORT, link_report
 from bus.client import Client
-from bus.errors import BusError, CallFailed, CallTimeout, LeaseRefused, PeerLost
+from bus.credentials import HUB, OBSERVER, Credential
+from bus.errors import BusError, CallFailed, CallTimeout, KeyRefused, KeystoreError, LeaseRefused, PeerLost
+from bus.keystore import Enrolled
 from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
 from bus.slots import SlotDriver
 from bus.tally import Tally
+from emulator import keys, start_options
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from emulator.nodes.hub import Hub
 
 Backend = Literal["numpy", "numba"]
-KINDS = ("hub", "cell", "edge", "agent", "cloud", "recorder")
 HUB_ANSWERS_S = 10.0
 REPORT_S = 1.0
 FLUSH_S = 30.0
@@ -59,13 +61,16 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: ``KIND --hub ADDRESS [--index N] [--count N] ...``; for the hub ``--run FOLDER``.
     """
-    options = _parser().parse_args(list(arguments))
+    options = start_options.parser().parse_args(list(arguments))
     # A process that is stuck can still say where: its stack goes to its log.
     faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=False)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
+        if options.keys:
+            keys.use(options.keys)
+        keys.check_reach(options.bind, is_open=options.is_open)
         return _hub(options) if options.kind == "hub" else _member(options)
-    except (LeaseRefused, ScenarioError, RunFolderError) as error:
+    except (LeaseRefused, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _give_up(options, str(error), 2)
     except (PeerLost, CallTimeout, CallFailed, RunStalled) as error:
         return _give_up(options, str(error), 3)
@@ -84,32 +89,6 @@ def _give_up(options: argparse.Namespace, text: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="edgerig node start", description="Start one process of a run.")
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--hub", default=os.environ.get("EDGERIG_HUB", ""), help="the hub's address, tcp://HOST:PORT")
-    parser.add_argument("--run", help="the run folder (hub only)")
-    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--host", default="127.0.0.1", help="name others reach this process by")
-    parser.add_argument("--port", type=_port, default=0, help="port of the hub; 0: any free one")
-    for role in ("cell", "edge", "agent"):
-        parser.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
-    parser.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
-    parser.add_argument("--count", type=int, default=1, help="how many nodes this process hosts")
-    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for a name that is held")
-    parser.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
-    parser.add_argument("--out", help="the bag to write (recorder only)")
-    parser.add_argument("--encoding", default="json", choices=("json", "msgpack"), help="of the bag (recorder only)")
-    parser.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 to 65535")
-    return int(text)
-
-
 # -- the hub -----------------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +98,9 @@ def _hub(options: argparse.Namespace) -> int:
     folder = Path(options.run)
     text = (folder / "scenario.toml").read_text(encoding="utf-8")
     scenario = parse(text, origin=str(folder / "scenario.toml"))
-    process = Process("hub", host=options.host, bind=options.bind, drop=faults_of(scenario, "hub"))
+    process = Process(
+        "hub", host=options.host, bind=options.bind, drop=faults_of(scenario, "hub"), keys=keys.keys_of(HUB)
+    )
     stop_on_signals(process)
     _watch_launcher(process)
     try:
@@ -131,6 +112,7 @@ def _hub(options: argparse.Namespace) -> int:
         process.register(url)
         address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
         facts = {"hub": address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name}
+        facts |= {"keys": os.environ[keys.VARIABLE]} if process.keys is not None else {}
         write_json(folder / "hub.json", facts)
         print(address, flush=True)
         code = hub.run()
@@ -165,6 +147,7 @@ def make_hub(
 
     network = build_network(scenario)
     writer = Writer(folder)
+    store = keys.keystore() if process.keys is not None else None
     registry = Registry(
         process,
         _pool(scenario) | ({"recorder": None} if recorded else {}),
@@ -172,6 +155,7 @@ def make_hub(
         names=("/hub", "/ledger"),
         liveliness_s=scenario.deadlines.liveliness_s,
         grace_s=scenario.deadlines.start_s,
+        enrolled=Enrolled(store) if store is not None else None,
         on_join=lambda peer: hub.on_join(peer),
         on_lost=lambda peer, reason: hub.on_lost(peer, reason),
     )
@@ -204,14 +188,16 @@ def _member(options: argparse.Namespace) -> int:
     if not options.hub:
         print("node start: no hub; give --hub tcp://HOST:PORT or set EDGERIG_HUB", file=sys.stderr)
         return 2
-    answer = _setup(options.hub, _name(options))
+    answer = _setup(options.hub, _name(options), keys.credential_of(_role(options)))
     if answer is None:
         print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
         return 3
     setup, asked = answer
     scenario = parse(setup.scenario, origin="the hub's scenario")
     name = _name(options)
-    process = Process(name, host=options.host, bind=options.bind, drop=faults_of(scenario, name))
+    process = Process(
+        name, host=options.host, bind=options.bind, drop=faults_of(scenario, name), keys=keys.keys_of(_role(options))
+    )
     process.sockets.tally.merge(asked)
     stop_on_signals(process)
     _watch_launcher(process)
@@ -237,14 +223,19 @@ def _member(options: argparse.Namespace) -> int:
         process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
 
 
-def _setup(hub: str, name: str) -> tuple[Setup, Tally] | None:
+def _setup(hub: str, name: str, credential: Credential | None) -> tuple[Setup, Tally] | None:
     """What the hub tells whoever comes, and what asking took; None if it does not answer, or our launcher is gone."""
     end_s = time.monotonic() + HUB_ANSWERS_S
-    with Client(hub, LAUNCHER_S, name) as client:
+    with Client(hub, LAUNCHER_S, name, credential) as client:
         while time.monotonic() < end_s and not _launcher_is_gone():
             with contextlib.suppress(CallTimeout):
                 return client.call("setup", Query(), Setup), client.tally
     return None
+
+
+def _role(options: argparse.Namespace) -> str:
+    """Whose enrolment key the process shows."""
+    return OBSERVER if options.kind == "recorder" else str(options.kind)
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -273,7 +264,8 @@ def _launcher_is_gone() -> bool:
 def _report(process: Process, hub: str) -> None:
     """Tell the hub what was sent to whom; a hub that is gone needs no report."""
     try:
-        with Client(hub, REPORT_S, process.name) as client:
+        credential = process.keys.credential() if process.keys is not None else None
+        with Client(hub, REPORT_S, process.name, credential) as client:
             client.call(REPORT, link_report(process), Stopped)
     except BusError as error:
         _log.info("no traffic report: %s", error)

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from agents.errors import AgentError
-from bus.errors import BusError
+from bus.errors import BusError, KeyRefused, KeystoreError
 from emulator.errors import RunFolderError, ScenarioError
 
 USAGE, LOST, BROKEN, INTERRUPTED = 2, 3, 4, 130
@@ -39,6 +39,7 @@ MODULES: Final = {
     "link": ("link", "Emulated links of a live run: how they measure; set, cut and heal them."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
     "completion": ("completion", "Print the completion script of a shell."),
+    "keys": ("keys", "Keys: who may join a run, and as what."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
 """Each command: the module that holds it, and its line in the help, so that help loads none of them."""
@@ -92,7 +93,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return USAGE
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (ScenarioError, AgentError, RunFolderError) as error:
+    except (ScenarioError, AgentError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _say(str(error), USAGE)
     except BusError as error:
         return _say(str(error), LOST)

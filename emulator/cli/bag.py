@@ -60,7 +60,7 @@ def record_command(
     if everything_ == bool(patterns):
         raise click.ClickException("name topics to record, or give --all")
     run = find(hub, folder)
-    process = Process(f"record-{os.getpid()}")
+    process = Process(f"record-{os.getpid()}", keys=run.keys())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     try:

@@ -106,7 +106,7 @@ def _beside(run: Run, bag: Bag, choice: Choice, parts: list[Part], *, wait: bool
             f"{part.name}: {spoken[part.name]} publishes it there ({len(taken)} such topics); "
             "choose others with --topic or --remap"
         )
-    process = Process(f"play-{os.getpid()}")
+    process = Process(f"play-{os.getpid()}", keys=run.keys())
     stop_on_signals(process)
     try:
         (name,) = process.join(run.address, OBSERVER, deadline_s=ANSWER_S)

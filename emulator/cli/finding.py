@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import click
 
 from bus.client import Client
+from bus.credentials import OBSERVER, Keys
 from bus.errors import BusError, CallFailed, CallTimeout
 from bus.messages import Peer, Query, RunStatus, Status
+from emulator import keys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +43,11 @@ class Run:
 
     address: str
     folder: Path | None = None
+    keystore: Path | None = None
+
+    def keys(self) -> Keys | None:
+        """What a tool joins this run with, as an observer; None where no keys are in use."""
+        return keys.keys_of(OBSERVER, self.keystore)
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,27 @@ class State:
     run: RunStatus | None
 
 
+def keys_option(command: F) -> F:
+    """Add --keys to a command: whatever it starts or asks uses that keystore."""
+
+    def chosen(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            keys.use(value)
+
+    option = click.option(
+        "--keys",
+        metavar="DIR",
+        expose_value=False,
+        is_eager=True,
+        callback=chosen,
+        help="The keystore.  [default: EDGERIG_KEYS, or the run's own]",
+    )
+    return option(command)
+
+
 def hub_options(command: F) -> F:
-    """Add --hub and --run to a command."""
+    """Add --hub, --run and --keys to a command."""
+    command = keys_option(command)
     command = click.option(
         "--run", "folder", metavar="DIR", type=click.Path(path_type=Path), help="The run of that folder."
     )(command)
@@ -91,10 +117,13 @@ def checked(address: str, origin: str) -> str:
 
 
 @contextlib.contextmanager
-def asking(run: Run, deadline_s: float = ANSWER_S) -> Iterator[Client]:
-    """A client of a run's hub; one that falls silent is named by its address."""
+def asking(run: Run, deadline_s: float = ANSWER_S, role: str = OBSERVER) -> Iterator[Client]:
+    """A client of a run's hub; one that falls silent is named by its address.
+
+    With keys it shows that of a role: an observer reads, the launcher changes.
+    """
     try:
-        with Client(run.address, deadline_s) as client:
+        with Client(run.address, deadline_s, credential=keys.credential_of(role, run.keystore)) as client:
             yield client
     except CallTimeout as error:
         passed = f"call {error.method!r} got no reply within {error.deadline_s:g} s"
@@ -130,7 +159,7 @@ def _of_folder(folder: Path) -> Run:
     address, pid = found
     if _is_dead(address, pid):
         raise HubSilent(address, f"the run in {folder} has ended (its hub, process {pid}, is gone)")
-    return Run(address, folder)
+    return Run(address, folder, _keystore(folder))
 
 
 def _newest() -> Run:
@@ -140,8 +169,8 @@ def _newest() -> Run:
         found = _read(path)
         if found is None or _is_dead(*found):
             continue
-        if live or _answers(*found):
-            live.append(Run(found[0], path.parent))
+        if live or _answers(*found, _keystore(path.parent)):
+            live.append(Run(found[0], path.parent, _keystore(path.parent)))
         else:
             silent += 1
             if silent == MOST_SILENT:
@@ -186,10 +215,21 @@ def _is_dead(address: str, pid: int) -> bool:
     return False
 
 
-def _answers(address: str, pid: int) -> bool:
+def _keystore(folder: Path) -> Path | None:
+    """The keystore that a run says it uses, unless another is given."""
+    if os.environ.get(keys.VARIABLE):
+        return None
+    try:
+        place = json.loads((folder / "hub.json").read_text(encoding="utf-8")).get("keys")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Path(place) if isinstance(place, str) else None
+
+
+def _answers(address: str, pid: int, place: Path | None) -> bool:
     """Whether that very hub answers: its port may be another's by now."""
     try:
-        with Client(address, ANSWER_S / 2.0) as client:
+        with Client(address, ANSWER_S / 2.0, credential=keys.credential_of(OBSERVER, place)) as client:
             hub = next((peer for peer in client.peers() if peer.process == "hub"), None)
     except BusError:
         return False

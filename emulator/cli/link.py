@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bus.client import Client
+from bus.credentials import LAUNCHER
 from bus.errors import BusError, CallFailed
 from bus.link_channel import latency_moments
 from bus.link_table import PLAIN
@@ -184,7 +185,7 @@ def _rules(action: str, source: str, target: str, both: bool, shape: LinkShape =
 
 
 def _change(run: Run, rules: tuple[LinkRule, ...], as_json: bool) -> None:
-    with asking(run) as client:
+    with asking(run, role=LAUNCHER) as client:
         try:
             changed = client.call("link_change", LinkChange(rules), LinkChanged)
         except CallFailed as error:

@@ -77,7 +77,7 @@ def observe(
     Loss is counted, never repaired, so that an observer asks nothing of the publishers.
     Raises: HubSilent: no hub answers, or it falls silent later. BusError: the link is refused.
     """
-    process = Process(f"{tool}-{os.getpid()}", table=table)
+    process = Process(f"{tool}-{os.getpid()}", table=table, keys=run.keys())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     observer = Observer(process, record.topic, published=published)

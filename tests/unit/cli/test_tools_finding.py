@@ -17,7 +17,7 @@ from emulator.cli.finding import HubSilent, Run, find
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EDGERIG_HUB", raising=False)
-    monkeypatch.setattr(finding, "_answers", lambda address, pid: True)
+    monkeypatch.setattr(finding, "_answers", lambda address, pid, keystore: True)
     return tmp_path
 
 
@@ -45,7 +45,7 @@ def test_the_newest_run_that_lives_is_taken(capsys: pytest.CaptureFixture[str]) 
 def test_a_run_whose_hub_does_not_answer_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     hub_json(Path("runs/old"), 300)
     hub_json(Path("runs/new"), 200, hub="tcp://127.0.0.1:5001")
-    monkeypatch.setattr(finding, "_answers", lambda address, pid: address.endswith("5000"))
+    monkeypatch.setattr(finding, "_answers", lambda address, pid, keystore: address.endswith("5000"))
     assert find(None, None) == Run("tcp://127.0.0.1:5000", Path("runs/old"))
 
 

@@ -1,0 +1,42 @@
+"""The arguments of `edgerig node start`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Final
+
+from emulator.keys import OPEN
+
+KINDS: Final = ("hub", "cell", "edge", "agent", "cloud", "recorder")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What `edgerig node start` takes."""
+    made = argparse.ArgumentParser(prog="edgerig node start", description="Start one process of a run.")
+    made.add_argument("kind", choices=KINDS)
+    made.add_argument("--hub", default=os.environ.get("EDGERIG_HUB", ""), help="the hub's address, tcp://HOST:PORT")
+    made.add_argument("--run", help="the run folder (hub only)")
+    made.add_argument("--bind", default="127.0.0.1", help="address to listen on")
+    made.add_argument("--keys", default="", help="the keystore [default: EDGERIG_KEYS]")
+    made.add_argument(
+        OPEN, dest="is_open", action="store_true", help="let --bind reach beyond this machine unprotected"
+    )
+    made.add_argument("--host", default="127.0.0.1", help="name others reach this process by")
+    made.add_argument("--port", type=_port, default=0, help="port of the hub; 0: any free one")
+    for role in ("cell", "edge", "agent"):
+        made.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
+    made.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
+    made.add_argument("--count", type=int, default=1, help="how many nodes this process hosts")
+    made.add_argument("--wait", type=float, default=10.0, help="seconds to wait for a name that is held")
+    made.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
+    made.add_argument("--out", help="the bag to write (recorder only)")
+    made.add_argument("--encoding", default="json", choices=("json", "msgpack"), help="of the bag (recorder only)")
+    made.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
+    return made
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 to 65535")
+    return int(text)
