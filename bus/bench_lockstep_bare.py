@@ -7,6 +7,7 @@ counts of its next stage are reached. Nothing is decoded, nothing kept, no poll,
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ from bus.messages import Done, Message, Tick
 
 TICK, SAMPLE, DONE = range(3)
 KINDS: Final = 3
+TICK_TOPIC: Final = "/hub/tick"
 LATER_SLOT: Final = 100_000  # its number is as long as those of most slots
 
 Stage = tuple[int, int, Sequence[bytes]]
@@ -54,31 +56,37 @@ class _Bare:
         """See ``End``; ready when everyone who listens to us has said so."""
         shape, names = self._shape, [name for name in offers if name != HUB]
         if self._number < 0:
-            self._listen({f"/process/bench{k}/done": offers[name] for k, name in enumerate(names)})
-            self._await(shape.processes)  # their subscriptions to the tick come last, see below
+            self._listen({_done_topic(k): offers[name] for k, name in enumerate(names)})
+            self._await(*[TICK_TOPIC] * shape.processes)  # which they subscribe last, see below
             self._xsub.rcvtimeo = int(1000 * START_S)
             return
-        first = shape.nodes_of(self._number)[0]
-        source = shape.before(first) // shape.hosted
-        if source != self._number:
-            self._listen({sample_topic(shape.before(first)): offers[names[source]]})
-            self._await(1)
-        self._await(1)
-        self._listen({"/hub/tick": offers[HUB]})
+        hosted = shape.nodes_of(self._number)
+        own = [_done_topic(self._number)]
+        if shape.processes > 1:
+            before = shape.before(hosted[0])
+            self._listen({sample_topic(before): offers[names[before // shape.hosted]]})
+            own.append(sample_topic(hosted[-1]))
+        self._await(*own)
+        self._listen({TICK_TOPIC: offers[HUB]})
 
     def _listen(self, topics: Mapping[str, str]) -> None:
         for topic, endpoint in topics.items():
             self._xsub.send(b"\x01" + topic.encode() + b"\0")
             self._xsub.connect(endpoint)
 
-    def _await(self, subscriptions: int) -> None:
-        for _ in range(subscriptions):
-            self._xpub.recv()
+    def _await(self, *topics: str) -> None:
+        """Until these have been subscribed; a subscription goes to all whom its XSUB knows, so others come too."""
+        missing = Counter(b"\x01" + topic.encode() + b"\0" for topic in topics)
+        while missing:
+            notice = self._xpub.recv()
+            if notice in missing:
+                missing[notice] -= 1
+                missing = +missing
 
     def _stages(self) -> list[Stage]:
         """What a node's process does each tick; samples for its own nodes do not leave it."""
         hosted = self._shape.nodes_of(self._number)
-        done = _frame(f"/process/bench{self._number}/done", Done(f"bench{self._number}", LATER_SLOT), DONE)
+        done = _frame(_done_topic(self._number), Done(f"bench{self._number}", LATER_SLOT), DONE)
         if self._shape.processes == 1:
             return [(TICK, 1, [done])]
         return [(TICK, 1, [_frame(sample_topic(hosted[-1]), sample(0), SAMPLE)]), (SAMPLE, 1, [done])]
@@ -98,7 +106,7 @@ class _Bare:
     def conduct(self, seconds: float) -> int:
         """See ``End``."""
         recv, send, counts, each = self._xsub.recv, self._xpub.send, self._counts, self._shape.processes
-        tick = _frame("/hub/tick", Tick(LATER_SLOT, LATER_SLOT // 5, 1), TICK)
+        tick = _frame(TICK_TOPIC, Tick(LATER_SLOT, LATER_SLOT // 5, 1), TICK)
         before, end = self._ticks, time.perf_counter() + seconds
         while time.perf_counter() < end:
             send(tick)
@@ -107,6 +115,10 @@ class _Bare:
             while counts[DONE] < due:
                 counts[recv()[-1]] += 1
         return self._ticks - before
+
+
+def _done_topic(process: int) -> str:
+    return f"/process/bench{process}/done"
 
 
 def _frame(topic: str, message: Message, kind: int) -> bytes:
