@@ -32,7 +32,10 @@ class SchedulerNode:
         self._kept: Bools = np.zeros((network.edges, network.services), dtype=np.bool_)
         self._next = self._kept
         self._costs: FrameCosts | None = None
-        self._costs_of = b""
+        self._costs_of: tuple[Bools, bool] | None = None
+        self._members: frozenset[str] = frozenset()
+        self._edge_servers: list[int] = []
+        self._cells: list[int] = []
         self._publisher = node.publisher("/scheduler/schedule")
         for m in range(network.edges):
             node.collect("arrivals", f"/cell/{m}/arrivals", f"/cell/{m}")
@@ -46,11 +49,15 @@ class SchedulerNode:
     def start(self, now: Now) -> None:
         """Wait for who takes part; deployments are said in a frame's first slot and whenever the roster changed."""
         self._node.begin(now.slot, now.attempt)
-        edges = [m for m in range(self._network.edges) if f"/edge/{m}" in now.members]
+        if now.members is not self._members:
+            self._look_up(now.members)
+        edges, cells = self._edge_servers, self._cells
+        if not (now.first or now.changed):
+            kept = self._kept
+            self._gather("arrivals", cells, "/cell/", now, lambda got: self._solve(now, kept, cells, got))
+            return
         deployed = np.zeros_like(self._kept)
         deployed[edges] = self._kept[edges]
-        # A cell without an edge server sends its tasks up by itself and is not scheduled.
-        cells = [m for m in edges if f"/cell/{m}" in now.members]
 
         def known(messages: list[Any]) -> None:
             for m, message in zip(edges, messages, strict=True):
@@ -58,10 +65,13 @@ class SchedulerNode:
                     deployed[m] = records.deployed_from(message.services, self._network.services)
             self._gather("arrivals", cells, "/cell/", now, lambda got: self._solve(now, deployed, cells, got))
 
-        if now.first or now.changed:
-            self._gather("in_force", edges, "/edge/", now, known)
-        else:
-            self._gather("arrivals", cells, "/cell/", now, lambda got: self._solve(now, deployed, cells, got))
+        self._gather("in_force", edges, "/edge/", now, known)
+
+    def _look_up(self, members: frozenset[str]) -> None:
+        """Who takes part; once for each roster. A cell without an edge server sends its tasks up by itself."""
+        self._members = members
+        self._edge_servers = [m for m in range(self._network.edges) if f"/edge/{m}" in members]
+        self._cells = [m for m in self._edge_servers if f"/cell/{m}" in members]
 
     def _gather(self, kind: str, indices: list[int], prefix: str, now: Now, then: Callable[[list[Any]], None]) -> None:
         sources = [f"{prefix}{m}" for m in indices]
@@ -82,7 +92,13 @@ class SchedulerNode:
         self._driver.finish(self, now)
 
     def _frame_costs(self, deployed: Bools, *, cloud: bool) -> FrameCosts:
-        key = deployed.tobytes() + bytes([cloud])
-        if self._costs is None or key != self._costs_of:
-            self._costs, self._costs_of = frame_costs(self._network, deployed, cloud=cloud), key
+        known = self._costs_of
+        if self._costs is None or known is None or known[1] != cloud or not _same(known[0], deployed):
+            self._costs = frame_costs(self._network, deployed, cloud=cloud)
+        self._costs_of = (deployed, cloud)
         return self._costs
+
+
+def _same(known: Bools, deployed: Bools) -> bool:
+    """Whether two deployments are equal; an array in force is never changed in place."""
+    return known is deployed or np.array_equal(known, deployed)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 LINKS_COUNTED_S: Final = 1.0
 LONGEST_POLL_S: Final = 0.1  # so that stop() from a signal handler is seen soon
-LOOK_S: Final = 0.005  # while messages follow each other, how often calls and notices get their turn
+LOOK_S: Final = 0.01  # while messages follow each other, how often calls and notices get their turn
 LOCAL_ROUNDS: Final = 4  # messages within the process go that many hops before the sockets have their turn
 
 
@@ -320,18 +320,15 @@ class Process:
         elif timeout_s:
             now_s, due_s = self.clock(), timers.next_due_s()
             flow = self.pubsub.flow
-            if (
-                flow is not None
-                and flow.flows
-                and now_s < self._look_s
-                and timeout_s >= FLOW_S
-                and now_s + FLOW_S <= due_s
-            ):
+            if flow is not None and flow.flows and timeout_s >= FLOW_S and now_s + FLOW_S <= due_s:
                 # Messages follow each other, and nothing else is due: to wait on their socket alone costs a fraction.
-                flow.receive_next()
-                return
-            timeout_s = max(0.0, min(timeout_s, due_s - now_s))
-            self._look_s = now_s + LOOK_S
+                if now_s < self._look_s:
+                    flow.receive_next()
+                    return
+                self._look_s = now_s + LOOK_S
+                timeout_s = 0.0
+            else:
+                timeout_s = max(0.0, min(timeout_s, due_s - now_s))
         for handle in self.sockets.poll(timeout_s):
             handle()
         # Timers last: a process that was held up first reads what came meanwhile, and only then declares deaths.

@@ -82,6 +82,19 @@ class FrameCosts:
     transfer_s: Floats | None
     cloud_s: Floats
 
+    def transfer(self, sender: int, receiver: int) -> Floats:
+        """Seconds a task takes from one server into another.
+
+        Args:
+            sender: Index of the sending edge server.
+            receiver: Index of the receiving one, not the same.
+        Returns: Seconds, shape (service,).
+        Source: TTOSC eq. (4), first term.
+        """
+        if self.transfer_s is None:
+            return self.leave_s[sender] + self.enter_s[receiver]
+        return self.transfer_s[sender, receiver]
+
     def transfer_into(self, receiver: int) -> Floats:
         """Seconds a task takes from every server into one.
 

@@ -22,7 +22,11 @@ class CloudNode:
         self._node = node
         self._driver = driver
         self._network = network
-        self._cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
+        cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
+        self._answers = [Completed(Array.of(seconds)) for seconds in cloud_s]  # what it takes never changes
+        self._members: frozenset[str] = frozenset()
+        self._edge_servers: list[int] = []
+        self._orphans: list[int] = []
         edges = range(network.edges)
         # Cells ask only when their edge server is gone, so what edge servers get does not go to them as well.
         self._completed = {f"/edge/{m}": node.publisher(f"/cloud/completed/{m}") for m in edges}
@@ -39,20 +43,21 @@ class CloudNode:
     def start(self, now: Now) -> None:
         """Learn from the schedule who sends, and wait for them and for cells without an edge server."""
         self._node.begin(now.slot, now.attempt)
-        edges = range(self._network.edges)
-        orphans = [m for m in edges if f"/cell/{m}" in now.members and f"/edge/{m}" not in now.members]
+        if now.members is not self._members:
+            self._look_up(now.members)
+        there, orphans = self._edge_servers, self._orphans
         if "/scheduler" not in now.members or now.linked:
             # Edge servers that schedule for themselves, or that emulated links may leave without a schedule, tell the
             # cloud every slot whether they send or not.
-            self._expect(now, [m for m in edges if f"/edge/{m}" in now.members], orphans)
+            self._expect(now, there, orphans)
             return
 
         def scheduled(messages: list[Any]) -> None:
-            senders = [m for m in edges if f"/edge/{m}" in now.members]
+            senders = there
             if not isinstance(messages[0], Absent):
                 targets = messages[0].target.numpy()
                 sources = set(messages[0].source.numpy()[targets == self._network.edges].tolist())
-                senders = [m for m in senders if m in sources]
+                senders = [m for m in there if m in sources]
             self._expect(now, senders, orphans)
 
         self._node.gather(
@@ -63,6 +68,13 @@ class CloudNode:
             scheduled,
             deadline_s=self._driver.left_s(SCHEDULE),
         )
+
+    def _look_up(self, members: frozenset[str]) -> None:
+        """Who takes part; once for each roster."""
+        self._members = members
+        edges = range(self._network.edges)
+        self._edge_servers = [m for m in edges if f"/edge/{m}" in members]
+        self._orphans = [m for m in edges if f"/cell/{m}" in members and f"/edge/{m}" not in members]
 
     def _expect(self, now: Now, senders: list[int], orphans: list[int]) -> None:
         sources = [f"/edge/{m}" for m in senders] + [f"/cell/{m}" for m in orphans]
@@ -79,8 +91,7 @@ class CloudNode:
         into_ns = self._node.reached_ns("offload")
         for source, origin, message in zip(sources, origins, messages, strict=True):
             if not isinstance(message, Absent):
-                answer = Completed(Array.of(self._cloud_s[origin]))
-                self._driver.publish(self._completed[source], answer, now, into_ns=into_ns)
+                self._driver.publish(self._completed[source], self._answers[origin], now, into_ns=into_ns)
             elif now.linked:
                 answer = Completed(Array.of(np.zeros(0)), lost=message.reason)
                 self._driver.publish(self._completed[source], answer, now, into_ns=into_ns)

@@ -94,7 +94,7 @@ class WithinSlot:
     def _transfer_from(self, origin: int, costs: FrameCosts) -> list[float]:
         found = self._transfer_s.get(origin)
         if found is None:
-            seconds: list[float] = costs.transfer_into(self._edge)[origin].tolist()
+            seconds: list[float] = costs.transfer(origin, self._edge).tolist()
             found = self._transfer_s[origin] = seconds
         return found
 
