@@ -19,6 +19,7 @@ except ImportError as missing:
     raise ImportError(f"emulator.env: {missing.name} is missing; install the extra 'learn'") from missing
 
 from emulator.assembly import resolve
+from emulator.linking import table_of
 from emulator.model import scheduling
 from emulator.model.offloading import Bools, Floats, FrameCosts, refusal
 from emulator.model.scheduling_pooled import PooledCosts
@@ -45,8 +46,13 @@ def parallel_env(
         step: ``frame``: edge servers deploy and the exact scheduler schedules. ``slot``: the agent ``scheduler``
             schedules every slot.
         max_frames: Frames of an episode; the scenario's ``frames`` if not given.
-    Raises: ValueError: no such step, or no frames.
+    Raises: ValueError: no such step, no frames, or emulated links between agents and edge servers: what an agent sees
+        and decides passes none here.
     """
+    table, edges = table_of(scenario), range(scenario.edges.count)
+    pairs = [(f"/edge/{m}", f"/agent/{n}") for m in edges for n in edges] if scenario.link else []
+    if any(table.find(edge, agent) or table.find(agent, edge) for edge, agent in pairs):
+        raise ValueError("links between edge/* and agent/* are not emulated in an environment; leave them out")
     if step not in ("frame", "slot"):
         raise ValueError(f"step {step!r}: choose frame or slot")
     frames = scenario.frames if max_frames is None else max_frames
@@ -235,7 +241,7 @@ class SlotEnv(FrameEnv):
         """
         if self._deploying:
             self._check(actions, self.edges)
-            self.world.deploy(self._decided(actions))
+            self.world.deploy(self._decided(actions), self._refused)
             self._deploying, self._bad_rows = False, 0
             return self._stepped(0.0, False, None)
         self._check(actions, [SCHEDULER])

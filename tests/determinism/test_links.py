@@ -123,3 +123,13 @@ def test_a_death_behind_bad_links_costs_an_attempt_and_no_task(tmp_path: Path) -
         for k, tasks in enumerate(rows["tasks"]):
             ended = sum(rows[name][k] for name in ("local", "peer", "cloud", "dropped"))
             assert ended == pytest.approx(tasks)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("k", range(20))
+def test_twenty_runs_with_one_percent_of_loss_and_random_delays_have_one_digest(tmp_path: Path, k: int) -> None:
+    # Pauses of other lengths bring other orders of arrival, and with them other losses.
+    wanted = runs.in_process(small(seed=7), str(tmp_path / "here"), lambda status: None).summary["digest"]
+    network = NetworkFaults(loss=0.01, delay_s=0.001 + 0.0005 * k, delay_share=0.05 + 0.02 * k)
+    layout = (APART, GROUPED, {"edge": [(0, 2), (2, 1)], "agent": [(0, 1), (1, 2)]})[k % 3]
+    assert play(small(seed=7, network=network), tmp_path / "run", layout).ledger()["digest"] == wanted

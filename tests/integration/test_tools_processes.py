@@ -240,3 +240,35 @@ def test_a_new_user_measures_a_topic_and_says_something_on_it(bench: Bench) -> N
     code, out, err = bench.tool("topic", "pub", "/agent/0/deployment", '{"edge": 0, "frame": 0, "services": [1]}')
     assert (code, "published 1 on /agent/0/deployment to 1 subscribing processes" in err) == (0, True), err
     assert running.poll() is None
+
+
+def test_links_of_a_live_run_are_set_cut_and_healed_and_say_how_they_measure(bench: Bench) -> None:
+    bench.run("linked", 100_000)
+    bench.until_running()
+    assert json.loads(bench.tool("link", "list", "--json")[1])["links"] == []
+    code, out, err = bench.tool(
+        "link", "set", "edge/*", "cloud", "--latency", "0.2", "--jitter", "0.01", "--loss", "0.2", "--json"
+    )
+    assert code == 0, err
+    assert json.loads(out)["links"] == 2
+
+    def links() -> list[dict[str, Any]]:
+        return json.loads(bench.tool("link", "list", "--json")[1])["links"]
+
+    found = until(lambda: [link for link in links() if link["messages"] > 50], "messages pass the link")
+    assert {link["to"] for link in found} == {"/cloud"}
+    for link in found:
+        assert link["within"], link["outside"]
+        assert 0.0 < link["lost"] / link["messages"] < 0.5
+        assert abs(link["delay_s"] - 0.2) < 0.02
+    assert bench.tool("link", "cut", "edge/1", "cloud")[0] == 0
+    until(lambda: any(link["down"] and link["blocked"] for link in links()), "the cut holds")
+    assert bench.tool("link", "heal", "edge/1", "cloud")[0] == 0
+    until(lambda: not any(link["down"] for link in links()), "the link is up again")
+    table = (bench.folder / "runs/linked/links.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in table] == ["action", "set", "cut", "heal"]
+    code, out, err = bench.tool("link", "cut", "edge/77", "hub")
+    assert code == 2
+    assert "'edge/77' is no node" in err
+    assert "pass no emulated link" in err
+    assert "Traceback" not in err

@@ -194,3 +194,33 @@ def test_no_value_anywhere_is_a_traceback(data: st.DataObject) -> None:
 
 def test_shipped_scenarios_are_told_by_name() -> None:
     assert {"quickstart", "paper-ttosc", "drift", "periodic", "small-trace"} <= set(shipped_names())
+
+
+LINK = HEAD + '[[link]]\nfrom = "{}"\nto = "{}"\n{}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINK.format("edge/9", "cloud", "loss = 0.1"), "x.toml:3: link[0].from: 'edge/9' is no node"),
+        (LINK.format("cloud", "ledger", "loss = 0.1"), "x.toml:4: link[0].to: ledger takes part in time"),
+        (LINK.format("cloud", "edge/*", ""), "link[0]: does nothing"),
+        (LINK.format("cloud", "edge/*", "loss = 1.5"), "x.toml:5: link[0].loss: must be"),
+        (LINK.format("cloud", "edge/*", "reorder = 0.5"), "x.toml:5: link[0].reorder: without a delay"),
+        (LINK.format("cloud", "edge/*", "cut = [[4, 4]]"), "x.toml:5: link[0].cut: [4, 4] is empty"),
+        (
+            LINK.format("cloud", "edge/*", "loss = 0.1\nflap_up_share = 0.5"),
+            "x.toml:6: link[0].flap_up_share: is not read",
+        ),
+        (
+            LINK.format("cloud", "edge/*", "latency_s = 1.0\ntrace_ms = [1.0]"),
+            "x.toml:5: link[0].latency_s: is not read",
+        ),
+        (HEAD + '[tags]\nsite = ["edge/99"]', "x.toml:3: tags.site: 'edge/99' is no node"),
+        (HEAD + "[network]\nloss = 0.9", "x.toml:3: network.loss: must be"),
+    ],
+)
+def test_links_that_cannot_be_are_named_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse(text, origin="x.toml")
+    assert any(problem.startswith(said) or said in problem for problem in str(caught.value).splitlines())
