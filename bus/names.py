@@ -122,3 +122,20 @@ class Remap:
             if name.startswith(stem + "/"):
                 return rules[old][: -len(SUBTREE)] + name[len(stem) :]
         return name
+
+
+def rule(text: str) -> str:
+    """A remapping rule as it is.
+
+    Raises: ValueError: it is none.
+    """
+    Remap([text])
+    return text
+
+
+def namespace(text: str) -> str:
+    """The rule that sets a namespace.
+
+    Raises: BadName: it is none.
+    """
+    return f"__ns:={checked(text)}"

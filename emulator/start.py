@@ -196,7 +196,12 @@ def _member(options: argparse.Namespace) -> int:
     scenario = parse(setup.scenario, origin="the hub's scenario")
     name = _name(options)
     process = Process(
-        name, host=options.host, bind=options.bind, drop=faults_of(scenario, name), keys=keys.keys_of(_role(options))
+        name,
+        host=options.host,
+        bind=options.bind,
+        remap=options.remap,
+        drop=faults_of(scenario, name),
+        keys=keys.keys_of(_role(options)),
     )
     process.sockets.tally.merge(asked)
     stop_on_signals(process)

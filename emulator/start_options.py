@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Final
 
+from bus import names
 from emulator.keys import OPEN
 
 KINDS: Final = ("hub", "cell", "edge", "agent", "cloud", "recorder")
@@ -32,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
     made.add_argument("--out", help="the bag to write (recorder only)")
     made.add_argument("--encoding", default="json", choices=("json", "msgpack"), help="of the bag (recorder only)")
+    made.add_argument("--namespace", dest="remap", type=names.namespace, action="append", help="of relative names")
+    made.add_argument("--remap", type=names.rule, action="append", default=[], help="FROM:=TO, as in ROS 2")
     made.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
     return made
 

@@ -278,3 +278,10 @@ def test_a_call_in_json_is_checked_answered_and_listed(tool: Callable[..., tuple
         assert code == 2
         assert said in err
         assert "Traceback" not in err
+
+
+def test_nodes_without_settings_are_named(tool: Callable[..., tuple[int, str, str]]) -> None:
+    assert tool("param", "list", "--json")[:2] == (0, "{}\n")
+    code, _, err = tool("param", "get", "/hub", "stall_s")
+    assert code == 2
+    assert "/hub has no settings" in err
