@@ -151,6 +151,8 @@ def _recording(bag: Path, launcher: Launcher) -> dict[str, Any]:
         facts = {}
     # Written last, when all was in the file; how its process ended after that does not matter.
     complete = facts.get("complete") == "true" and facts.get("closed") == "true"
+    if facts.get("unknown"):
+        launcher.notes.append(f"not recorded, in no topic table here: {facts['unknown']}")
     if not complete:
         launcher.notes.append(f"{bag.name} is not complete: {facts.get('gaps') or 'see logs/recorder.log'}")
     counts = {name: int(facts.get(name, 0)) for name in ("messages", "lost")}

@@ -91,8 +91,8 @@ def _form(kind: Any) -> Form:
     if kind in _PLAIN:
         return _PLAIN[kind]
     if origin in (Union, types.UnionType):
-        (some,) = [arm for arm in inner if arm is not types.NoneType]
-        return _form(some)
+        some = [arm for arm in inner if arm is not types.NoneType]
+        return _form(some[0]) if len(some) == 1 else _any_form(kind)
     if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
         return _list_form(_form(inner[0]))
     if origin is tuple:
@@ -137,6 +137,19 @@ def _dict_form(item: Form) -> Form:
         None if show is None else lambda values: {key: show(value) for key, value in values.items()},
         None if read is None else lambda values: {key: read(value) for key, value in values.items()},
     )
+
+
+def _any_form(kind: Any) -> Form:
+    """One of several plain types: Foxglove wants one, so it is JSON in a text, which tells 1 from 1.0 and "1"."""
+    read = msgspec.json.Decoder(kind).decode
+
+    def show(value: Any) -> str:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, float):
+                _show_float(part)
+        return _encode_json(value).decode()
+
+    return Form({"type": "string", "contentMediaType": "application/json"}, show, read)
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class Findings:
         closed: Whether the hub's closed books were there to compare with.
         proven: Whether every publisher was in them; then ``lost == 0`` means: all of it.
         unproven: Process instances that went without telling (they died, or the hub did).
+        unknown: Topics that were published and are in no table here, so that they could not be recorded.
     """
 
     messages: int = 0
@@ -49,6 +50,7 @@ class Findings:
     proven: bool = False
     gaps: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -65,6 +67,7 @@ class Findings:
             "proven": str(self.proven).lower(),
             "gaps": "; ".join(self.gaps[:64]),
             "unproven": ", ".join(self.unproven),
+            "unknown": ", ".join(self.unknown),
         }
 
 
@@ -81,6 +84,7 @@ class Recorder:
     def __init__(self, node: Node, bag: BagWriter, wanted: Wanted, *, from_start: bool = False) -> None:
         self.shutdown: Shutdown | None = None
         self.topics: set[str] = set()
+        self.unknown: set[str] = set()
         self._node = node
         self._process = node.process
         self._bag = bag
@@ -113,12 +117,15 @@ class Recorder:
 
     def _follow(self, offer: TopicRecord) -> None:
         topic = offer.topic
-        if topic in self.topics or topic in (GRAPH, SHUTDOWN) or not self._wanted(topic):
+        if topic in self.topics or topic in (GRAPH, SHUTDOWN) or topic in self.unknown:
             return
         try:
             self._process.table.match(topic)
         except UnknownTopic:
-            return  # it has no schema here; a table of another version may name it
+            self.unknown.add(topic)  # somebody's own, or another version's: what it carries has no schema here
+            return
+        if not self._wanted(topic):
+            return
         self.topics.add(topic)
         qos = Qos(
             "reliable" if offer.reliable else "best_effort",
@@ -200,6 +207,7 @@ class Recorder:
                     self._miss(found, topic, instance, count, "after the last that came")
         heard = {instance for _, instance in self._tallies}
         found.unproven = [f"{instance:08x}" for instance in sorted(heard - told.keys())]
+        found.unknown = sorted(self.unknown)
         found.closed = books is not None and books.closed
         found.proven = found.closed and not found.unproven
         return found

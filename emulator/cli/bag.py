@@ -82,6 +82,8 @@ def record_command(
         click.echo(json.dumps({"file": str(path), "reason": done.reason, **findings.facts()}, indent=2))
     else:
         click.echo(f"{path}: {findings.messages} messages, {findings.lost} lost ({done.reason})")
+    for topic in findings.unknown:
+        click.echo(f"not recorded: {topic} is in no topic table here", err=True)
     for gap in findings.gaps:
         click.echo(f"lost: {gap}", err=True)
     return done.code

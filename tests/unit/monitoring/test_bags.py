@@ -16,6 +16,7 @@ from bus.digest import RunDigest
 from bus.messages import Array, Arrivals, Books, Done, FrameReward, Offload, Outcome, Published, Roster, Shutdown, Tick
 from bus.publisher import Publisher
 from bus.testing import cluster
+from emulator.recording import everything
 from monitoring.bag_commits import commits_of, digest_of
 from monitoring.bag_facts import chosen, compare, info
 from monitoring.bag_json import decode_json, document_of, payload_of, schema_of
@@ -303,3 +304,23 @@ def test_outcome_has_every_array_as_numbers() -> None:
     shown = decode_json(document_of(Outcome, {"slot": 0, "attempt": 0, "round": 0}, encode_payload(message)))
     assert shown["cost_s"] == {"dtype": "<f8", "shape": [3], "data": [0.0, 1.0, 2.0]}
     assert shown["reasons"] == {"late": 2.0}
+
+
+def test_a_topic_of_somebodys_own_is_named_and_kills_no_recorder(tmp_path: Path) -> None:
+    with cluster() as bus:
+        bus.hub({"cell": 1})
+        own = topics.TABLE.extended([topics.TopicSpec("chatter", Tick)])
+        cell = bus.member("cell", "cell", 0, 1)
+        cell.table = own
+        cell.nodes["/cell/0"].publisher("/cell/0/arrivals")
+        cell.nodes["/cell/0"].publisher("/chatter")
+        watcher = bus.process("recorder", instance=0)
+        bus.join(watcher, "observer")
+        (name,) = watcher.nodes
+        bag = BagWriter(tmp_path / "a.mcap")
+        recorder = Recorder(watcher.nodes[name], bag, everything)
+        watcher.register()
+        cell.register()
+        bus.until(lambda: "/cell/0/arrivals" in recorder.topics and bool(recorder.unknown))
+        assert recorder.findings(None).unknown == ["/chatter"]
+        bag.close()
