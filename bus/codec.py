@@ -23,6 +23,7 @@ REPAIR: Final = 2  # a sample sent again
 END: Final = 4  # no sample: history ends here, the link is matched; payload: one byte, the offered QoS
 GAP: Final = 8  # no sample: sequence .. payload (u64) are no longer held
 HEARTBEAT: Final = 16  # no sample: the last sequence so far
+FLAGS: Final = LATCHED | REPAIR | END | GAP | HEARTBEAT
 
 HEADER: Final = struct.Struct("<BBBBIIIQqq")
 HEADER_BYTES: Final = HEADER.size

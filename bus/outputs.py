@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -15,7 +17,11 @@ from bus.tails import Tails
 from bus.timers import Timers
 from bus.upstream import ACK, REFUSE, Word, read
 
+_log = logging.getLogger(__name__)
+
 UID_BYTES: Final = 8
+UID: Final = re.compile(rb"[0-9a-f]{8}")
+SUBSCRIPTIONS: Final = (b"\x00", b"\x01")
 LOOK_MS: Final = 10  # how often who waits for acknowledgements tells the last sequence
 QUEUE_FRAMES: Final = 20_000
 """For one subscriber. A full queue drops without a word: the sequence shows it, repair or the loss count follows."""
@@ -43,6 +49,7 @@ class Output:
 
     def __init__(self, sockets: Sockets, timers: Timers, ends: Ends) -> None:
         self.notices = Notices()
+        self.malformed = 0
         self._ends = ends
         self._timers = timers
         self._security = sockets.security
@@ -76,9 +83,19 @@ class Output:
             word = read(notice)
             if word is not None:
                 self._hear(word)
-            elif notice[1:2] == b"~" and len(notice) > UID_BYTES + 2:
+            elif notice[:1] not in SUBSCRIPTIONS:
+                self._bad("neither a subscription nor a word that we know")
+            elif notice[1:2] == b"~":
                 uid, name = notice[2 : 2 + UID_BYTES], notice[2 + UID_BYTES :].removesuffix(b"\0")
-                self._notice(notice[0] == 1, uid.decode(errors="replace"), name.decode(errors="replace"))
+                if UID.fullmatch(uid) is None or not name.startswith(b"/"):
+                    self._bad("a private channel of nobody")
+                    continue
+                self._notice(notice[0] == 1, uid.decode(), name.decode(errors="replace"))
+
+    def _bad(self, reason: str) -> None:
+        self.malformed += 1
+        if self.malformed.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
+            _log.warning("dropped what a subscriber said (%d so far): %s", self.malformed, reason)
 
     def _is_by_its_sender(self, notice: bytes, frame: zmq.Frame) -> bool:
         """Whether who speaks for a subscriber, on the private channel or to ask for repair, is that subscriber."""
@@ -116,9 +133,12 @@ class Output:
     # -- what subscribers say ------------------------------------------------------------------------------------------
 
     def _hear(self, word: Word) -> None:
-        publisher = self._ends.publishers.get(word.topic)
-        if word.instance != self._ends.instance or publisher is None:
+        if word.instance != self._ends.instance:
             return  # an XSUB speaks to all its publishers at once; this is for another one
+        publisher = self._ends.publishers.get(word.topic)
+        if publisher is None:
+            self._bad(f"about {word.topic!r:.80}, which we do not publish")
+            return
         uid = uid_of(word.asker)
         if word.mark == ACK:
             if publisher.credits is not None:

@@ -320,6 +320,11 @@ class PubSub:
             publisher.forget(uid)
 
     @property
+    def words_malformed(self) -> int:
+        """What subscribers said that could not be read."""
+        return self._output.malformed
+
+    @property
     def connected(self) -> frozenset[int]:
         """Instances that we listen to."""
         return frozenset(self._connected)

@@ -247,7 +247,11 @@ class Subscription:
         if version != VERSION:
             self._bad(f"version {version}")
             return
+        if flags & ~codec.FLAGS:
+            self._bad(f"flags {flags:#x}")
+            return
         if instance in self.refused:
+            self.strangers += 1
             return
         link = self.links.get(instance)
         if link is None:
@@ -264,9 +268,11 @@ class Subscription:
         elif flags & codec.END:
             self._end(link, sequence, frame[at + HEADER_BYTES :])
         elif flags & codec.GAP:
-            if len(frame) == at + HEADER_BYTES + GAP_TO.size:
-                link.gone = max(link.gone, min(GAP_TO.unpack_from(frame, at + HEADER_BYTES)[0], link.highest))
-                self._advance(link)
+            if len(frame) != at + HEADER_BYTES + GAP_TO.size:
+                self._bad("a mark of a gap without its end")
+                return
+            link.gone = max(link.gone, min(GAP_TO.unpack_from(frame, at + HEADER_BYTES)[0], link.highest))
+            self._advance(link)
         elif not flags and self._drop is not None and self._drop(self.topic, sequence):
             self.injected += 1
         elif not flags & codec.LATCHED or self._latched:

@@ -44,6 +44,7 @@ class Accounts:
         for (kind, pattern), count in events.items():
             measurements.counter("bus_events", reason=kind, topic=pattern).value = float(count)
         measurements.counter("bus_calls_malformed").value = float(self._process.answering.malformed)
+        measurements.counter("bus_words_malformed").value = float(self._process.pubsub.words_malformed)
 
     def _add_sent(self, totals: Totals) -> None:
         for publisher in self._process.publishers.values():

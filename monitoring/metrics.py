@@ -213,6 +213,12 @@ BUS: Final = (
     ),
     Metric("edgerig_bus_calls_malformed_total", "counter", "Calls that could not be read.", "bus_calls_malformed"),
     Metric(
+        "edgerig_bus_words_malformed_total",
+        "counter",
+        "What subscribers said that could not be read.",
+        "bus_words_malformed",
+    ),
+    Metric(
         "edgerig_bus_refused_total",
         "counter",
         "Connections, messages and calls that were refused for want of a key or a right.",
