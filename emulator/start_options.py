@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
     made.add_argument("--out", help="the bag to write (recorder only)")
     made.add_argument("--encoding", default="json", choices=("json", "msgpack"), help="of the bag (recorder only)")
-    made.add_argument("--namespace", dest="remap", type=names.namespace, action="append", default=[], help="of relative names")
+    made.add_argument(
+        "--namespace", dest="remap", type=names.namespace, action="append", default=[], help="of relative names"
+    )
     made.add_argument("--remap", type=names.rule, action="append", default=[], help="FROM:=TO, as in ROS 2")
     made.add_argument("--metrics-port", type=_port, default=0, help="port of /metrics; 0: any free one")
     return made
