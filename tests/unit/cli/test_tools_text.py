@@ -82,7 +82,7 @@ def test_records_within_records_are_shown() -> None:
 def test_json_has_no_number_that_json_has_not() -> None:
     message = Completed(Array.of(np.array([np.inf, 1.0])))
     made = document("/cloud/completed/0", message, HEADER)
-    assert made["message"] == {"delay_s": ["inf", 1.0], "service": None, "outstanding": -1}
+    assert made["message"] == {"delay_s": ["inf", 1.0], "service": None, "outstanding": -1, "lost": ""}
     assert (made["type"], made["instance"], made["slot"]) == ("Completed", "000000ff", 12)
     assert plain(b"\x01") == "01"
 
