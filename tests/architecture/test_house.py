@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,3 +144,11 @@ def test_functions_are_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
     assert lengths[int(0.9 * len(lengths))] <= 40, "nine functions in ten keep within 40 lines"
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    links = [(page, to) for page in pages for to in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())]
+    near = [(page, to) for page, to in links if "://" not in to]
+    assert len(near) > 20
+    assert [f"{name_of(page)}: {to}" for page, to in near if not (page.parent / to).exists()] == []
