@@ -7,16 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from bus.calls import FORBIDDEN, REVOKED, Forbids
-from bus.credentials import GRANTS, LAUNCHER, OBSERVER
+from bus.credentials import GRANTS, GUEST, LAUNCHER, OBSERVER
 from bus.errors import KeystoreError
 from bus.keystore import Enrolled
 from bus.messages import Beat, Lease, Leave, LinkReport, Message, Peer, Ready, Register
-from bus.peers import rights_of
+from bus.rights import Rights
 from bus.security import Security
+from bus.topics import TABLE
 
 _log = logging.getLogger(__name__)
 
 REFRESH_S: Final = 0.5
+OF_THE_RUN: Final = frozenset(row.pattern.split("/")[1] for row in TABLE.rows if row.pattern.startswith("/"))
+"""How topics begin that are none of a guest's business."""
+OF_THE_HUB: Final = ("/hub/", "/process/")
+"""What not even an operator says: the clock, and who has done his part."""
 
 
 class Holder(Protocol):
@@ -26,6 +31,8 @@ class Holder(Protocol):
     instance: int
     key: str
     enrolled_by: str
+    enrolled_as: str
+    names: tuple[str, ...]
 
 
 class Admission:
@@ -100,27 +107,46 @@ class Admission:
     def _forbids_record(self, speaker: Holder, peer: Peer) -> tuple[str, str]:
         if peer.public_key != speaker.key or peer.process != speaker.process:
             return "replayed", f"{speaker.process} registers another's name or key"
-        if peer.operator and self.enrolled.role(speaker.enrolled_by) != LAUNCHER:
-            return "rights", f"{speaker.process} is no operator"
-        rights = rights_of(peer)
-        strange = [r.topic for node in peer.nodes for r in node.publishes if not rights.publishes(r.topic)]
+        own = speaker.key == self._security.keys.own.public
+        for marked, role in ((peer.operator, LAUNCHER), (peer.guest, GUEST)):
+            if marked and speaker.enrolled_as != role and not own:
+                return "rights", f"{speaker.process} has not shown the {role}'s key"
+        rights = Rights.of(peer.process, speaker.names)
+        topics = [record.topic for node in peer.nodes for record in node.publishes]
+        strange = [topic for topic in topics if not rights.publishes(topic) and not self._besides(peer, topic)]
         if strange:
             return "topic", f"{speaker.process} may not publish {', '.join(strange)}"
         return "", ""
+
+    def _besides(self, peer: Peer, topic: str) -> bool:
+        """Whether a guest or an operator may publish a topic that is not below its own names.
+
+        An operator whatever the run's processes publish; a guest what is nobody's: neither below the name of anyone
+        else, nor in the shipped table, nor beginning like what is.
+        """
+        if peer.operator:
+            return not topic.startswith(OF_THE_HUB)
+        if not peer.guest or TABLE.has(topic) or topic.split("/")[1] in OF_THE_RUN:
+            return False
+        return not any(
+            topic.startswith(f"{name}/")
+            for holder in self._holders.values()
+            if holder.instance != peer.instance
+            for name in holder.names
+        )
 
     def _is_operator(self, key: str) -> bool:
         if self.enrolled.role(key) == LAUNCHER:
             return True
         holder = self._holders.get(self._security.instance_of(key) or 0)
-        return holder is not None and (
-            holder.key == self._security.keys.own.public or self.enrolled.role(holder.enrolled_by) == LAUNCHER
-        )
+        return holder is not None and (holder.key == self._security.keys.own.public or holder.enrolled_as == LAUNCHER)
 
     # -- keys come and go ----------------------------------------------------------------------------------------------
 
     def enter(self, holder: Holder, key: str) -> None:
         """An instance has its lease, granted to the caller: its key opens doors from now on."""
         holder.key, holder.enrolled_by = key, self.caller
+        holder.enrolled_as = self.enrolled.role(self.caller)
         self._used.add(key)
         self._security.admit(key, holder.instance)
 

@@ -9,8 +9,9 @@ import zmq
 
 HUB: Final = "hub"
 OBSERVER: Final = "observer"
+GUEST: Final = "guest"
 LAUNCHER: Final = "launcher"
-KEYED_ROLES: Final = (HUB, "cell", "edge", "agent", "cloud", OBSERVER, "guest", LAUNCHER)
+KEYED_ROLES: Final = (HUB, "cell", "edge", "agent", "cloud", OBSERVER, GUEST, LAUNCHER)
 GRANTS: Final = {"scheduler": "cloud", "recorder": "observer"}
 """Roles of leases that another role's enrolment key grants: the cloud's process hosts the scheduler."""
 

@@ -7,5 +7,11 @@ from bus.rights import Rights
 
 
 def rights_of(peer: Peer) -> Rights:
-    """What a process may publish, by the names that it holds."""
-    return Rights.of(peer.process, (node.name for node in peer.nodes))
+    """What a process may publish: below the names that it holds; a guest and an operator what their records say.
+
+    Such a record is in the graph because the hub has let it in, see ``Admission``.
+    """
+    names = [node.name for node in peer.nodes]
+    if not (peer.guest or peer.operator):
+        return Rights.of(peer.process, names)
+    return Rights.of(peer.process, names, (record.topic for node in peer.nodes for record in node.publishes))

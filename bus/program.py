@@ -4,7 +4,8 @@
         publisher = node.publisher("chatter")
         node.timer(0.5, lambda: publisher.publish(Word("hello")))
 
-The node spins when the block ends. Every program takes ``--hub``, ``--name``, ``--namespace`` and ``--remap FROM:=TO``.
+The node spins when the block ends. Every program takes ``--hub``, ``--name``, ``--namespace``, ``--remap FROM:=TO``,
+and ``--keys DIR`` for a hub with keys: the folder with ``hub.pub`` and ``guest.key``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NoReturn
 
+from bus.credentials import GUEST
 from bus.errors import BusError
+from bus.keystore import Keystore
 from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.topics import TABLE, TopicSpec
@@ -44,6 +48,7 @@ def program(name: str, rows: Iterable[TopicSpec] = (), arguments: Sequence[str] 
             table=TABLE.extended(rows),
             remap=options.remap,
             namespace=options.namespace,
+            keys=Keystore(Path(options.keys)).keys(GUEST) if options.keys else None,
         )
     except (BusError, ValueError) as error:
         _leave(str(error), USAGE)
@@ -65,6 +70,7 @@ def program(name: str, rows: Iterable[TopicSpec] = (), arguments: Sequence[str] 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("--hub", default=os.environ.get("EDGERIG_HUB", ""), help="the hub, tcp://HOST:PORT")
+    parser.add_argument("--keys", default=os.environ.get("EDGERIG_KEYS", ""), help="the keystore, if the hub has keys")
     parser.add_argument("--name", default=name, help="the node's name")
     parser.add_argument("--namespace", default="/", help="where relative names belong")
     parser.add_argument("--remap", action="append", default=[], metavar="FROM:=TO", help="may be repeated")

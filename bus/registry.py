@@ -69,8 +69,8 @@ class _Entry:
         self.busy_until_s = 0.0
         self.ready_graph = 0
         self.beat: Beat | None = None
-        self.key = ""  # of the instance, and of the enrolment that let it in, when keys are in use
-        self.enrolled_by = ""
+        # With keys: that of the instance, that of the enrolment that let it in, and whose it was then.
+        self.key = self.enrolled_by = self.enrolled_as = ""
 
 
 class Registry:

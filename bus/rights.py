@@ -10,18 +10,22 @@ SHARED: Final[frozenset[str]] = frozenset({"/log", "/parameter_events"})
 
 
 class Rights(NamedTuple):
-    """What one process instance may publish; prefixes None: everything (processes without a registry)."""
+    """What one process instance may publish; prefixes None: everything (processes without a registry).
+
+    topics: Besides what is below its names: what the hub let a guest or an operator announce.
+    """
 
     prefixes: tuple[str, ...] | None
+    topics: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, process: str, names: Iterable[str]) -> Rights:
+    def of(cls, process: str, names: Iterable[str], topics: Iterable[str] = ()) -> Rights:
         """A node publishes below its own name, a process below ``/process/`` and its name."""
-        return cls((*sorted(f"{name}/" for name in names), f"/process/{process}/"))
+        return cls((*sorted(f"{name}/" for name in names), f"/process/{process}/"), frozenset(topics))
 
     def publishes(self, topic: str) -> bool:
         """Whether a topic is among them."""
-        return self.prefixes is None or topic.startswith(self.prefixes) or topic in SHARED
+        return self.prefixes is None or topic.startswith(self.prefixes) or topic in SHARED or topic in self.topics
 
 
 EVERYTHING: Final = Rights(None)

@@ -10,11 +10,11 @@ import click
 import msgspec
 
 from bus import codec, schemas
-from bus.client import Client
 from bus.messages import Message, MethodQuery, MethodRecord, Methods
 from emulator.cli.columns import columns, hint, width
 from emulator.cli.decoded import plain
 from emulator.cli.finding import Run, asking, find, hub_options
+from emulator.cli.reaching import reaching
 from emulator.cli.wording import signature
 
 
@@ -71,10 +71,10 @@ def call(run: Run, node: str, method: str, request: str, deadline_s: float) -> A
     except msgspec.ValidationError as error:
         raise click.ClickException(f"{method} takes {signature(types, record.request)}: {error}") from None
     reply = types.get(record.reply)
-    with Client(record.endpoint, deadline_s) as client:
+    with reaching(run, "call", run.role()) as ask:
         if reply is not None:
-            return plain(client.call(method, body, schemas.message_class(reply), node=node))
-        return plain(codec.encode_payload(client.call(method, body, Anything, node=node)))
+            return plain(ask(record.endpoint, node, method, body, schemas.message_class(reply), deadline_s)())
+        return plain(codec.encode_payload(ask(record.endpoint, node, method, body, Anything, deadline_s)()))
 
 
 def _named(node: str) -> str:

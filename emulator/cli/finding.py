@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from bus.client import Client
-from bus.credentials import OBSERVER, Keys
+from bus.credentials import LAUNCHER, OBSERVER, Keys
 from bus.errors import BusError, CallFailed, CallTimeout
 from bus.messages import Peer, Query, RunStatus, Status
 from emulator import keys
@@ -45,9 +45,14 @@ class Run:
     folder: Path | None = None
     keystore: Path | None = None
 
-    def keys(self) -> Keys | None:
-        """What a tool joins this run with, as an observer; None where no keys are in use."""
-        return keys.keys_of(OBSERVER, self.keystore)
+    def keys(self, role: str = OBSERVER) -> Keys | None:
+        """What a tool joins this run with, as an observer who shows a role's key; None where no keys are in use."""
+        return keys.keys_of(role, self.keystore)
+
+    def role(self) -> str:
+        """Whose key a tool shows that does what it is told: the launcher's where it is here, else the observer's."""
+        store = keys.keystore(self.keystore)
+        return LAUNCHER if store is not None and store.has(LAUNCHER) else OBSERVER
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bus.client import Client
 from bus.credentials import LAUNCHER
 from bus.errors import BusError, CallFailed
 from bus.link_channel import latency_moments
 from bus.link_table import PLAIN
 from bus.messages import LinkChange, LinkChanged, LinkFigures, LinkRule, LinksFigures, LinkShape, Peer, Query
 from emulator.cli.columns import columns, natural, width
-from emulator.cli.finding import ANSWER_S, Run, asking, find, hub_options
+from emulator.cli.finding import Run, asking, find, hub_options
+from emulator.cli.reaching import Reach, reaching
 
 HEAD = ("FROM", "TO", "MESSAGES", "LOSS", "SET", "DELAY", "SET", "RATE", "SET", "STATE")
-ASKED_AT_ONCE = 16
 ROLES = ("cell", "edge", "agent", "cloud", "scheduler")
 
 
@@ -37,7 +35,7 @@ def list_command(hub: str | None, folder: Path | None, as_json: bool) -> int:
     run = find(hub, folder)
     with asking(run) as client:
         peers = client.peers()
-    figures, silent = _figures(peers)
+    figures, silent = _figures(run, peers)
     links = [_document(each) for each in figures]
     if as_json:
         click.echo(json.dumps({"hub": run.address, "links": links, "silent": silent}, indent=2))
@@ -53,13 +51,16 @@ def list_command(hub: str | None, folder: Path | None, as_json: bool) -> int:
     return 1 if any(each.outside for each in figures) else 0
 
 
-def _figures(peers: tuple[Peer, ...]) -> tuple[list[LinkFigures], list[str]]:
+def _figures(run: Run, peers: tuple[Peer, ...]) -> tuple[list[LinkFigures], list[str]]:
     """What each process measured at its end of its links, and who did not say; all are asked at once."""
-    ends = [(peer, names) for peer in peers if (names := _world_nodes(peer))]
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        answers = list(pool.map(lambda end: _ask(*end), ends))
-    found = [each for answer in answers for each in answer or ()]
-    silent = [peer.process for (peer, _), answer in zip(ends, answers, strict=True) if answer is None]
+    found: list[LinkFigures] = []
+    silent: list[str] = []
+    with reaching(run, "link") as ask:
+        ends = [(peer, names, _asked(ask, peer, names[0])) for peer in peers if (names := _world_nodes(peer))]
+        for peer, names, answer in ends:
+            figures = _answered(ask, peer, names, answer)
+            found += figures or ()
+            silent += [peer.process] if figures is None else []
     return sorted(found, key=lambda each: (natural(each.source), natural(each.target))), silent
 
 
@@ -67,16 +68,25 @@ def _world_nodes(peer: Peer) -> list[str]:
     return [node.name for node in peer.nodes if node.name.split("/")[1] in ROLES]
 
 
-def _ask(peer: Peer, names: list[str]) -> tuple[LinkFigures, ...] | None:
+def _asked(ask: Reach, peer: Peer, name: str) -> Callable[[], LinksFigures]:
+    return ask(peer.call_endpoint, name, "links", Query(), LinksFigures)
+
+
+def _answered(
+    ask: Reach, peer: Peer, names: list[str], answer: Callable[[], LinksFigures]
+) -> tuple[LinkFigures, ...] | None:
     """One of a process's nodes answers for all of them; None where nobody does."""
-    try:
-        with Client(peer.call_endpoint, ANSWER_S) as client:
-            for name in names:
-                with contextlib.suppress(CallFailed):
-                    return client.call("links", Query(), LinksFigures, node=name).links
-    except (BusError, OSError):
-        return None
-    return ()
+    others = iter(names[1:])
+    while True:
+        try:
+            return answer().links
+        except CallFailed:  # not that node
+            name = next(others, "")
+        except BusError:
+            return None
+        if not name:
+            return ()
+        answer = _asked(ask, peer, name)
 
 
 def _document(link: LinkFigures) -> dict[str, Any]:

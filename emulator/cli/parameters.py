@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bus.client import Client
-from bus.messages import MethodQuery, MethodRecord, Methods, ParameterQuery, ParameterRecord, Parameters, SetParameters
+from bus.credentials import LAUNCHER
+from bus.messages import MethodQuery, Methods, ParameterQuery, ParameterRecord, Parameters, SetParameters
 from emulator.cli.columns import columns, hint, natural, width
-from emulator.cli.finding import ANSWER_S, Run, asking, find, hub_options
+from emulator.cli.finding import Run, asking, find, hub_options
+from emulator.cli.reaching import reaching
 
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 WORDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
@@ -130,23 +131,9 @@ def _ask(run: Run, node: str) -> list[Parameters]:
             raise click.ClickException(
                 f"{wanted} has no settings; {hint(wanted, known, '`edgerig param list` has all that have')}"
             )
-    return sorted(_each(served), key=lambda found: natural(found.node))
-
-
-def _each(served: Iterable[MethodRecord]) -> list[Parameters]:
-    """Ask all of them at once, each process on one connection."""
-    clients: dict[str, Client] = {}
-    try:
-        waiting = []
-        for record in served:
-            if record.endpoint not in clients:
-                clients[record.endpoint] = Client(record.endpoint, ANSWER_S)
-            client = clients[record.endpoint]
-            waiting.append(client.ask("param_list", ParameterQuery(), Parameters, node=record.node))
-        return [answer() for answer in waiting]
-    finally:
-        for client in clients.values():
-            client.close()
+    with reaching(run, "param") as ask:
+        waiting = [ask(r.endpoint, r.node, "param_list", ParameterQuery(), Parameters) for r in served]
+        return sorted((answer() for answer in waiting), key=lambda found: natural(found.node))
 
 
 def _set(run: Run, node: str, values: dict[str, Any]) -> Parameters:
@@ -155,8 +142,8 @@ def _set(run: Run, node: str, values: dict[str, Any]) -> Parameters:
     record = next((record for record in methods if record.method == "param_set"), None)
     if record is None:
         raise click.ClickException(f"{node} has no settings; `edgerig param list` has all that have")
-    with Client(record.endpoint, ANSWER_S) as client:
-        return client.call("param_set", SetParameters(values), Parameters, node=node)
+    with reaching(run, "param", LAUNCHER) as ask:
+        return ask(record.endpoint, node, "param_set", SetParameters(values), Parameters)()
 
 
 # -- text --------------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def pub_command(
         with client_of(run) as client:
             status = run_status(client)
         slot = max(0, status.slot) if status is not None else 0
-    process = Process(f"pub-{os.getpid()}", keys=run.keys())
+    process = Process(f"pub-{os.getpid()}", keys=run.keys(run.role()))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     try:
