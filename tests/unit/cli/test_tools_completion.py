@@ -44,6 +44,8 @@ def test_topics_and_nodes_of_the_live_run_are_offered(monkeypatch: pytest.Monkey
         def peers(self) -> tuple[Peer, ...]:
             return (peer,)
 
+    for words in (["topic", "echo"], ["node", "info"]):
+        offered(words, "--")  # a command that is imported now must not keep what follows for good
     monkeypatch.setattr(finding, "find", lambda hub, folder: finding.Run("tcp://127.0.0.1:1"))
     monkeypatch.setattr(finding, "asking", lambda run, deadline_s: Hub())
     assert offered(["topic", "echo"], "/edge/0/o") == ["/edge/0/offload/1", "/edge/0/outcome"]

@@ -87,8 +87,8 @@ def tool(
 
 
 def test_node_list_shows_every_node_and_its_process(tool: Any, hub: Hub) -> None:
-    code, out, _ = tool("node", "list")
-    assert code == 0
+    code, out, err = tool("node", "list")
+    assert code == 0, err
     assert [line.split()[0] for line in out.splitlines()] == [hub.address, "NODE", "/cell/0", "/hub"]
     code, out, _ = tool("node", "list", "--json")
     nodes = json.loads(out)["nodes"]
