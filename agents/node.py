@@ -64,6 +64,14 @@ class AgentNode:
         node.subscribe("/hub/frame", self._on_frame)
         node.subscribe("/ledger/frame_reward", self._on_reward)
 
+    def begin_again(self, policy: Policy) -> None:
+        """Back to the initial state with a policy that has learned nothing; the roster stays until the next comes."""
+        self._policy = policy
+        self._frames.clear()
+        self._again = self._unrewarded = None
+        self._begun = -1
+        self._observed = {}
+
     def _on_roster(self, roster: Roster, header: Header) -> None:
         links = self._node.process.links
         if links is not None:

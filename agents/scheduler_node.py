@@ -46,6 +46,12 @@ class SchedulerNode:
         """The slot computed last counts."""
         self._kept = self._next
 
+    def begin_again(self, schedule: Schedule) -> None:
+        """Back to the initial state: nobody has deployed anything."""
+        self._schedule = schedule
+        self._kept = self._next = np.zeros_like(self._kept)
+        self._costs = self._costs_of = None
+
     def start(self, now: Now) -> None:
         """Wait for who takes part; deployments are said in a frame's first slot and whenever the roster changed."""
         self._node.begin(now.slot, now.attempt)

@@ -40,7 +40,7 @@ def link_report(process: Process) -> LinkReport:
         rows[key] = rows[key].plus(traffic)
     links = tuple(_record(key, traffic) for key, traffic in sorted(rows.items()) if traffic.messages)
     published = {topic: publisher.sequence for topic, publisher in process.publishers.items()}
-    return LinkReport(process.name, links, _counters(process), process.instance, published)
+    return LinkReport(process.name, links, counters_of(process), process.instance, published)
 
 
 def sent(process: Process) -> Iterator[Row]:
@@ -114,7 +114,7 @@ def _record(key: Key, traffic: Traffic) -> LinkTraffic:
     )
 
 
-def _counters(process: Process) -> dict[str, float]:
+def counters_of(process: Process) -> dict[str, float]:
     """Counters of the process, summed over labels but for the one that says why or what."""
     totals: dict[str, float] = defaultdict(float)
     for sample in process.measurements.snapshot():

@@ -91,6 +91,10 @@ class Copies:
                 self._count_in_vain(sequence, self._one(frame, 0))
         self._given_up = max(newest, self._given_up)
 
+    def close_attempts(self, sequence: int) -> None:
+        """What was published up to here belongs to no slot that is computed again."""
+        self._given_up = max(self._given_up, sequence)
+
     def all(self, published: Traffic) -> dict[str, Traffic]:
         """Copies for each subscribing process, by uid."""
         copies = {uid: traffic for uid, traffic in self._gone.items() if uid != HERE}

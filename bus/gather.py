@@ -200,6 +200,12 @@ class Collector:
             for entry in early:
                 self._pass(*entry)
 
+    def begin_again(self) -> None:
+        """The run starts again at slot 0: nothing that is held or open belongs to it."""
+        self._clear()
+        self.slot = self.attempt = 0
+        self._fields, self._came, self._early, self.closed_ns = {}, {}, [], {}
+
     def waiting(self) -> list[str]:
         """See ``Node.waiting``."""
         sentences = []

@@ -182,6 +182,12 @@ class Links:
         for node in self._process.nodes.values():
             node.collector.link_to(self.end_of(node.name))
 
+    def begin_again(self, seed: int) -> None:
+        """The run starts again with another seed: channels are new, and so is what is measured of them."""
+        self._seed = seed
+        self._channels.clear()
+        self._figures.clear()
+
     def _holds(self, node: str, topic: str, instance: int) -> bool:
         """Whether a channel is still what the table says."""
         channel = self._channels[node, topic, instance][0]

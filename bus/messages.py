@@ -638,6 +638,50 @@ class Published(Message, frozen=True):
     topics: dict[str, int]
 
 
+class Reset(Message, frozen=True):
+    """Start the scenario again at slot 0 in the same processes; a seed of -1 is the next one."""
+
+    seed: int = -1
+
+
+class ResetStatus(Message, frozen=True):
+    """How far the resets of a run are.
+
+    Attributes:
+        asked, done: Numbers of the reset asked for last and of the last one that is over; 0 before the first.
+        seed: Of the episode that runs.
+        slots: Slots of the episode that ended last; -1 if the last reset was refused.
+        took_s: Wall seconds from its last slot to the first one of the next.
+        waiting: Who keeps a reset waiting, as sentences.
+        problem: Why the last reset was refused.
+    """
+
+    asked: int
+    done: int
+    seed: int
+    slots: int
+    took_s: float
+    waiting: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class BeginAgain(Message, frozen=True):
+    """Go back to the initial state, once everything that was published up to the fence is here."""
+
+    number: int
+    seed: int
+    fence: tuple[Published, ...]
+
+
+class BegunAgain(Message, frozen=True):
+    """Whether a process is back at its initial state; behind: what it waits for. counters: as they stand by then."""
+
+    number: int
+    done: bool
+    behind: tuple[str, ...] = ()
+    counters: dict[str, float] = {}
+
+
 class Books(Message, frozen=True):
     """What a hub closes a run with; until everyone has reported, ``closed`` is False and the rest is empty.
 

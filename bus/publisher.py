@@ -74,6 +74,7 @@ class Publisher:
         self.credits: Credits | None = None
         self.wait: Callable[[Publisher, int, float], None] = never_match
         self._untold = False  # published since the last heartbeat
+        self._episode_from = 0  # the sequence after which the present episode begins
         self._keeps = qos.latched  # nobody can ask for what came before the first match, so nothing is kept for it
         self._message = spec.message
         self._instance = instance
@@ -218,7 +219,14 @@ class Publisher:
 
     def latched_frames(self) -> list[bytes]:
         """What a late joiner gets."""
-        return list(self._history)[-self.qos.depth :] if self.qos.latched else []
+        count = min(self.qos.depth, self.sequence - self._episode_from)
+        return list(self._history)[-count:] if self.qos.latched and count else []
+
+    def begin_again(self) -> None:
+        """The run starts again: whoever joins gets nothing of what was, and no attempt was in vain yet."""
+        self._books.close_attempts(self.sequence)
+        if self.spec.plane == "data":
+            self._episode_from = self.sequence
 
     # -- repair --------------------------------------------------------------------------------------------------------
 

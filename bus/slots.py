@@ -97,6 +97,7 @@ class SlotDriver:
         self._members: frozenset[str] = frozenset()
         self._takes_part = False
         self._linked = False
+        self._settled = False
         self._part = _Part(set())
         self._names: frozenset[str] = frozenset()
         self._started_s = 0.0
@@ -146,6 +147,14 @@ class SlotDriver:
             if self._line:
                 self.process.later(self._advance)
 
+    def begin_again(self) -> None:
+        """The run starts again at slot 0. Rosters stay: their numbers go on, and a new one comes with it."""
+        self.now = self._again = None
+        self._line.clear()
+        self._ticks.clear()
+        self._ticked = -1
+        self._part = _Part(set())
+
     def _is_done(self) -> bool:
         return self.now is None or not self._part.unfinished
 
@@ -178,11 +187,12 @@ class SlotDriver:
     def _advance(self) -> None:
         while self._line and self._is_done():
             slot, roster, self._started_s = self._line.popleft()
-            if self.now is None:
-                self.process.settle()
-            else:
+            if self.now is not None:
                 for actor in self._actors:
                     actor.commit()
+            elif not self._settled:
+                self._settled = True
+                self.process.settle()
             self._start(slot, 0, roster)
 
     def _start(self, slot: int, attempt: int, roster: Roster) -> None:

@@ -103,6 +103,15 @@ class Subscription:
         link = self.links.get(instance)
         return link is not None and link.expected > 0
 
+    def come(self, instance: int, last: int, *, ask: bool) -> int:
+        """The sequence up to which all of a publisher instance is here; ask: for what is missing up to ``last``."""
+        link = self.links.get(instance)
+        if link is None or not link.expected:
+            return 0
+        if ask:
+            self._note(link, last)
+        return link.expected - 1
+
     def wait_matched(self, count: int, deadline_s: float) -> None:
         """Spin until so many publishing processes are matched: nothing that they publish from then on is missed.
 

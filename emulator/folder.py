@@ -15,6 +15,10 @@ from emulator.errors import RunFolderError
 from emulator.model.ledger import FrameRow, SlotRow
 
 TIMING_FIELDS = ("slot", "attempts", "wall_s", "schedule_s", "decision_s")
+TABLES = {"slots.csv": SlotRow._fields, "frames.csv": FrameRow._fields, "timing.csv": TIMING_FIELDS}
+"""Tables that every run has, and their columns."""
+
+RESETS = "resets.csv"
 MESSAGE_FIELDS = {
     "publisher": "publisher",
     "topic": "topic",
@@ -80,11 +84,7 @@ class Writer:
         """
         self.folder = folder
         self._files: dict[str, TextIO] = {}
-        for name, fields in (
-            ("slots.csv", SlotRow._fields),
-            ("frames.csv", FrameRow._fields),
-            ("timing.csv", TIMING_FIELDS),
-        ):
+        for name, fields in TABLES.items():
             self._guard(name, lambda name=name, fields=fields: self._open(name, fields))
 
     def slot(self, row: SlotRow) -> None:
@@ -121,6 +121,32 @@ class Writer:
         """Write a JSON document."""
         self._guard(name, lambda: write_json(self.folder / name, document))
 
+    def text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        self._guard(name, lambda: write_text(self.folder / name, text))
+
+    def begin_again(self) -> None:
+        """Empty the tables of slots and frames; of the others only what tells of resets stays.
+
+        Raises: RunFolderError: a table cannot be written.
+        """
+        for name in [name for name in self._files if name != RESETS]:
+            fields = TABLES.get(name)
+            if fields is not None:
+                self._guard(name, lambda name=name, fields=fields: self._empty(self._files[name], fields))
+            else:
+                self._guard(name, lambda name=name: self._remove(name))
+
+    def _empty(self, file: TextIO, fields: Sequence[str]) -> None:
+        file.seek(0)
+        file.truncate()
+        file.write(",".join(fields) + "\n")
+        file.flush()
+
+    def _remove(self, name: str) -> None:
+        self._files.pop(name).close()
+        (self.folder / name).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the tables."""
         for name, file in self._files.items():
@@ -129,8 +155,7 @@ class Writer:
 
     def _open(self, name: str, fields: Sequence[str]) -> None:
         file = self._files[name] = (self.folder / name).open("w", encoding="utf-8")
-        file.write(",".join(fields) + "\n")
-        file.flush()
+        self._empty(file, fields)
 
     def _line(self, name: str, row: Sequence[object]) -> None:
         try:

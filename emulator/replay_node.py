@@ -15,7 +15,7 @@ from bus.messages import Roster, Tick
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.slots import Now, SlotDriver
-from emulator import records, start
+from emulator import makers, records
 from emulator.assembly import build_network, delay_edges
 from emulator.folder import Writer
 from emulator.nodes.ledger import LedgerNode
@@ -118,14 +118,14 @@ class NodeReplay:
             self._ledger = LedgerStage(process, scenario, Path(self._folder.name))
         elif kind == "scheduler":
             node = process.node(self.name)
-            start.make_scheduler_node(node, SlotDriver(node, scenario.slots_per_frame, None), scenario)
+            makers.make_scheduler_node(node, SlotDriver(node, scenario.slots_per_frame, None), scenario)
         else:
             options = argparse.Namespace(hub="", index=int(index) if index else None, count=1, wait=0.0)
             if kind == "cloud":
                 # Without the scheduler beside it: what that said is among the inputs.
-                start.make_cloud_node(options, process, scenario, None)
+                makers.make_cloud_node(options, process, scenario, None)
             else:
-                start.MAKERS[kind](options, process, scenario, None)
+                makers.MAKERS[kind](options, process, scenario, None)
 
     def _wire(self) -> None:
         """The player publishes what the node hears, and hears what it publishes."""

@@ -15,9 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bus.accounting import REPORT, link_report
 from bus.client import Client
@@ -25,26 +23,22 @@ from bus.credentials import HUB, OBSERVER, Credential
 from bus.errors import BusError, CallFailed, CallTimeout, KeyRefused, KeystoreError, LeaseRefused, PeerLost
 from bus.keystore import Enrolled
 from bus.messages import Query, Setup, Shutdown, Stopped
-from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
-from bus.slots import SlotDriver
 from bus.tally import Tally
 from emulator import keys, start_options
-from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.assembly import build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
-from emulator.linking import Maker, behind_links, faults_of
+from emulator.linking import faults_of
+from emulator.makers import MAKERS
 from emulator.model.ledger import Broken
-from emulator.model.offloading import frame_costs
-from emulator.nodes.edge_decision import Orphan
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
 
 if TYPE_CHECKING:
     from emulator.nodes.hub import Hub
 
-Backend = Literal["numpy", "numba"]
 HUB_ANSWERS_S = 10.0
 REPORT_S = 1.0
 FLUSH_S = 30.0
@@ -274,121 +268,3 @@ def _report(process: Process, hub: str) -> None:
             client.call(REPORT, link_report(process), Stopped)
     except BusError as error:
         _log.info("no traffic report: %s", error)
-
-
-def _lease(options: argparse.Namespace, process: Process, role: str) -> list[int]:
-    names = process.join(options.hub, role, options.index, options.count, wait_s=options.wait)
-    return [int(name.rpartition("/")[2]) for name in names]
-
-
-def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
-    from emulator.nodes.cell import CellNode
-
-    network = build_network(scenario)
-    edges_s = delay_edges(network)
-    cells = _lease(options, process, "cell")
-    nodes = [process.node(f"/cell/{cell}") for cell in cells]
-    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
-    for node, cell, demand in zip(nodes, cells, build_demand(scenario, cells), strict=True):
-        CellNode(node, driver, cell, demand, network, edges_s)
-
-
-def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
-    from emulator.linked_serving import make_linked
-    from emulator.nodes.edge import EdgeNode
-    from emulator.nodes.edge_decision import DeploymentKeeper
-    from emulator.nodes.edge_plan import PlanReader
-    from emulator.nodes.edge_schedule import ScheduleSource
-    from emulator.nodes.edge_serving import make_serving
-    from emulator.world import routing_stream, times_stream
-
-    network = build_network(scenario)
-    edges_s = delay_edges(network)
-    backend = cast("Backend", scenario.scheduler.backend)
-    edges = _lease(options, process, "edge")
-    nodes = [process.node(f"/edge/{edge}") for edge in edges]
-    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
-    reader = PlanReader(edges, network.edges, network.services)
-    for node, edge in zip(nodes, edges, strict=True):
-        orphan = _orphan(scenario, edge)
-        keeper = DeploymentKeeper(node, driver, edge, network, scenario.agent, orphan)
-        source = ScheduleSource(node, driver, edge, network, backend, reader, alone=scenario.scheduler.at == "edges")
-        streams = routing_stream(scenario, edge), times_stream(scenario, edge)
-        serving = make_serving(scenario.tasks, edge, network, edges_s, *streams, scenario.slot_s)
-        linked = make_linked(scenario.tasks, edge, network, edges_s, *streams, scenario.slot_s)
-        EdgeNode(node, driver, edge, network, keeper, source, serving, linked)
-
-
-def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
-    """The policy an edge server runs itself when nobody decides for it."""
-    if scenario.agent.orphan in ("keep", "empty"):
-        return None
-    from agents.policy import Observation, Setting, make_policy
-
-    setting = Setting(build_network(scenario), scenario.slots_per_frame, edge, scenario.seed)
-    policy = make_policy(scenario.agent.orphan, setting)
-    return lambda frame, counts: policy.decide(Observation(frame, counts))
-
-
-def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
-    from agents.node import AgentNode
-    from agents.policy import Policy, Setting, make_policy, observes, per_edge_specs, warm_up
-
-    network = build_network(scenario)
-    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
-    planners: dict[str, Policy] = {}
-    agents = _lease(options, process, "agent")
-    for edge in agents:
-        spec = specs[edge]
-        own = None if observes(spec) == "network" else edge
-        backend = cast("Backend", scenario.scheduler.backend)
-        policy = planners.get(spec)
-        if policy is None:
-            setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
-            policy = make_policy(spec, setting)
-            warm_up(policy, setting)
-        if policy.observes == "network" and not scenario.link:  # over links everyone sees something else
-            planners[spec] = policy
-        AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
-
-
-def _cloud(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
-    driver = make_cloud_node(options, process, scenario, slot_wall_s)
-    if scenario.scheduler.at == "cloud":
-        process.join(options.hub, "scheduler", wait_s=options.wait)
-        make_scheduler_node(process.node("/scheduler"), driver, scenario)
-
-
-def make_cloud_node(
-    options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None
-) -> SlotDriver:
-    """The cloud's executor; the driver is there for the scheduler beside it."""
-    from emulator.nodes.cloud import CloudNode
-
-    network = build_network(scenario)
-    process.join(options.hub, "cloud", wait_s=options.wait)
-    node = process.node("/cloud")
-    driver = SlotDriver(node, scenario.slots_per_frame, slot_wall_s)
-    CloudNode(node, driver, network)
-    return driver
-
-
-def make_scheduler_node(node: Node, driver: SlotDriver, scenario: Scenario) -> None:
-    """The scheduler in a process that holds its name."""
-    from agents.scheduler_node import SchedulerNode
-    from agents.schedulers import make_scheduler
-
-    network = build_network(scenario)
-    scheduler = make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend))
-    # Compiled code is loaded at its first use; on the wall clock that would cost the first slots their schedule.
-    nothing = np.zeros((network.edges, network.services))
-    scheduler.schedule(nothing, frame_costs(network, nothing.astype(np.bool_)))
-    SchedulerNode(node, driver, network, scheduler.schedule)
-
-
-MAKERS: dict[str, Maker] = {
-    "cell": behind_links(_cells),
-    "edge": behind_links(_edges),
-    "agent": behind_links(_agents),
-    "cloud": behind_links(_cloud),
-}

@@ -23,7 +23,7 @@ from bus.messages import LinkReport, Message, Roster
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.testing import Cluster
-from emulator import scenario_file, start
+from emulator import makers, scenario_file, start
 from emulator.assembly import resolve
 from emulator.folder import read_table
 from emulator.linking import faults_of
@@ -190,7 +190,7 @@ class ThreadRun:
         self._starts[name] = (kind, first, count)
         options = argparse.Namespace(hub=self.registry.address, index=first, count=count, wait=5.0)
         wall_s = self.scenario.slot_s / self.scenario.rate if self.scenario.clock == "wall" else None
-        start.MAKERS[kind](options, process, self.scenario, wall_s)
+        makers.MAKERS[kind](options, process, self.scenario, wall_s)
         self._owners[process.instance] = process
         process.register()
 

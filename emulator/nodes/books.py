@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bus.digest import Entry, RunDigest
 from bus.messages import Done
@@ -15,12 +16,30 @@ class Books:
     """Writes slots down in their order. A slot of which a crash leaves no row did not count."""
 
     def __init__(self, ledger: LedgerNode, writer: Writer) -> None:
+        self._ledger = ledger
+        self._writer = writer
+        self._forget()
+
+    def _forget(self) -> None:
         self.counted = 0
         """Slots that are written down."""
         self.digest = RunDigest()
         self.decision_s: list[float] = []
-        self._ledger = ledger
-        self._writer = writer
+
+    @property
+    def delay_s(self) -> float:
+        """Mean delay of the tasks that were completed."""
+        totals = self._ledger.totals
+        return totals.cost_s / totals.completed if totals.completed else 0.0
+
+    def begin_again(self) -> None:
+        """Open new books, at slot 0, and empty the tables.
+
+        Raises: RunFolderError: a table cannot be written.
+        """
+        self._forget()
+        self._ledger.begin_again()
+        self._writer.begin_again()
 
     def close(self, ended: Ended, done: Iterable[Done]) -> None:
         """Write a slot down; at a frame's end, tell the reward.
@@ -51,3 +70,26 @@ class Books:
                 elif stage == "schedule_s":
                     schedule_s = seconds
         self._writer.timing((slot, attempts, wall_s, schedule_s, slowest_s))
+
+    def end(self, counters: Mapping[str, float], late_slots: int, **facts: Any) -> None:
+        """Write down what the run came to.
+
+        Args:
+            counters: Of all processes, by name.
+            late_slots: Slots of the wall clock that were closed before everyone was done.
+            facts: More to write.
+        Raises: RunFolderError: it cannot be written.
+        """
+        ledger = self._ledger
+        document = {
+            **ledger.totals.facts(),
+            "digest": self.digest.hex(),
+            "late": ledger.late + int(counters.get("decisions_refused{late}", 0.0)),
+            "late_slots": late_slots,
+            "refused": ledger.refused,
+            "missed": int(counters.get("decisions_missed", 0.0)),
+            "decision_s": sorted(self.decision_s),
+            "counters": dict(sorted(counters.items())),
+            **facts,
+        }
+        self._writer.json("ledger.json", document)

@@ -40,6 +40,10 @@ class CellNode:
     def commit(self) -> None:
         """A cell keeps nothing."""
 
+    def begin_again(self, demand: CellDemand) -> None:
+        """Back to the initial state, with another demand."""
+        self._demand = demand
+
     def start(self, now: Now) -> None:
         """Publish the slot's arrivals; without an edge server, send them up and account for them."""
         self._node.begin(now.slot, now.attempt)

@@ -13,7 +13,7 @@ from bus.slots import Now, SlotDriver
 from emulator.linked_serving import LinkedServing
 from emulator.model.offloading import Bools, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
-from emulator.nodes.edge_decision import DeploymentKeeper
+from emulator.nodes.edge_decision import DeploymentKeeper, Orphan
 from emulator.nodes.edge_linked import LinkedSlot
 from emulator.nodes.edge_plan import Plan, default_plan
 from emulator.nodes.edge_schedule import ScheduleSource
@@ -92,6 +92,15 @@ class EdgeNode:
         self._keeper.commit()
         self._source.commit()
         (self._linked if self._is_linked else self._serving).commit()
+
+    def begin_again(self, orphan: Orphan | None, serving: Serving, linked: LinkedServing) -> None:
+        """Back to the initial state; what draws at random comes anew."""
+        self._keeper.begin_again(orphan)
+        self._source.begin_again()
+        self._serving = serving
+        self._linked.begin_again(linked)
+        self._is_linked = False
+        self._tasks, self._plan, self._answers = self._no_tasks, None, None
 
     def start(self, now: Now) -> None:
         """Begin a slot from the committed state."""

@@ -38,6 +38,12 @@ class DeploymentState:
     last_frame: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
 
+def _nothing_seen(services: int) -> DeploymentState:
+    state = DeploymentState(np.zeros(services, dtype=np.bool_))
+    state.last_frame = np.zeros((0, services))
+    return state
+
+
 class DeploymentKeeper:
     """Keeps one edge server's deployment; ``begin`` each slot, ``commit`` when it counts."""
 
@@ -51,9 +57,7 @@ class DeploymentKeeper:
         self._rules = rules
         self._orphan = orphan
         self._agent = f"/agent/{edge}"
-        self._kept = DeploymentState(np.zeros(network.services, dtype=np.bool_))
-        self._kept.last_frame = np.zeros((0, network.services))
-        self._next = self._kept
+        self._kept = self._next = _nothing_seen(network.services)
         self._observation = node.publisher(f"/edge/{edge}/frame_observation")
         self._in_force = node.publisher(f"/edge/{edge}/deployment_in_force")
         self._asked_s = 0.0
@@ -76,6 +80,12 @@ class DeploymentKeeper:
             self._missed.value += 1.0
         elif self._outcome:
             self._refused[self._outcome].value += 1.0
+        self._outcome = ""
+
+    def begin_again(self, orphan: Orphan | None) -> None:
+        """Back to the initial state: nothing is deployed, nothing was seen."""
+        self._kept = self._next = _nothing_seen(self._network.services)
+        self._orphan = orphan
         self._outcome = ""
 
     def saw(self, tasks: Array) -> None:

@@ -54,6 +54,10 @@ class LinkedSlot:
         """The slot computed last counts."""
         self._serving.commit()
 
+    def begin_again(self, serving: LinkedServing) -> None:
+        """Back to the initial state."""
+        self._serving = serving
+
     def start(
         self,
         now: Now,

@@ -53,6 +53,10 @@ class ScheduleSource:
         """The slot computed last counts."""
         self._kept = self._next
 
+    def begin_again(self) -> None:
+        """Back to the initial state: nobody has deployed anything."""
+        self._kept = self._next = np.zeros_like(self._kept)
+
     def ask(self, now: Now, then: Then) -> None:
         """Hand over the slot's plan when it is known."""
         self._next = self._kept

@@ -7,7 +7,6 @@ from typing import Any
 
 from bus.diagnosis import document
 from bus.messages import (
-    Binding,
     ClockStatus,
     Done,
     Member,
@@ -30,12 +29,14 @@ from bus.wiring import RECORDER
 from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
+from emulator.nodes.bindings import Bindings
 from emulator.nodes.books import Books
 from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
-from emulator.nodes.stalls import LOOK_S, StallWatch
+from emulator.nodes.resets import Resets, takes_part
+from emulator.nodes.stalls import LOOK_S, LOST, StallWatch
 from emulator.nodes.wall import WallClock
 from emulator.scenario import Scenario
 
@@ -73,8 +74,7 @@ class Hub:
         ledger.on_complete = lambda: process.later(self._maybe_commit)
         self._roster = 0
         self._members: dict[str, tuple[int, str]] = {}
-        self._epochs: dict[int, int] = {}
-        self._bound: dict[int, int] = {}
+        self._bindings = Bindings()
         self._roster_stale = False
         self._names: frozenset[str] = frozenset()
         self._owners: frozenset[tuple[int, str]] = frozenset()
@@ -103,8 +103,9 @@ class Hub:
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
-        setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
-        self._registry.serve("setup", Query, lambda _: setup, Setup)
+        self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
+        self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
+        self._registry.serve("setup", Query, lambda _: self._setup, Setup)
         self._registry.serve("run_status", Query, lambda _: self.status(), RunStatus)
         self._registry.serve("stop", Stop, self._on_stop, Stopped)
         self._registry.serve("clock_status", Query, lambda _: self.clock_status(), ClockStatus)
@@ -168,17 +169,16 @@ class Hub:
             if role not in (*ACTING, "agent"):
                 continue
             self._members[record.name] = (peer.instance, peer.process)
-            if role == "agent" and self._bound.get(int(index)) != peer.instance:
-                self._bound[int(index)] = peer.instance
-                self._epochs[int(index)] = self._epochs.get(int(index), 0) + 1
+            if role == "agent":
+                self._bindings.bind(int(index), peer.instance)
         self._members_changed()
 
     def _admit_joiners(self) -> None:
         """At a frame boundary: processes that are registered, matched and not members yet."""
         members = {instance for instance, _ in self._members.values()}
         for peer in self._registry.peers():
-            acts = any(_role(node.name) in (*ACTING, "agent") for node in peer.nodes)
-            if acts and peer.instance not in members and self._registry.ready(peer.instance):
+            comes = takes_part(peer) and peer.instance not in members and self._registry.ready(peer.instance)
+            if comes and self._resets.is_fresh(peer):
                 self._admit(peer)
                 self._note(f"{peer.process} takes part from slot {self._next_slot()} on")
 
@@ -190,16 +190,15 @@ class Hub:
         lost = [name for name in gone if self._members.get(name, (0, ""))[0] == peer.instance]
         if RECORDER in gone and self.phase != "ending":
             self._note(f"lost the recorder: {reason}; the bag ends here")
-        if self.phase == "ending" or not lost:
-            return
-        for name in lost:
-            del self._members[name]
-        self._members_changed()
-        self._note(f"lost {', '.join(lost)}: {reason}")
-        if self.phase == "starting":
-            return
-        if self._wall is None:
-            self._attempt_again()
+        if self.phase != "ending" and lost:
+            for name in lost:
+                del self._members[name]
+            self._members_changed()
+            self._note(f"lost {', '.join(lost)}: {reason}")
+            if self.phase == "running" and self._wall is None:
+                self._attempt_again()
+        if self.phase == "resetting":
+            self._resets.lose(peer)
 
     def _members_changed(self) -> None:
         """What is asked for each slot is found out once for each roster."""
@@ -237,14 +236,8 @@ class Hub:
         self._roster += 1
         self._roster_stale = False
         members = tuple(Member(name, instance) for name, (instance, _) in sorted(self._members.items()))
-        bindings = tuple(
-            Binding(edge, "deployment", self._members[f"/agent/{edge}"][0], epoch)
-            for edge, epoch in sorted(self._epochs.items())
-            if f"/agent/{edge}" in self._members
-        )
-        self._roster_topic.publish(
-            Roster(self._roster, members, bindings, self._links.rules), slot=slot, attempt=attempt
-        )
+        roster = Roster(self._roster, members, self._bindings.among(self._members), self._links.rules)
+        self._roster_topic.publish(roster, slot=slot, attempt=attempt)
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""
@@ -298,7 +291,7 @@ class Hub:
         if now is None:
             return
         ended, done, attempts, started_s = self._ledger.ended(), self._done.values(), self._attempts + 1, self._tick_s
-        last = now.slot + 1 >= self._scenario.slots
+        last = now.slot + 1 >= self._scenario.slots or self._resets.due
         # The tick commits; what it commits is written down while everyone works at the next slot. But whoever learns
         # shall know a frame's reward before the next frame begins, and slots of the wall clock wait for nobody.
         if self._wall is None and not last and not self._ledger.ends_frame(now):
@@ -310,8 +303,35 @@ class Hub:
                 self._begin(now.slot + 1)
         ended_s = self._process.clock() if last else self._tick_s
         self._books.time(now.slot, attempts, ended_s - started_s, done)
-        if last:
+        if self._resets.due:
+            self._reset(now.slot + 1)
+        elif last:
             self._end(0, "done")
+
+    def _reset(self, slots: int) -> None:
+        """The slot that is committed was the last of its episode, unless somebody cannot be reset."""
+        self.phase, self._now = "resetting", None
+        self._resets.start(slots, self._books, lambda: self._begin_again(slots))
+
+    def _begin_again(self, slots: int) -> None:
+        """A reset is over: begin the new episode, or go on with the old one."""
+        if self.phase != "resetting":
+            return
+        self.phase = "running"
+        if not self._acting:
+            self._end(LOST, "nobody is left to begin again with")
+        elif self._resets.problem and slots >= self._scenario.slots:
+            self._end(0, "done")
+        elif self._resets.problem:
+            self._begin(slots)
+        else:
+            self._scenario = self._resets.scenario
+            self._setup = Setup(self._resets.text, 0.0)
+            self._books.begin_again()
+            self._reports.begin_again(self._resets.counters)
+            self._links.begin_again()
+            self._roster_stale = True
+            self._begin(0)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
@@ -354,6 +374,7 @@ class Hub:
         if self.phase == "ending":
             return
         self.phase, self.code, self.reason = "ending", code, reason
+        self._resets.cancel()
         self._registry.graph_closed = True
         # Its slot is the first that does not count: who records or follows the run can tell what was committed.
         self._shutdown.publish(Shutdown(reason, code), slot=self._books.counted)
@@ -365,21 +386,12 @@ class Hub:
         self._process.stopping = False
         self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._books.digest.hex())
         self._writer.messages(self._reports.links())
-        counters = self._reports.counters()
-        self._writer.json(
-            "ledger.json",
-            {
-                **self._ledger.totals.facts(),
-                "digest": self._books.digest.hex(),
-                "late": self._ledger.late + int(counters.get("decisions_refused{late}", 0.0)),
-                "late_slots": self._late_slots,
-                "refused": self._ledger.refused,
-                "missed": int(counters.get("decisions_missed", 0.0)),
-                "decision_s": sorted(self._books.decision_s),
-                "counters": dict(sorted(counters.items())),
-                "notes": self._notes,
-                "exit": {"code": self.code, "reason": self.reason},
-            },
+        self._books.end(
+            self._reports.counters(),
+            self._late_slots,
+            notes=self._notes,
+            exit={"code": self.code, "reason": self.reason},
+            **self._resets.facts(),
         )
         self._writer.close()
 

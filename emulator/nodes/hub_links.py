@@ -38,6 +38,10 @@ class HandLinks:
         self._coming: list[LinkRule] = []
         registry.serve("link_change", LinkChange, self._on_change, LinkChanged)
 
+    def begin_again(self) -> None:
+        """The scenario starts again, and with it its links as it has them."""
+        self.rules, self._coming = (), []
+
     def take_effect(self, slot: int) -> bool:
         """What was asked for since the last slot holds from this one on; returns whether anything was."""
         if not self._coming:

@@ -68,31 +68,18 @@ class LedgerNode:
         self._slots_per_frame = slots_per_frame
         self._network = network
         self._writer = writer
-        self.totals = Totals(edges_s)
-        self.late = 0
-        self.refused = 0
-        self.complete = False
         self.on_complete: Callable[[], None] = _nothing
+        self._edges_s = edges_s
         self._buckets = len(edges_s) + 1
-        self._now: Now | None = None
         self._members: frozenset[str] = frozenset()
         self._sources: list[str] = []
         self._there: list[str] = []
         self._edge_servers: list[str] = []
         self._gone = np.zeros(network.edges, dtype=np.bool_)
         self._gone_of: frozenset[str] = frozenset()
-        self._in_flight_before = 0.0
         self._wall = wall
         self._outlive = outlive
-        self._arrived: dict[int, Floats] = {}
-        self._booked: dict[int, Floats] = {}  # slot to arrived tasks by cell, of the last slots
-        self._overdue = np.zeros((network.edges, network.services))
-        self._outcomes: list[Any] = []
-        self._in_force: list[Any] = []
-        self._rows: list[SlotRow] = []
-        self._deployed = 0
-        self._frame_refused = 0
-        self._in_flight = np.zeros(network.edges)
+        self.begin_again()
         self.reward = node.publisher("/ledger/frame_reward")
         count = node.process.measurements
         self._tasks = {t: count.counter("tasks", target=t) for t in ("local", "peer", "cloud", "dropped")}
@@ -108,6 +95,24 @@ class LedgerNode:
             node.collect("in force", f"/edge/{m}/deployment_in_force", f"/edge/{m}")
             if wall:
                 node.subscribe(f"/cell/{m}/arrivals", partial(self._on_arrivals, m))
+
+    def begin_again(self) -> None:
+        """Open new books, at slot 0; metrics go on."""
+        self.totals = Totals(self._edges_s)
+        self.late = 0
+        self.refused = 0
+        self.complete = False
+        self._now: Now | None = None
+        self._in_flight = np.zeros(self._network.edges)
+        self._in_flight_before = 0.0
+        self._arrived: dict[int, Floats] = {}
+        self._booked: dict[int, Floats] = {}  # slot to arrived tasks by cell, of the last slots
+        self._overdue = np.zeros((self._network.edges, self._network.services))
+        self._outcomes: list[Any] = []
+        self._in_force: list[Any] = []
+        self._rows: list[SlotRow] = []
+        self._deployed = 0
+        self._frame_refused = 0
 
     def start(self, now: Now, left_s: Any) -> None:
         """Wait for how the slot ends in every cell; ``left_s`` as ``SlotDriver.left_s``."""

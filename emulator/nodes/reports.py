@@ -26,6 +26,7 @@ class Reports:
         self._next_slot = next_slot
         self._reports: dict[str, LinkReport] = {}
         self._books = Books(closed=False)
+        self._before: dict[int, dict[str, float]] = {}
         registry.serve(REPORT, LinkReport, self._on_report)
         registry.serve("books", Query, lambda _: self._books)
 
@@ -33,6 +34,10 @@ class Reports:
         handing_in = of_report(report, self._process.sockets.framing)
         self._reports[report.process] = msgspec.structs.replace(report, links=(*report.links, *handing_in))
         return Stopped(self._next_slot())
+
+    def begin_again(self, counters: dict[int, dict[str, float]]) -> None:
+        """A new episode begins: what processes had counted by then, by instance, is not its."""
+        self._before = counters
 
     def gather(self, expected: set[str], deadline_s: float, digest: str) -> None:
         """Wait for the reports of those processes, close the books, and let a recorder come to its end."""
@@ -48,9 +53,10 @@ class Reports:
         return [link for _, report in sorted(self._reports.items()) for link in report.links]
 
     def counters(self) -> dict[str, float]:
-        """Counters by name, summed over processes."""
+        """Counters of the episode by name, summed over processes."""
         totals: dict[str, float] = {}
         for report in self._reports.values():
+            before = self._before.get(report.instance, {})
             for name, value in report.counters.items():
-                totals[name] = totals.get(name, 0.0) + value
+                totals[name] = totals.get(name, 0.0) + value - before.get(name, 0.0)
         return totals
