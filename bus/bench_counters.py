@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import zmq
 
-from bus import publisher, subscription
+from bus import live, publisher
 from bus.bench_rates import Figures, quantile
 from bus.bench_sample import TABLE, TOPIC, sample
 from bus.codec import Header
@@ -26,24 +26,31 @@ from bus.process import Process
 BLOCK: Final = 200
 """Messages between two looks at the clock."""
 ARRIVAL_S: Final = 0.002
-HOT: Final = ((publisher, "Publisher"), (subscription, "Subscription"))
+HOT: Final = ((publisher, "Publisher"), (live, "Live"))
+COUNTED: Final = frozenset({"messages", "frame_bytes", "long_frames"})
+"""Of a loop that counts in names of its own and adds them up at its end."""
 
 Functions = dict[str, FunctionType]
 _instances = itertools.count(1)
 
 
 class _Cut(ast.NodeTransformer):
-    """Takes ``self.NAME += ...`` away, and what was there for it only."""
+    """Takes ``self.NAME += ...`` and ``COUNTED += ...`` away, and what was there for it only."""
 
     def __init__(self) -> None:
         self.cuts = 0
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | None:
         target = node.target
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+        own = isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self"
+        if own or (isinstance(target, ast.Name) and target.id in COUNTED):
             self.cuts += 1
             return None
         return node
+
+    def visit_Try(self, node: ast.Try) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node if node.handlers or node.finalbody else node.body
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         self.generic_visit(node)
@@ -54,13 +61,24 @@ class _Cut(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
         read = {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load)}
-        node.body = [each for each in node.body if not _sets_only(each, read)] or [ast.Pass()]
+        node = _Unread(read).visit(node)
+        node.body = node.body or [ast.Pass()]
         return node
 
 
-def _sets_only(statement: ast.stmt, read: set[str]) -> bool:
+class _Unread(ast.NodeTransformer):
+    """Takes away what sets a name that nobody reads any more."""
+
+    def __init__(self, read: set[str]) -> None:
+        self._read = read
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        return None if _sets_only(node, self._read) else node
+
+
+def _sets_only(statement: ast.Assign, read: set[str]) -> bool:
     """Whether a statement sets one plain name, from a length, that nobody reads any more."""
-    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+    if not isinstance(statement.value, ast.Call):
         return False
     target, called = statement.targets[0], statement.value.func
     is_length = isinstance(called, ast.Name) and called.id == "len"

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from bus.bench_sample import BLOCKS, ECHO, PING, STALL_S, TABLE, TOPIC, Board, Sample, Window, block, nap, sample
-from bus.codec import Header
 from bus.credentials import Keys
+from bus.live import MessageCallback
 from bus.messages import Message
 from bus.process import Process
-from bus.subscription import Callback
 
 SENDER_INSTANCE = 1
 
@@ -90,12 +89,12 @@ class Edgerig:
         self._start_s = time.perf_counter()
         self._pings.publish(sample(len(self._times)), slot=0)
 
-    def _on_echo(self, _message: Sample, _header: Header) -> None:
+    def _on_echo(self, _message: Sample) -> None:
         self._times.append(time.perf_counter() - self._start_s)
         if len(self._times) < self._wanted:
             self._send_ping()
 
-    def _on_ping(self, message: Sample, _header: Header) -> None:
+    def _on_ping(self, message: Sample) -> None:
         self._echoes.publish(message, slot=0)
 
     def echo(self, phase: int) -> None:
@@ -133,10 +132,10 @@ class Curve(Kilobyte):
             self._process.connect(instance, endpoint, key)
 
 
-def _counting(numbers: Any, place: int) -> Callback:
+def _counting(numbers: Any, place: int) -> MessageCallback:
     count = 0
 
-    def on_sample(_message: Message, _header: Header) -> None:
+    def on_sample(_message: Message) -> None:
         nonlocal count
         count += 1
         numbers[place] = count

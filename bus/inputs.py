@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import zmq
 
-from bus.codec import VERSION
 from bus.credentials import Credential, KeyPair
 from bus.handshakes import is_same_port
+from bus.live import LIVE, NO_FRAME, Take
+from bus.live import Receive as Recv
 from bus.rights import Rights
 from bus.sockets import Socket, Sockets
 from bus.tally import Upstream
@@ -27,8 +28,6 @@ NOBLOCK: Final = int(zmq.NOBLOCK)
 POLLIN: Final = int(zmq.POLLIN)  # arithmetic on the enumeration costs more than the call it is for
 FLOW_S: Final = 0.01  # messages flow while the next one comes within that time
 LARGEST_BATCH: Final = 64  # frames to read before looking at the other sockets again
-LIVE: Final = bytes((VERSION, 0))
-"""How the header of a message begins that is neither sent again nor a mark."""
 QUEUE_FRAMES: Final = 20_000
 """From one publisher: who does not read lets TCP hold the publisher's own queue back, rather than fill its memory."""
 NO_PREFIX: Final = b"\xff"  # no topic begins like this
@@ -50,8 +49,8 @@ class Wanted(NamedTuple):
     live: bytes
     private: bytes
     receive: Receive
-    receive_live: Receive
-    """The shorter way for messages as they were published."""
+    take: Take | None
+    """The shorter way for messages as they were published, if there is one."""
 
     @property
     def is_tree(self) -> bool:
@@ -85,7 +84,9 @@ class SharedInput:
         self._in_a_row = 0  # frames waited for one by one
         self._patience = FEWEST_AHEAD  # after so many of those, try whether more are there
         self._ahead = 0  # frames to read without looking, after one that was waited for
-        self._live: dict[bytes, Receive] = {}
+        self._live: dict[bytes, Take] = {}
+        self._prefix = NO_PREFIX  # how the frames begin that ``_take`` takes
+        self._take: Take = _take_none
         self.upstream = Upstream(sockets.framing)
         self._routes: dict[bytes, Receive] = {}
         self._trees: dict[str, Wanted] = {}
@@ -127,18 +128,21 @@ class SharedInput:
         """Ask for it no longer."""
         self._wanted.pop(topic, None)
         self._trees.pop(topic, None)
-        self._live.pop(wanted.live + LIVE, None)
+        self.unroute(topic, wanted)
         for name in (wanted.private, wanted.live):
-            self._routes.pop(name[:-1], None)
             self.say(0, topic, b"\x00" + name)
 
     def route(self, _topic: str, wanted: Wanted) -> None:
         """Let frames of a topic find their reader; whether they come is another matter."""
-        self._live[wanted.live + LIVE] = wanted.receive_live
+        self._prefix = NO_PREFIX
+        self._live.pop(wanted.live + LIVE, None)
+        if wanted.take is not None:
+            self._live[wanted.live + LIVE] = wanted.take
         self._routes[wanted.live[:-1]] = self._routes[wanted.private[:-1]] = wanted.receive
 
     def unroute(self, _topic: str, wanted: Wanted) -> None:
         """Nobody here reads that topic any more."""
+        self._prefix = NO_PREFIX
         self._live.pop(wanted.live + LIVE, None)
         for name in (wanted.private, wanted.live):
             self._routes.pop(name[:-1], None)
@@ -193,23 +197,35 @@ class SharedInput:
 
     def _read(self, count: int, flags: int) -> int:
         """Read so many frames, or as many as there are; returns how many."""
-        recv, live, routes = self.xsub.recv, self._live, self._routes
-        receive: Receive = self._receive_new
-        prefix, at = NO_PREFIX, 0
-        for read in range(count):
+        recv = self.xsub.recv
+        try:
+            frame = recv(flags)
+        except zmq.Again:
+            return 0
+        left = count
+        while frame:
+            if frame.startswith(self._prefix):  # often the next one is of the same topic
+                left, frame = self._take(frame, recv, flags, left)
+                continue
+            at = frame.find(0) + 1
+            prefix = frame[: at + 2]
+            take = self._live.get(prefix)
+            if take is not None:
+                self._prefix, self._take = prefix, take
+                continue
+            self._routes.get(frame[: at - 1], self._receive_new)(frame, at)
+            left -= 1
+            if not left:
+                break
             try:
                 frame = recv(flags)
             except zmq.Again:
-                return read
-            if not frame.startswith(prefix):  # often the next one is of the same topic
-                at = frame.find(0) + 1
-                prefix = frame[: at + 2]
-                if prefix in live:
-                    receive = live[prefix]
-                else:
-                    receive, prefix = routes.get(frame[: at - 1], self._receive_new), NO_PREFIX
-            receive(frame, at)
-        return count
+                break
+        return count - left
+
+
+def _take_none(_frame: bytes, _recv: Recv, _flags: int, left: int) -> tuple[int, bytes]:
+    return left, NO_FRAME
 
 
 class KeyedInputs:

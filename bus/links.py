@@ -17,8 +17,9 @@ from bus.gather import Absent
 from bus.link_channel import LATE, LOST, NS, Channel, Fate
 from bus.link_figures import Figures
 from bus.link_table import LinkTable, source_of
+from bus.live import Callback, with_header
 from bus.messages import LinkFigures, LinkRule, LinksFigures
-from bus.subscription import Callback
+from bus.subscription import AnyCallback
 
 if TYPE_CHECKING:
     from bus.process import Process
@@ -95,11 +96,11 @@ class End:
 class Plain:
     """A subscription's callback behind the links that lead to its node."""
 
-    def __init__(self, links: Links, node: str, topic: str, callback: Callback) -> None:
+    def __init__(self, links: Links, node: str, topic: str, callback: AnyCallback) -> None:
         self._links = links
         self._node = node
         self._topic = topic
-        self._callback = callback
+        self._callback = with_header(callback)
 
     def __call__(self, message: Any, header: Header) -> None:
         """A message came; it is handed over as often, and when, the link says."""
@@ -163,7 +164,7 @@ class Links:
         """What the gathers of a node file through; None while no link is shaped."""
         return End(self, node) if self.shaped else None
 
-    def behind(self, node: str, topic: str, callback: Callback) -> Callback:
+    def behind(self, node: str, topic: str, callback: AnyCallback) -> Callback:
         """A callback behind the links to a node."""
         return Plain(self, node, topic, callback)
 

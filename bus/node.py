@@ -14,7 +14,7 @@ from bus.names import is_subtree, resolve
 from bus.parameters import Parameter, ParameterSet
 from bus.publisher import Publisher
 from bus.qos import Qos
-from bus.subscription import Callback, Subscription
+from bus.subscription import AnyCallback, Subscription
 from bus.subtree import Subtree, TreeCallback
 from bus.timers import Timer
 from bus.topics import TopicSpec
@@ -37,7 +37,7 @@ class Node:
         self.trees: list[Subtree] = []
         self.parameters = ParameterSet(self)
         self.collector = Collector(process.later, process.timers.after)
-        self._behind: dict[tuple[str, Callback], Callback] = {}
+        self._behind: dict[tuple[str, AnyCallback], AnyCallback] = {}
         if process.links is not None:
             self.collector.linkable = True
             self.collector.link_to(process.links.end_of(name))
@@ -81,8 +81,10 @@ class Node:
         self.published.append(publisher)
         return publisher
 
-    def subscribe(self, topic: str, callback: Callback, qos: Qos | None = None) -> Subscription:
+    def subscribe(self, topic: str, callback: AnyCallback, qos: Qos | None = None) -> Subscription:
         """Call ``callback(message, header)`` from the loop with each message of a topic, in sequence per publisher.
+
+        A callback that takes the message alone is called so; without a header to make, that is faster.
 
         Raises: UnknownTopic: no row of the table fits. BadName: it is no name. ValueError: two of our names, with
             different messages, are remapped to one topic.
@@ -92,7 +94,7 @@ class Node:
             self._behind[name, callback] = callback = self.process.links.behind(self.name, name, callback)
         return self._subscribe(name, spec, callback, qos)
 
-    def _subscribe(self, topic: str, spec: TopicSpec, callback: Callback, qos: Qos | None) -> Subscription:
+    def _subscribe(self, topic: str, spec: TopicSpec, callback: AnyCallback, qos: Qos | None) -> Subscription:
         subscription = self.process.pubsub.subscribe(topic, spec, callback, qos)
         if subscription not in self.subscribed:
             self.subscribed.append(subscription)
@@ -120,7 +122,7 @@ class Node:
         """Stop calling that callback with what is below that name."""
         self.process.pubsub.unsubscribe_tree(self.resolve(f"{name}**" if name.endswith("/") else name), callback)
 
-    def unsubscribe(self, topic: str, callback: Callback) -> None:
+    def unsubscribe(self, topic: str, callback: AnyCallback) -> None:
         """Stop calling that callback with that topic's messages."""
         name = self.resolve(topic)
         self.process.pubsub.unsubscribe(name, self._behind.pop((name, callback), callback))

@@ -36,7 +36,7 @@ from bus.qos import Qos
 from bus.schemas import TypeBook
 from bus.security import secure
 from bus.sockets import Context, Sockets
-from bus.subscription import Callback, Subscription
+from bus.subscription import AnyCallback, Subscription
 from bus.timers import Timer, Timers
 from bus.topics import TopicTable
 from bus.traffic import Accounts
@@ -258,7 +258,7 @@ class Process:
         """See ``Node.publisher``."""
         return self.pubsub.publisher(topic, self.table.match(topic), qos)
 
-    def subscribe(self, topic: str, callback: Callback, qos: Qos | None = None) -> Subscription:
+    def subscribe(self, topic: str, callback: AnyCallback, qos: Qos | None = None) -> Subscription:
         """See ``Node.subscribe``."""
         return self.pubsub.subscribe(topic, self.table.match(topic), callback, qos)
 

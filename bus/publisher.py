@@ -23,6 +23,7 @@ RELIABLE_OFFER: Final = 1
 LATCHED_OFFER: Final = 2
 KEEPS_ALL_OFFER: Final = 4
 TIMED_OFFER: Final = 8  # deadline and lease follow
+WHOSE: Final = struct.Struct("<II")
 TIMES: Final = struct.Struct("<dd")
 
 
@@ -79,7 +80,10 @@ class Publisher:
         self._message = spec.message
         self._instance = instance
         self._prefix = topic.encode() + b"\0"
-        self._head = struct.Struct(f"<{len(self._prefix)}s{HEADER.format[1:]}").pack
+        # What never changes is packed once: the topic with version and flags, and the type with the instance.
+        self._begin = self._prefix + bytes((VERSION, 0))
+        self._whose = WHOSE.pack(self.type_id, instance)
+        self._head = struct.Struct(f"<{len(self._begin)}sBB{WHOSE.size}sIQqq").pack
         self._send = send
         self._wall_ns = wall_ns
         self._on_change = on_change
@@ -106,9 +110,7 @@ class Publisher:
             self.credits.make_room()
         self.sequence = sequence = self.sequence + 1
         self.last_wall_ns = now = self._wall_ns()
-        prefix, type_id, instance = self._prefix, self.type_id, self._instance
-        head = self._head(prefix, VERSION, 0, round, attempt, type_id, instance, slot, sequence, t_sim_ns, now)
-        frame = head + payload
+        frame = self._head(self._begin, round, attempt, self._whose, slot, sequence, t_sim_ns, now) + payload
         if self._keeps:
             self._history.append(frame)
             if self._matched:

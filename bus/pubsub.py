@@ -18,13 +18,14 @@ from bus.deadlines import Deadlines
 from bus.errors import BusError
 from bus.events import Events
 from bus.inputs import KeyedInputs, SharedInput, Wanted
+from bus.live import with_header
 from bus.outputs import UID_BYTES, Output, uid_of
 from bus.publisher import Publisher, never_match
 from bus.qos import Qos
 from bus.reception import Hooks
 from bus.rights import EVERYTHING, Rights
 from bus.sockets import Sockets
-from bus.subscription import Callback, Filing, Subscription
+from bus.subscription import AnyCallback, Filing, Subscription
 from bus.subtree import Subtree, TreeCallback
 from bus.tails import REPEAT_S, Tails
 from bus.timers import Timers
@@ -117,11 +118,11 @@ class PubSub:
         self.on_topics()
         return made
 
-    def subscribe(self, topic: str, spec: TopicSpec, callback: Callback, qos: Qos | None) -> Subscription:
+    def subscribe(self, topic: str, spec: TopicSpec, callback: AnyCallback, qos: Qos | None) -> Subscription:
         """See ``Node.subscribe``."""
         made = self._subscription(topic, spec, qos)
         for message, fields in made.latest:
-            self._later(callback, message, Header(*fields))
+            self._later(with_header(callback), message, Header(*fields))
         made.callbacks = (*made.callbacks, callback)
         return made
 
@@ -151,7 +152,7 @@ class PubSub:
         self.on_topics()
         return made
 
-    def unsubscribe(self, topic: str, callback: Callback) -> None:
+    def unsubscribe(self, topic: str, callback: AnyCallback) -> None:
         """Stop calling that callback; the last one takes the subscription along."""
         found = self.subscriptions[topic]
         found.callbacks = tuple(known for known in found.callbacks if known != callback)
@@ -224,14 +225,13 @@ class PubSub:
         private = b"~" + uid_of(self.instance).encode() + live
         receivers = self._receivers(topic, type_id)
         if len(receivers) == 1:
-            return Wanted(live, private, *receivers[0].readers)
-        receive = partial(_each, [receiver.readers[0] for receiver in receivers])
-        return Wanted(live, private, receive, receive)
+            return Wanted(live, private, receivers[0].receive, receivers[0].take)
+        return Wanted(live, private, partial(_each, [receiver.receive for receiver in receivers]), None)
 
     def _wanted_below(self, tree: Subtree) -> Wanted:
         live = tree.prefix.encode()
         private = b"~" + uid_of(self.instance).encode() + live
-        return Wanted(live, private, self._receive_new, self._receive_new)
+        return Wanted(live, private, self._receive_new, None)
 
     def _route(self, topic: str, type_id: int) -> None:
         """Who hears a topic has changed: let its frames find them all, from outside and from within."""

@@ -27,9 +27,6 @@ class Link:
         "gone",
         "highest",
         "instance",
-        "live",
-        "live_bytes",
-        "live_long",
         "owes",
         "retry",
         "retry_from",
@@ -42,9 +39,6 @@ class Link:
     def __init__(self, instance: int) -> None:
         self.instance = instance
         self.expected = 0
-        self.live = 0  # what came as it was published and in order: all else about it follows from these three
-        self.live_bytes = 0
-        self.live_long = 0
         self.highest = 0  # the last sequence known to exist
         self.gone = 0  # up to here the publisher has said that it holds nothing
         self.early: dict[int, tuple[bytes, int, tuple[int, ...]]] = {}

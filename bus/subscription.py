@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-import struct
 from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
-
-import msgspec
+from typing import Any, cast
 
 from bus import codec
 from bus.acknowledgements import Acknowledgements
 from bus.codec import HEADER, HEADER_BYTES, VERSION, Header
 from bus.errors import BusError, QosIncompatible, TypeMismatch
 from bus.gaps import Gaps
+from bus.live import UNREADABLE, Callback, Live, MessageCallback, Take, takes_header, with_header
 from bus.newest import Newest
 from bus.publisher import GAP_TO, KEEPS_ALL_OFFER, never_match, read_offer
 from bus.qos import Qos
@@ -25,12 +22,10 @@ from bus.upstream import ACK, NACK, REFUSE, Word
 
 _log = logging.getLogger(__name__)
 
-Callback = Callable[[Any, Header], None]
+AnyCallback = Callback | MessageCallback
 Filing = Callable[[Any, tuple[int, ...]], None]
 """Gets a message and its header's fields by position: most messages go to a gather, which reads three of them."""
-Reader = Callable[[bytes, int], None]
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _unpack = HEADER.unpack_from
 _make = tuple.__new__  # what Header._make does, without its own call and check
 
@@ -43,9 +38,9 @@ class Subscription:
         self.spec = spec
         self.qos = qos
         self.type_id = codec.type_id(spec.message)
-        self._callbacks: tuple[Callback, ...] = ()
+        self._callbacks: tuple[AnyCallback, ...] = ()
+        self._called: tuple[Callback, ...] = ()
         self._filings: tuple[Filing, ...] = ()
-        self._only: Callback | None = None
         self.links: dict[int, Link] = {}
         self.refused: dict[int, BusError] = {}
         self.lost = 0
@@ -59,14 +54,11 @@ class Subscription:
         self.wait: Callable[[Subscription, int, float], None] = never_match
         self.latest: deque[tuple[Any, tuple[int, ...]]] = deque(maxlen=qos.depth)
         self._framing = hooks.framing
-        self._longest_short = hooks.framing.longest_short
-        self._past = Link(0)  # counts what came live from publishers that are gone
         self._other_messages = 0
         self._other_payload_bytes = 0
         self._other_wire_bytes = 0
         self._latched = qos.latched
         self._at = len(topic.encode()) + 1
-        self._decode = codec.decoder_of(spec.message).decode
         self._hooks = hooks
         self._drop = hooks.drop
         self._newest = None if qos.reliable else Newest(qos.depth, hooks.later, self._hand_over, self._supersede)
@@ -74,15 +66,16 @@ class Subscription:
         self._acknowledgements = Acknowledgements(
             self.links, qos.history, hooks.after, lambda instance, up_to: self._say(ACK, instance, up_to)
         )
+        decode = codec.decoder_of(spec.message).decode
+        self._live = Live(topic, self.links, decode, hooks.framing, self._call, self._receive, self._advance, self._bad)
+        if qos.keeps_all:
+            self._live.after = self._acknowledgements.look
 
     @property
-    def readers(self) -> tuple[Reader, Reader]:
-        """Who reads its frames: any, and messages as they were published, for which there is a shorter way."""
+    def take(self) -> Take | None:
+        """The shorter way for messages as they were published; None: they all go through ``receive``."""
         plain = self._drop is None and self._newest is None and not self.qos.lifespan_s
-        live = self.receive_live if plain else self.receive
-        if self.qos.keeps_all:
-            return partial(self._read_and_acknowledge, self.receive), partial(self._read_and_acknowledge, live)
-        return self.receive, live
+        return self._live.take if plain else None
 
     @property
     def drains(self) -> bool:
@@ -91,7 +84,7 @@ class Subscription:
 
     def leave_undecoded(self) -> None:
         """Hand over payloads as they came, as bytes."""
-        self._decode = bytes  # type: ignore[assignment]
+        self._live.decode = bytes
 
     @property
     def matched(self) -> frozenset[int]:
@@ -124,60 +117,33 @@ class Subscription:
         """Whether samples from before the subscription are wanted."""
         return self._latched
 
-    def _live(self) -> tuple[int, int, int]:
-        """Messages that came as they were published, the bytes of their frames, and how many of those are long."""
-        links = (self._past, *self.links.values())
-        return sum(k.live for k in links), sum(k.live_bytes for k in links), sum(k.live_long for k in links)
-
     @property
     def messages(self) -> int:
         """Messages delivered."""
-        return self._live()[0] + self._other_messages
+        return self._live.messages + self._other_messages
 
     @property
     def payload_bytes(self) -> int:
         """Their payload."""
-        live, live_bytes, _ = self._live()
-        return live_bytes - live * (self._at + HEADER_BYTES) + self._other_payload_bytes
+        live = self._live
+        return live.frame_bytes - live.messages * (self._at + HEADER_BYTES) + self._other_payload_bytes
 
     @property
     def wire_bytes(self) -> int:
         """Bytes of all that came over the network, marks and duplicates too."""
-        return self._framing.wire_bytes_of(*self._live()) + self._other_wire_bytes
+        live = self._live
+        live_bytes = self._framing.wire_bytes_of(live.messages, live.frame_bytes, live.long_frames)
+        return live_bytes + self._other_wire_bytes
 
     # -- the hot path --------------------------------------------------------------------------------------------------
 
-    def receive_live(self, frame: bytes, at: int) -> None:
-        """A frame came that is a message as it was published; its header starts at that byte."""
-        try:
-            fields = _unpack(frame, at)
-        except struct.error:
-            self._bad("too short")
-            return
-        link = self.links.get(fields[5])
-        if link is None or fields[7] != link.expected:
-            self.receive(frame, at)
-            return
-        link.expected += 1
-        try:
-            message = self._decode(frame[at + HEADER_BYTES :])
-        except UNREADABLE as error:
-            self._bad(str(error))
-            return
-        size = len(frame)
-        link.live += 1
-        link.live_bytes += size
-        if size > self._longest_short:
-            link.live_long += 1
-        if self._only is not None:
-            self._only(message, _make(Header, fields))
-        else:
-            self._call(message, fields)
-        if link.early:
-            self._advance(link)
-
     def receive(self, frame: bytes, at: int) -> None:
         """Any frame came from the network; its header starts at that byte."""
+        self._receive(frame, at)
+        if self._live.after is not None:
+            self._live.after()
+
+    def _receive(self, frame: bytes, at: int) -> None:
         size = len(frame)
         if size < at + HEADER_BYTES:
             self._bad("too short")
@@ -206,7 +172,7 @@ class Subscription:
             return
         payload = frame[at + HEADER_BYTES :]
         try:
-            message = self._decode(payload)
+            message = self._live.decode(payload)
         except UNREADABLE as error:
             self._bad(str(error))
             return
@@ -219,19 +185,20 @@ class Subscription:
             self.latest.append((message, fields))
         for file in self._filings:
             file(message, fields)
-        if self._callbacks:
+        if self._called:
             header = _make(Header, fields)
-            for callback in self._callbacks:
+            for callback in self._called:
                 callback(message, header)
 
     @property
-    def callbacks(self) -> tuple[Callback, ...]:
-        """Who gets message and header."""
+    def callbacks(self) -> tuple[AnyCallback, ...]:
+        """Who gets the message, with its header or without."""
         return self._callbacks
 
     @callbacks.setter
-    def callbacks(self, callbacks: tuple[Callback, ...]) -> None:
+    def callbacks(self, callbacks: tuple[AnyCallback, ...]) -> None:
         self._callbacks = callbacks
+        self._called = tuple(with_header(callback) for callback in callbacks)
         self._choose()
 
     @property
@@ -247,7 +214,9 @@ class Subscription:
     def _choose(self) -> None:
         """One callback and nothing else is the common case, and gets the shortest way."""
         alone = len(self._callbacks) == 1 and not self._filings and not self._latched
-        self._only = self._callbacks[0] if alone else None
+        bare = alone and not takes_header(self._callbacks[0])
+        self._live.alone = self._called[0] if alone and not bare else None
+        self._live.bare = cast("MessageCallback", self._callbacks[0]) if bare else None
 
     # -- everything else -----------------------------------------------------------------------------------------------
 
@@ -333,10 +302,6 @@ class Subscription:
         if offer and offer[0] & KEEPS_ALL_OFFER:
             self._acknowledgements.begin(link, self.qos.keeps_all)
 
-    def _read_and_acknowledge(self, read: Reader, frame: bytes, at: int) -> None:
-        read(frame, at)
-        self._acknowledgements.look()
-
     def resign(self) -> None:
         """Nobody here listens any more: let no publisher wait for us."""
         self._acknowledgements.end()
@@ -385,9 +350,6 @@ class Subscription:
         link = self.links.pop(instance, None)
         if link is None:
             return
-        self._past.live += link.live
-        self._past.live_bytes += link.live_bytes
-        self._past.live_long += link.live_long
         if link.retry is not None:
             link.retry.cancel()
         if link.expected and not link.silent:

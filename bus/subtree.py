@@ -30,7 +30,7 @@ class Member(Subscription):
         super().__init__(topic, TopicSpec(topic, Unread, qos), qos, hooks)
         self.type_id = type_id
         self._latched = True
-        self._decode = _as_it_is
+        self._live.decode = _as_it_is
         self._newest = None
 
     def _end(self, link: Link, last: int, offer: bytes) -> None:

@@ -15,12 +15,12 @@ import click
 
 from bus import codec
 from bus.errors import BusError, CallTimeout
+from bus.live import Callback
 from bus.membership import OBSERVER
 from bus.messages import Shutdown, TopicRecord, TypeQuery, Types
 from bus.process import Process, stop_on_signals
 from bus.qos import Qos
 from bus.schemas import message_class
-from bus.subscription import Callback
 from bus.topics import TABLE, TopicSpec, TopicTable
 from emulator.cli.finding import ANSWER_S, HubSilent, Run, asking
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from bus_numbers import WORDS, Number, Word
 
+from bus.codec import Header
 from bus.errors import QosIncompatible, TypeMismatch, UnknownTopic
 from bus.qos import LATCHED, RELIABLE
 from bus.testing import Cluster, cluster
@@ -182,3 +183,52 @@ def test_a_closed_subscription_hears_nothing_more(numbers: Cluster) -> None:
     for _ in range(20):
         numbers.step()
     assert seen == []
+
+
+def test_a_callback_may_take_the_message_without_its_header(numbers: Cluster) -> None:
+    source, sink = numbers.process("source"), numbers.process("sink")
+    publisher = source.node("/edge/1").publisher("/edge/1/latched")
+    publisher.publish(Number(1), slot=0)
+    bare: list[object] = []
+    seen: list[tuple[object, int]] = []
+    everything: list[int] = []
+    node = sink.node("/edge/2")
+    node.subscribe("/edge/1/latched", bare.append)
+    numbers.link(sink, source)
+    numbers.until(lambda: bare == [Number(1)])
+
+    def with_both(message: Number, header: Header) -> None:
+        seen.append((message, header.sequence))
+
+    node.subscribe("/edge/1/latched", with_both)
+    node.subscribe("/edge/1/latched", lambda *given: everything.append(len(given)))
+    node.subscribe("/edge/1/number", lambda message, kept=bare: kept.append(message))
+    other = source.nodes["/edge/1"].publisher("/edge/1/number")
+    numbers.until(lambda: sink.uid in other.matched)
+    publisher.publish(Number(2), slot=1)
+    numbers.until(lambda: len(seen) == 2)
+    other.publish(Number(3), slot=1)
+    numbers.until(lambda: len(bare) == 3)
+    assert bare == [Number(1), Number(2), Number(3)]
+    assert seen == [(Number(1), 1), (Number(2), 2)]
+    assert everything == [2, 2]
+
+
+def test_who_leaves_while_messages_follow_each_other_gets_none_any_more(numbers: Cluster) -> None:
+    source, sink = numbers.process("source"), numbers.process("sink")
+    publisher = source.node("/edge/1").publisher("/edge/1/number")
+    node = sink.node("/edge/2")
+    seen: list[int] = []
+
+    def leave_at_ten(message: Number) -> None:
+        seen.append(message.value)
+        if message.value == 10:
+            node.unsubscribe("/edge/1/number", leave_at_ten)
+
+    node.subscribe("/edge/1/number", leave_at_ten)
+    numbers.link(sink, source)
+    numbers.until(lambda: sink.uid in publisher.matched)
+    for value in range(100):
+        publisher.publish(Number(value), slot=value)
+    numbers.until(lambda: sink.uid not in publisher.matched)
+    assert seen == list(range(11))
