@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus import codec, messages
@@ -66,6 +66,7 @@ def test_what_was_encoded_comes_back(
     assert (topic, found, codec.decode(payload, Deployment)) == ("/agent/1/deployment", header, message)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.integers(0, 53))
 def test_a_truncated_frame_is_a_decode_error(length: int) -> None:
     frame = codec.encode("/hub/tick", HEADER, Tick(7, 1, 5))
@@ -73,6 +74,7 @@ def test_a_truncated_frame_is_a_decode_error(length: int) -> None:
         codec.decode(codec.split(frame[: min(length, len(frame) - 1)])[2], Tick)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_raise_a_decode_error(data: bytes) -> None:
     for message_type in (Tick, messages.Outcome, messages.Graph, messages.Call):
@@ -80,6 +82,7 @@ def test_any_bytes_decode_or_raise_a_decode_error(data: bytes) -> None:
             codec.decode(codec.split(data)[2], message_type)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.binary(max_size=200))
 def test_any_payload_decodes_or_raises_a_decode_error(data: bytes) -> None:
     for message_type in (Tick, messages.Outcome, messages.Graph, messages.Call):
