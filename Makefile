@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format lint types contracts unit test soak bench clean
+.PHONY: help setup learn-setup run check format lint types contracts unit test soak bench clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,6 +17,9 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 setup: $(STAMP)  ## make the .venv with everything but torch
+
+learn-setup: $(STAMP)  ## add torch and onnx, for training agents and the tests marked learn
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,learn]'
 
 run: $(STAMP)  ## the main job: quickstart on the bus, three schemes side by side
 	@$(BIN)/edgerig demo
@@ -37,8 +40,9 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak and not learn" tests
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
+	@$(BIN)/python -m pytest -m learn tests/learn
 
 soak: $(STAMP)  ## the kill matrix, twenty times in a row
 	@$(BIN)/python -m pytest -m soak tests

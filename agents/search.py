@@ -125,14 +125,12 @@ class NumpyMoves:
 
     def steepest(self, deployed: Bools, swaps: bool) -> Move:
         """See ``Moves``."""
-        now, flipped, more, fewer = self._tables(deployed)
+        tables = self._tables(deployed)
+        now, flipped, *_ = tables
         used = np.where(deployed, self._terms.sizes, 0.0).sum(axis=1)
         room = self._terms.storage - used
-        diluted = np.where(deployed, more - now, 0.0).sum(axis=1)
-        relieved = np.where(deployed, fewer - now, 0.0)
-        add = diluted[:, None] + (more - now)
-        drop = relieved.sum(axis=1)[:, None] - relieved + (flipped - now)
-        change = np.where(deployed, drop, np.where(self._terms.sizes <= room[:, None], add, np.inf))
+        change = _flips(deployed, *tables)
+        change[~deployed & (self._terms.sizes > room[:, None])] = np.inf
         total = float(now.sum())
         changes = [change.ravel()]
         if swaps:
@@ -142,6 +140,15 @@ class NumpyMoves:
             allowed &= self._terms.sizes <= (room[:, None] + self._terms.sizes)[:, :, None]
             changes.append(np.where(allowed, exchange, np.inf).ravel())
         return _chosen(np.concatenate(changes), deployed, total)
+
+    def flips(self, deployed: Bools) -> Floats:
+        """What dropping each deployed service, or deploying each other one, would change; whether or not it fits.
+
+        Args:
+            deployed: Shape (edge, service).
+        Returns: Task-seconds, shape (edge, service); less than 0 where the change saves delay.
+        """
+        return _flips(deployed, *self._tables(deployed))
 
     def _tables(self, deployed: Bools) -> tuple[Floats, Floats, Floats, Floats]:
         """Now, shape (service,); flipped, more and fewer, shape (edge, service); task-seconds."""
@@ -178,6 +185,15 @@ class NumpyMoves:
             transfer_s=transfer_s,
             cloud_s=self._cloud_s,
         )
+
+
+def _flips(deployed: Bools, now: Floats, flipped: Floats, more: Floats, fewer: Floats) -> Floats:
+    """Changes of the cost by adds and drops, from the four tables: others on the server gain or lose a share."""
+    diluted = np.where(deployed, more - now, 0.0).sum(axis=1)
+    relieved = np.where(deployed, fewer - now, 0.0)
+    add = diluted[:, None] + (more - now)
+    drop = relieved.sum(axis=1)[:, None] - relieved + (flipped - now)
+    return np.where(deployed, drop, add)
 
 
 def _chosen(changes: Floats, deployed: Bools, total: float) -> Move:

@@ -16,11 +16,12 @@ PACKAGES = ("agents", "bus", "emulator", "monitoring")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 WORLD = sorted((ROOT / "emulator" / "model").glob("*.py"))
 VAGUE = {"utils", "util", "helpers", "common", "core", "base", "manager", "misc"}
-HEAVY = {"numba", "torch", "cvxpy", "clarabel", "onnxruntime", "pettingzoo", "gymnasium", "scipy", "matplotlib"}
+HEAVY = {"numba", "torch", "onnx", "cvxpy", "clarabel", "onnxruntime", "pettingzoo", "gymnasium", "scipy", "matplotlib"}
 ONLY_IN = {
     "zmq": "bus",
     "prometheus_client": "monitoring",
     "torch": "agents",
+    "onnx": "agents",
     "cvxpy": "agents",
     "onnxruntime": "agents",
 }

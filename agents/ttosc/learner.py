@@ -1,0 +1,162 @@
+"""TTOSC's agents in one process: they decide, remember and learn together, each on its own network.
+
+Source: TTOSC Algorithm 1; what the presets change about it is said there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.policy import first_fit
+from agents.ttosc.knapsack import best_packing, packing_of
+from agents.ttosc.networks import Shape, action_values, drawn_weights, scaled_input, service_values
+from agents.ttosc.presets import Preset
+from agents.ttosc.replay import Replay, Trajectory
+from emulator.model.offloading import Bools, Floats, Network
+from emulator.model.streams import Stream
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class Learner:
+    """The agents of some edge servers: networks, target networks, optimiser and memory."""
+
+    def __init__(self, preset: Preset, network: Network, slots_per_frame: int, seed: int) -> None:
+        """Begin with random weights.
+
+        Args:
+            preset: How they learn.
+            network: The world; one agent for each of its edge servers.
+            slots_per_frame: K.
+            seed: Draws weights, exploration and batches, each agent by streams of its own.
+        """
+        torch.set_num_threads(1)  # sums must not depend on how many there are
+        torch.use_deterministic_algorithms(True)
+        self._preset = preset
+        self._network = network
+        self._packing = packing_of(network.service_bytes, network.storage_bytes)
+        self._agents = list(range(network.edges))
+        self._explore = [Stream(seed, f"/agent/{m}", "exploration", draws=network.services + 1) for m in self._agents]
+        self.shape = Shape(network.services, preset.hidden, preset.layers)
+        self.weights = {
+            name: tensor.requires_grad_() for name, tensor in drawn_weights(self.shape, self._agents, seed).items()
+        }
+        self._target = self._copied()
+        self._optimiser = torch.optim.Adam(self.weights.values(), lr=preset.learning_rate)
+        self._replay = Replay(preset.buffer, self._agents, slots_per_frame, network.services, seed)
+
+    def decide(self, frame: int, counts: Floats) -> tuple[Bools, int]:
+        """Deployments of all edge servers for a frame, and how many were drawn at random.
+
+        Args:
+            frame: The frame.
+            counts: Tasks of the frame before, shape (agent, slot, service); no slots where nothing is known.
+        Returns: Shape (agent, service); the number of agents that explored.
+        Source: Algorithm 1, line 5.
+        """
+        epsilon = self._preset.epsilon_of(frame)
+        deployed = None if not counts.shape[1] else self.best(counts[:, None])[:, 0]
+        explored = 0
+        rows = []
+        for agent, stream in enumerate(self._explore):
+            generator = stream.generator(frame)
+            if deployed is not None and generator.random() >= epsilon:
+                rows.append(deployed[agent])
+                continue
+            rows.append(first_fit(generator.permutation(self._network.services), self._network, agent))
+            explored += 1
+        return np.stack(rows), explored
+
+    def best(self, counts: NDArray[np.floating]) -> Bools:
+        """The deployments of greatest value.
+
+        Args:
+            counts: Tasks of a frame, shape (agent, batch, slot, service).
+        Returns: Shape (agent, batch, service).
+        Source: TTOSC P5.
+        """
+        with torch.no_grad():
+            values = service_values(self.weights, self._preset.layers, self._scaled(counts)).numpy()
+        return self._packed(values)
+
+    def remember(self, seen: Floats, deployed: Bools, reward_s: float, gains_s: Floats, seen_next: Floats) -> None:
+        """Keep a frame; see ``Trajectory``. The gains of what was not deployed are not read."""
+        self._replay.add(seen, deployed, reward_s, gains_s, seen_next)
+
+    def learn(self, frame: int) -> float:
+        """One step of gradient descent of all agents, if enough is remembered.
+
+        Returns: The loss, mean over agents; nan if there was no step.
+        Source: Algorithm 1, lines 12 to 15.
+        """
+        loss = float("nan")
+        if len(self._replay) >= self._preset.batch:
+            batch = self._replay.drawn(frame, self._preset.batch)
+            values = service_values(self.weights, self._preset.layers, self._scaled(batch.seen))
+            losses = self._losses(values, batch)
+            for group in self._optimiser.param_groups:
+                group["lr"] = self._preset.learning_rate_of(frame)
+            self._optimiser.zero_grad()
+            losses.sum().backward()
+            self._optimiser.step()
+            loss = float(losses.detach().mean())
+        if (frame + 1) % self._preset.target_frames == 0:
+            self._target = self._copied()
+        return loss
+
+    def _losses(self, values: torch.Tensor, batch: Trajectory) -> torch.Tensor:
+        """Mean squared error of each agent, shape (agent,)."""
+        deployed = torch.from_numpy(batch.deployed.astype(np.float32))
+        if self._preset.credit == "marginal":
+            wrong = (values - torch.from_numpy(batch.gains_s)) * deployed
+            return (wrong * wrong).sum(dim=-1).mean(dim=-1)
+        wanted = torch.from_numpy(batch.reward_s)
+        if self._preset.gamma > 0.0:
+            wanted = wanted + self._preset.gamma * self._next_value(batch.seen_next)
+        wrong = action_values(values, deployed) - wanted
+        return (wrong * wrong).mean(dim=-1)
+
+    def _next_value(self, seen_next: NDArray[np.float32]) -> torch.Tensor:
+        """Double Q-learning: the weights choose the next deployment, the target network says what it is worth."""
+        chosen = torch.from_numpy(self.best(seen_next).astype(np.float32))
+        with torch.no_grad():
+            values = service_values(self._target, self._preset.layers, self._scaled(seen_next))
+        return action_values(values, chosen)
+
+    def _packed(self, values: NDArray[np.float32]) -> Bools:
+        agents, batch, services = values.shape
+        rows = np.repeat(np.arange(agents), batch)
+        packed = best_packing(values.reshape(-1, services).astype(np.float64), self._packing, rows)
+        return packed.reshape(agents, batch, services)
+
+    def _scaled(self, counts: NDArray[np.floating]) -> torch.Tensor:
+        return scaled_input(counts, self._preset.count_unit)
+
+    def _copied(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.weights.items()}
+
+    def arrays(self) -> Arrays:
+        """Everything that learning goes on from, for a checkpoint."""
+        found: Arrays = {f"weights.{name}": tensor.detach().numpy() for name, tensor in self.weights.items()}
+        found |= {f"target.{name}": tensor.numpy() for name, tensor in self._target.items()}
+        for name, tensor in self.weights.items():
+            for part, value in self._optimiser.state.get(tensor, {}).items():
+                found[f"optimiser.{part}.{name}"] = value.numpy()
+        return {**found, **self._replay.arrays()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what ``arrays`` gave."""
+        for name, tensor in self.weights.items():
+            with torch.no_grad():
+                tensor.copy_(torch.from_numpy(arrays[f"weights.{name}"]))
+            self._target[name] = torch.from_numpy(arrays[f"target.{name}"].copy())
+            parts = [
+                key.split(".", 2)[1] for key in arrays if key.startswith("optimiser.") and key.endswith(f".{name}")
+            ]
+            if parts:
+                self._optimiser.state[tensor] = {
+                    part: torch.from_numpy(arrays[f"optimiser.{part}.{name}"].copy()) for part in parts
+                }
+        self._replay.restore(arrays)
