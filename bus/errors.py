@@ -10,6 +10,7 @@ BusError
     Backlog           a subscriber that must lose nothing is too far behind
     LeaseRefused      the registry gives the names to nobody, or to somebody else
     CallFailed        the callee answered with a failure
+      NotRegistered   the registry does not take what a process tells of itself
     CallTimeout       the callee did not answer in time
     PeerLost          a process is gone
     KeyRefused        the other side does not know our key, or is not who we think
@@ -140,6 +141,15 @@ class CallFailed(BusError):
         self.method = method
         self.kind = kind
         self.text = text
+
+
+class NotRegistered(CallFailed):
+    """The registry does not take what a process tells of itself; kind is "type_conflict", "not_leased", or so."""
+
+    def __init__(self, process: str, kind: str, text: str) -> None:
+        super().__init__("/hub", "register", kind, text)
+        self.args = (f"the hub does not take {process}: {text}",)
+        self.process = process
 
 
 class CallTimeout(BusError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bus.calls import REVOKED, reply_or_raise
 from bus.codec import Header
 from bus.description import describe, methods_of, types_of
-from bus.errors import CallFailed, LeaseRefused, PeerLost
+from bus.errors import CallFailed, LeaseRefused, NotRegistered, PeerLost
 from bus.messages import (
     BeatAck,
     Failure,
@@ -190,7 +190,7 @@ class Membership:
             elif answer.kind == "timeout":
                 self._lose_hub(answer.text)
             else:
-                raise CallFailed(HUB, "register", answer.kind, answer.text)
+                raise NotRegistered(self._process.name, answer.kind, answer.text)
         elif answer.hub.instance != self._process.instance:
             hub, security = answer.hub, self._process.security
             # Not the key that the record has: the keystore's is the one that we trust.

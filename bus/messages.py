@@ -427,11 +427,39 @@ class Registered(Message, frozen=True):
     hub: Peer
 
 
+class NodeState(Message, frozen=True):
+    """The lifecycle state of a node: unconfigured, inactive, active, finalized or error.
+
+    managed: it can be set (``lifecycle_set``); all others follow what their process does. reason: why it is not
+    further, or how it ended. unsent: messages that it did not publish since it was not active.
+    """
+
+    node: str
+    state: str
+    process: str = ""
+    managed: bool = False
+    reason: str = ""
+    unsent: int = 0
+
+
+class NodeStates(Message, frozen=True):
+    """The states of all nodes that a hub knows, knew, or waits for."""
+
+    nodes: tuple[NodeState, ...]
+
+
+class SetState(Message, frozen=True):
+    """Lead a managed node on: configure, activate, deactivate, cleanup or shutdown."""
+
+    transition: str
+
+
 class Beat(Message, frozen=True):
     """A sign of life from the main loop.
 
     waiting: sentences, whom it waits for; busy_s: wall seconds from now during which no further beat may come;
-    messages, wire_bytes: copies sent to other processes so far; memory_bytes: resident; processor_s: used so far.
+    messages, wire_bytes: copies sent to other processes so far; memory_bytes: resident; processor_s: used so far;
+    states: of its managed nodes.
     """
 
     instance: int
@@ -443,10 +471,14 @@ class Beat(Message, frozen=True):
     wire_bytes: int = 0
     memory_bytes: int = 0
     processor_s: float = 0.0
+    states: tuple[NodeState, ...] = ()
 
 
 class Vital(Message, frozen=True):
-    """What a process last said of itself, and how long ago; state: joining, ready, busy, silent or hub."""
+    """What a process last said of itself, and how long ago; state: joining, ready, busy, silent or hub.
+
+    lifecycle: the states of its nodes, in their order.
+    """
 
     process: str
     nodes: tuple[str, ...]
@@ -455,6 +487,7 @@ class Vital(Message, frozen=True):
     state: str
     quiet_s: float
     beat: Beat
+    lifecycle: tuple[str, ...] = ()
 
 
 class Vitals(Message, frozen=True):

@@ -9,6 +9,7 @@ from bus.calls import Handler, reply_or_raise
 from bus.errors import BadName, UnknownTopic
 from bus.events import Listener
 from bus.gather import Collector, Gather
+from bus.lifecycle import Lifecycle
 from bus.messages import Failure, Message, Value
 from bus.names import is_subtree, resolve
 from bus.parameters import Parameter, ParameterSet
@@ -36,6 +37,7 @@ class Node:
         self.subscribed: list[Subscription] = []
         self.trees: list[Subtree] = []
         self.parameters = ParameterSet(self)
+        self.lifecycle: Lifecycle | None = None
         self.collector = Collector(process.later, process.timers.after)
         self._behind: dict[tuple[str, AnyCallback], AnyCallback] = {}
         if process.links is not None:
@@ -79,6 +81,8 @@ class Node:
         """
         publisher = self.process.pubsub.publisher(*self._topic(topic), qos)
         self.published.append(publisher)
+        if self.lifecycle is not None:
+            self.lifecycle.hold(publisher)
         return publisher
 
     def subscribe(self, topic: str, callback: AnyCallback, qos: Qos | None = None) -> Subscription:
@@ -154,6 +158,28 @@ class Node:
         """
         made = Parameter(name, default, minimum, maximum, choices, description, on_change, read_only)
         return self.parameters.declare(made)
+
+    def manage(
+        self,
+        *,
+        on_configure: Callable[[], None] | None = None,
+        on_activate: Callable[[], None] | None = None,
+        on_deactivate: Callable[[], None] | None = None,
+        on_cleanup: Callable[[], None] | None = None,
+    ) -> Lifecycle:
+        """Make this a managed node: unconfigured now, led on by ``edgerig node set`` or ``lifecycle.change``.
+
+        While it is not active, what it publishes on data topics stays unsent and is counted. Call it before anyone
+        binds ``publish`` of its publishers to a name, and before ``register``.
+        Raises: ValueError: it is managed already.
+        """
+        if self.lifecycle is not None:
+            raise ValueError(f"{self.name} is managed already")
+        called = {"configure": on_configure, "activate": on_activate}
+        called |= {"deactivate": on_deactivate, "cleanup": on_cleanup}
+        self.lifecycle = Lifecycle(self, called)
+        self.process.membership.beat()  # before we register: no one shall take us for a node that is active by itself
+        return self.lifecycle
 
     # -- gather --------------------------------------------------------------------------------------------------------
 

@@ -98,6 +98,7 @@ class ParameterSet:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._parameters: dict[str, Parameter] = {}
+        self._rules: list[Callable[[Mapping[str, Any]], None]] = []
 
     def declare(self, parameter: Parameter) -> Parameter:
         """See ``Node.parameter``."""
@@ -112,6 +113,10 @@ class ParameterSet:
             self._node.serve("param_set", SetParameters, lambda request: self.set(request.values), Parameters)
         self._parameters[parameter.name] = parameter
         return parameter
+
+    def require(self, rule: Callable[[Mapping[str, Any]], None]) -> None:
+        """Check values together: a rule gets all as they would be, and refuses them with a ValueError."""
+        self._rules.append(rule)
 
     def listed(self, names: tuple[str, ...] = ()) -> Parameters:
         """Those of that name, or all.
@@ -136,6 +141,8 @@ class ParameterSet:
                 raise ParameterRefused(self._node.name, parameter.name, f"cannot be set: {parameter.read_only}")
             if value != parameter.value:
                 wanted.append((parameter, value))
+        if wanted:
+            self._hold_to_rules(wanted)
         self._apply(wanted)
         if wanted:
             self._tell({parameter.name: value for parameter, value in wanted})
@@ -147,6 +154,14 @@ class ParameterSet:
                 known = ", ".join(self._parameters)
                 raise ParameterRefused(self._node.name, name, f"there is no such parameter (there are {known})")
         return [self._parameters[name] for name in names]
+
+    def _hold_to_rules(self, wanted: list[tuple[Parameter, Value]]) -> None:
+        values = {p.name: p.value for p in self._parameters.values()} | {p.name: value for p, value in wanted}
+        for rule in self._rules:
+            try:
+                rule(values)
+            except ValueError as error:
+                raise ParameterRefused(self._node.name, ", ".join(p.name for p, _ in wanted), str(error)) from None
 
     def _apply(self, wanted: list[tuple[Parameter, Value]]) -> None:
         """Set them and tell who uses them; if one of these objects, all go back."""

@@ -39,9 +39,13 @@ class NamePool:
         count = self._roles[role]
         return [f"/{role}"] if count is None else [f"/{role}/{index}" for index in range(count)]
 
+    def all(self) -> list[str]:
+        """All names of all roles."""
+        return [name for role in self._roles for name in self.names(role)]
+
     def free(self, held: Mapping[str, str]) -> list[str]:
         """Names that nobody holds."""
-        return [name for role in self._roles for name in self.names(role) if name not in held]
+        return [name for name in self.all() if name not in held]
 
     def choose(self, request: Lease, held: Mapping[str, str]) -> tuple[str, ...]:
         """The names to give.

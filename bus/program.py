@@ -21,12 +21,14 @@ from typing import Final, NoReturn
 from bus.credentials import GUEST
 from bus.errors import BusError
 from bus.keystore import Keystore
+from bus.lifecycle import FINALIZED
 from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.topics import TABLE, TopicSpec
 
 USAGE: Final = 2
 LOST: Final = 3
+LAST_WORDS_S: Final = 0.1
 
 
 @contextmanager
@@ -58,7 +60,9 @@ def program(name: str, rows: Iterable[TopicSpec] = (), arguments: Sequence[str] 
         node.subscribe("/hub/shutdown", lambda _message, _header: process.stop())
         yield node
         process.register()
-        process.spin()
+        process.spin(lambda: node.lifecycle is not None and node.lifecycle.state == FINALIZED)
+        if not process.stopping:
+            process.spin(None, LAST_WORDS_S)  # whoever finalized the node gets an answer
     except ValueError as error:
         _leave(f"{name}: {error}", USAGE)
     except BusError as error:

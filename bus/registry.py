@@ -13,6 +13,7 @@ from bus.admission import REFRESH_S, Admission
 from bus.calls import Answering
 from bus.catalogue import Catalogue, TypeConflict
 from bus.description import methods_of
+from bus.entries import Entry, condition
 from bus.gate import REGISTRY
 from bus.keystore import Enrolled
 from bus.membership import GUEST, HUB, OBSERVER
@@ -28,6 +29,7 @@ from bus.messages import (
     MethodQuery,
     Methods,
     NodeRecord,
+    NodeStates,
     Peer,
     Peers,
     Query,
@@ -45,32 +47,15 @@ from bus.messages import (
 from bus.pool import NamePool, Refusal
 from bus.process import Process
 from bus.schemas import describe_type
+from bus.state_book import StateBook
 from bus.vitals import vital_signs
 
 _log = logging.getLogger(__name__)
 
 LOOKS_PER_LIFE: Final = 10.0  # how often silence is looked for
 HELD_UP_LOOKS: Final = 3.0
-SILENT_SHARE: Final = 0.4  # of its life, after two beats that did not come
 SETTLE_S: Final = 0.002  # many joins in one moment make one graph
 SETTLE_S_PER_PEER: Final = 0.001
-
-
-class _Entry:
-    """What the registry knows of one process instance."""
-
-    def __init__(self, process: str, instance: int, now_s: float) -> None:
-        self.process = process
-        self.instance = instance
-        self.names: tuple[str, ...] = ()
-        self.observer = True
-        self.peer: Peer | None = None
-        self.heard_s = now_s
-        self.busy_until_s = 0.0
-        self.ready_graph = 0
-        self.beat: Beat | None = None
-        # With keys: that of the instance, that of the enrolment that let it in, and whose it was then.
-        self.key = self.enrolled_by = self.enrolled_as = ""
 
 
 class Registry:
@@ -106,11 +91,12 @@ class Registry:
         self.version = 0
         self._process = process
         self._pool = NamePool(pool, names)
+        self.states = StateBook(self._pool)
         self._grace_s = grace_s
         self._on_join = on_join or _ignore
         self._on_ready = on_ready or _ignore
         self._on_lost = on_lost or _ignore
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, Entry] = {}
         # High bits differ from run to run, so that a stranger of an earlier run is not taken for a member.
         self._next_instance = (int.from_bytes(os.urandom(2)) | 1) << 16
         self._settling = False
@@ -127,6 +113,7 @@ class Registry:
             "peers": (Query, lambda _: Peers(tuple(self.peers())), Peers),
             "status": (Query, lambda _: self.status(), Status),
             "vitals": (Query, lambda _: self.vitals(), Vitals),
+            "node_states": (Query, lambda _: self.node_states(), NodeStates),
             "types": (TypeQuery, self._catalogue.types, Types),
             "methods": (MethodQuery, self._catalogue.methods, Methods),
         }
@@ -231,18 +218,22 @@ class Registry:
         ready = tuple(e.process for e in self._entries.values() if self.ready(e.instance))
         return Status(self.version, ready, tuple(self.missing()), waiting)
 
+    def node_states(self) -> NodeStates:
+        """The lifecycle state of each node that there is, or was, or should be."""
+        return self.states.all(self._entries.values(), self._own)
+
     def vitals(self) -> Vitals:
         """What every process last said of itself."""
         found = []
         for entry in self._entries.values():
             own = entry is self._own
-            beat = entry.beat or Beat(entry.instance)
-            if own:
-                beat = vital_signs(self._process)
+            beat = vital_signs(self._process) if own else entry.beat or Beat(entry.instance)
             quiet_s, busy_s = (0.0, 0.0) if own else self.heard(entry.instance)
             pid = entry.peer.pid if entry.peer is not None else 0
-            state = "hub" if own else _state(quiet_s, busy_s, self.liveliness_s, ready=self.ready(entry.instance))
-            found.append(Vital(entry.process, entry.names, pid, entry.instance, state, quiet_s, beat))
+            ready = self.ready(entry.instance)
+            state = "hub" if own else condition(quiet_s, busy_s, self.liveliness_s, ready=ready)
+            states = tuple(self.states.of(entry, name, own=own).state for name in entry.names)
+            found.append(Vital(entry.process, entry.names, pid, entry.instance, state, quiet_s, beat, states))
         return Vitals(self._process.clock(), tuple(found))
 
     def drop(self, instance: int, reason: str) -> bool:
@@ -251,6 +242,7 @@ class Registry:
         if entry is None:
             return False
         self._catalogue.drop(instance)
+        self.states.end(entry, reason)
         _log.info("%s (instance %08x) is out: %s", entry.process, instance, reason)
         if entry.key and self._process.security is not None:
             self._process.security.expel(entry.key)
@@ -307,7 +299,7 @@ class Registry:
         hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint, "", nodes)
         return Registered(hub)
 
-    def _tell(self, entry: _Entry, request: Register) -> None:
+    def _tell(self, entry: Entry, request: Register) -> None:
         types, methods = request.types, request.methods
         if entry is self._own:  # the registry's own methods are the hub's, at its address
             kinds = (kind for pair in self._answering.types.values() for kind in pair if kind is not None)
@@ -350,9 +342,9 @@ class Registry:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _admit(self, process: str) -> _Entry:
+    def _admit(self, process: str) -> Entry:
         self._next_instance += 1
-        entry = self._entries[self._next_instance] = _Entry(process, self._next_instance, self._process.clock())
+        entry = self._entries[self._next_instance] = Entry(process, self._next_instance, self._process.clock())
         return entry
 
     def _ask_directly(
@@ -386,14 +378,6 @@ class Registry:
         self._process.pubsub.read_notices()
         self.version += 1
         self._graph.publish(Graph(self.version, tuple(self.peers())), slot=0)
-
-
-def _state(quiet_s: float, busy_s: float, liveliness_s: float, *, ready: bool) -> str:
-    if busy_s > 0.0:
-        return "busy"
-    if quiet_s > SILENT_SHARE * liveliness_s:
-        return "silent"
-    return "ready" if ready else "joining"
 
 
 def _ignore(*_arguments: Any) -> None:

@@ -22,7 +22,8 @@ def vital_signs(
     copies = [copy for publisher in process.publishers.values() for copy in publisher.copies().values()]
     messages, wire_bytes = sum(copy.messages for copy in copies), sum(copy.wire_bytes for copy in copies)
     used = (messages, wire_bytes, memory_bytes(), time.process_time())
-    return Beat(process.instance, slot, attempt, tuple(waiting[:MOST_SENTENCES]), busy_s, *used)
+    states = tuple(node.lifecycle.record() for node in process.nodes.values() if node.lifecycle is not None)
+    return Beat(process.instance, slot, attempt, tuple(waiting[:MOST_SENTENCES]), busy_s, *used, states)
 
 
 def memory_bytes() -> int:

@@ -6,7 +6,6 @@ The only place that spawns.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import select
 import signal
@@ -21,10 +20,12 @@ from typing import IO, Any
 from bus.client import Client
 from bus.credentials import LAUNCHER
 from bus.errors import BusError
-from bus.messages import Query, RunStatus, Stop, Stopped
+from bus.messages import NodeStates, Query, RunStatus, Stop, Stopped
 from emulator.errors import RunFolderError
 from emulator.keys import credential_of
-from emulator.scenario import Processes, Scenario
+from emulator.layout import Group, arguments_of, groups, hosted
+from emulator.scenario import Scenario
+from emulator.start_order import LOOK_S, Order
 
 INTERRUPTED = 130
 MOST_RESTARTS = 20
@@ -47,24 +48,6 @@ class Child:
     pidfd: int = field(default=-1)
 
 
-def layout(scenario: Scenario) -> list[tuple[str, str, list[str]]]:
-    """Processes of a run besides the hub: (name, kind, arguments), in the order of starting."""
-    plan: list[tuple[str, str, list[str]]] = [("cloud", "cloud", [])]
-    for kind in ("cell", "edge", "agent"):
-        groups = getattr(scenario.processes, kind) if kind in Processes.__struct_fields__ else 0
-        for first, count in _groups(scenario.edges.count, groups):
-            name = f"{kind}-{first}" + (f"-{first + count - 1}" if count > 1 else "")
-            plan.append((name, kind, ["--index", str(first), "--count", str(count)]))
-    return plan
-
-
-def _groups(count: int, groups: int) -> list[tuple[int, int]]:
-    """Spread nodes over processes as evenly as can be; 0 groups: a process each."""
-    groups = min(groups or count, count)
-    bounds = [count * k // groups for k in range(groups + 1)]
-    return [(a, b - a) for a, b in itertools.pairwise(bounds)]
-
-
 class Launcher:
     """The processes of one run."""
 
@@ -83,6 +66,9 @@ class Launcher:
         self._poll = select.poll()
         self._by_fd: dict[int, Child] = {}
         self._client: Client | None = None
+        self._order = Order(scenario)
+        self._held: list[Group] = []
+        self._started = False
         self._stop_asked = False  # no Event: its lock would meet itself in a handler that a second signal interrupts
         self.address = ""
         self.notes: list[str] = []
@@ -100,16 +86,37 @@ class Launcher:
         if self._is_interrupted():
             return
         self._client = Client(self.address, deadline_s=2.0, credential=credential_of(LAUNCHER))
-        for name, kind, arguments in [*self._recorder(), *layout(self._scenario)]:
+        for name, kind, arguments in self._recorder():
+            self._spawn(name, kind, [*arguments, "--hub", self.address])
+        self._held = groups(self._scenario)
+        self._start_held()
+
+    def _start_held(self) -> None:
+        """Start whoever waits for nobody (any more), in order."""
+        states = self._node_states() if self._started else NodeStates(())
+        self._started = True
+        for group in list(self._held):
             if self._is_interrupted():
                 return
-            self._spawn(name, kind, [*arguments, "--hub", self.address])
+            nodes = hosted(self._scenario, group.kind, group.first, group.count)
+            if not self._order.waits_for(nodes, states):
+                self._held.remove(group)
+                self._spawn(group.name, group.kind, [*arguments_of(group), "--hub", self.address])
+
+    def _node_states(self) -> NodeStates:
+        """What the hub knows; nothing while it does not answer."""
+        try:
+            if self._client is not None:
+                return self._client.call("node_states", Query(), NodeStates, STATUS_DEADLINE_S)
+        except BusError:
+            pass
+        return NodeStates(())
 
     def start_agents(self, address: str) -> None:
         """Start only the agents' processes, for a hub that is there already."""
-        for name, kind, arguments in layout(self._scenario):
-            if kind == "agent":
-                self._spawn(name, kind, [*arguments, "--hub", address])
+        for group in groups(self._scenario):
+            if group.kind == "agent":
+                self._spawn(group.name, group.kind, [*arguments_of(group), "--hub", address])
 
     def _recorder(self) -> list[tuple[str, str, list[str]]]:
         if not self._record:
@@ -125,8 +132,10 @@ class Launcher:
             if self._is_interrupted():
                 self._ask_to_stop()
                 return INTERRUPTED
-            for fd, _ in self._poll.poll(int(STATUS_S * 1000)):
+            for fd, _ in self._poll.poll(int((LOOK_S if self._held else STATUS_S) * 1000)):
                 self._ended(self._by_fd[fd])
+            if self._held and hub.process.poll() is None:
+                self._start_held()
             now_s = time.monotonic()
             if now_s >= next_status_s and hub.process.poll() is None:
                 next_status_s = now_s + STATUS_S

@@ -156,6 +156,20 @@ class Link(Table, frozen=True, rename={"source": "from", "target": "to"}):
     flap_up_share: Annotated[float, Meta(ge=0, le=1, description="share of the period in which it is up")] = 1.0
 
 
+class After(Table, frozen=True):
+    """A state that nodes must have reached; inactive: they have joined, and their links stand."""
+
+    node: Annotated[str, Meta(min_length=1, description="a name, a pattern or a kind; all that it means")]
+    state: Literal["inactive", "active"]
+
+
+class Start(Table, frozen=True):
+    """Nodes that are started only when others have come so far."""
+
+    node: Annotated[str, Meta(min_length=1, description="who waits: a name (edge/3), a pattern (edge/*) or a kind")]
+    after: After
+
+
 class NetworkFaults(Table, frozen=True):
     """What goes wrong below QoS, on every link and in every process; the bus repairs it and no number changes."""
 
@@ -190,6 +204,7 @@ class Scenario(Table, frozen=True):
     deadlines: Deadlines = Deadlines()
     tags: Annotated[dict[str, tuple[str, ...]], Meta(description="names for groups of nodes, for links")] = {}
     link: tuple[Link, ...] = ()
+    start: tuple[Start, ...] = ()
     network: NetworkFaults = NetworkFaults()
 
     @property

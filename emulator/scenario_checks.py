@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from emulator.linking import link_contradictions
 from emulator.scenario import Scenario
+from emulator.start_order import start_contradictions
 
 MAX_SLOTS = 2**32 - 1
 """A message's header counts slots in 32 bits."""
@@ -14,11 +15,14 @@ MAX_SLOTS = 2**32 - 1
 MAX_FLOWS = 2**31
 """Flows (edge from, target, service) of one slot, 16 GiB."""
 
+STAGES = ("stall_s", "ask_again_s", "dump_s", "give_up_s")
+"""Deadlines of one slot, in their order."""
+
 
 def contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
     problems = [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
-    return [*problems, *link_contradictions(scenario)]
+    return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 
 def _sizes(scenario: Scenario) -> Iterator[str]:
@@ -76,12 +80,15 @@ def _demand(scenario: Scenario) -> Iterator[str]:
         yield f"demand.users_min: {demand.users_min} is more than users_max ({demand.users_max})"
 
 
+def descents(stages: Mapping[str, float]) -> Iterator[str]:
+    """Stages of a slot that lasts too long (seconds by name, all of ``STAGES``) that come before the one before."""
+    for before, after in itertools.pairwise(STAGES):
+        if stages[after] < stages[before]:
+            yield f"{after}: {stages[after]:g} is less than {before} ({stages[before]:g})"
+
+
 def _deadlines(scenario: Scenario) -> Iterator[str]:
-    deadlines = scenario.deadlines
-    stages = ("stall_s", "ask_again_s", "dump_s", "give_up_s")
-    for before, after in itertools.pairwise(stages):
-        least, have = getattr(deadlines, before), getattr(deadlines, after)
-        if have < least:
-            yield f"deadlines.{after}: {have:g} is less than {before} ({least:g})"
+    stages = {name: getattr(scenario.deadlines, name) for name in STAGES}
+    yield from (f"deadlines.{problem}" for problem in descents(stages))
     if scenario.clock == "wall" and scenario.tasks == "queued" and scenario.rate > 1e4:
         yield f'rate: {scenario.rate:g} leaves no time for a slot; use clock = "lockstep"'

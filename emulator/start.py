@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from bus.accounting import REPORT, link_report
 from bus.client import Client
-from bus.credentials import HUB, OBSERVER, Credential
-from bus.errors import BusError, CallFailed, CallTimeout, KeyRefused, KeystoreError, LeaseRefused, PeerLost
+from bus.credentials import HUB, OBSERVER
+from bus.errors import BusError, CallTimeout, KeyRefused, KeystoreError, LeaseRefused, PeerLost
 from bus.keystore import Enrolled
 from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
@@ -30,11 +30,13 @@ from emulator import keys, start_options
 from emulator.assembly import build_network, delay_edges
 from emulator.errors import RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
+from emulator.layout import hosted
 from emulator.linking import faults_of
 from emulator.makers import MAKERS
 from emulator.model.ledger import Broken
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
+from emulator.start_order import NotReached, await_turn
 
 if TYPE_CHECKING:
     from emulator.nodes.hub import Hub
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         return _hub(options) if options.kind == "hub" else _member(options)
     except (LeaseRefused, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _give_up(options, str(error), 2)
-    except (PeerLost, CallTimeout, CallFailed, RunStalled) as error:
+    except (BusError, NotReached, RunStalled) as error:
         return _give_up(options, str(error), 3)
     except Broken as error:
         return _give_up(options, f"invariant broken: {error}", 4)
@@ -182,12 +184,11 @@ def _member(options: argparse.Namespace) -> int:
     if not options.hub:
         print("node start: no hub; give --hub tcp://HOST:PORT or set EDGERIG_HUB", file=sys.stderr)
         return 2
-    answer = _setup(options.hub, _name(options), keys.credential_of(_role(options)))
+    answer = _setup(options)
     if answer is None:
         print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
         return 3
-    setup, asked = answer
-    scenario = parse(setup.scenario, origin="the hub's scenario")
+    setup, scenario, asked = answer
     name = _name(options)
     process = Process(
         name,
@@ -222,13 +223,17 @@ def _member(options: argparse.Namespace) -> int:
         process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
 
 
-def _setup(hub: str, name: str, credential: Credential | None) -> tuple[Setup, Tally] | None:
-    """What the hub tells whoever comes, and what asking took; None if it does not answer, or our launcher is gone."""
+def _setup(options: argparse.Namespace) -> tuple[Setup, Scenario, Tally] | None:
+    """What the hub tells us, when it is our turn, and what asking took; None if it is silent or our launcher gone."""
     end_s = time.monotonic() + HUB_ANSWERS_S
-    with Client(hub, LAUNCHER_S, name, credential) as client:
+    with Client(options.hub, LAUNCHER_S, _name(options), keys.credential_of(_role(options))) as client:
         while time.monotonic() < end_s and not _launcher_is_gone():
             with contextlib.suppress(CallTimeout):
-                return client.call("setup", Query(), Setup), client.tally
+                setup = client.call("setup", Query(), Setup)
+                scenario = parse(setup.scenario, origin="the hub's scenario")
+                nodes = hosted(scenario, options.kind, options.index, options.count)
+                await_turn(client, scenario, nodes, _launcher_is_gone)
+                return setup, scenario, client.tally
     return None
 
 

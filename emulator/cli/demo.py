@@ -10,7 +10,7 @@ import msgspec
 
 from emulator import run as runs
 from emulator.cli.progress import Progress, tell
-from emulator.launch import layout
+from emulator.layout import groups
 from emulator.scenario_file import load
 
 SCHEMES = ("cloud-only", "popularity", "marginal-greedy")
@@ -25,7 +25,7 @@ def demo_command(scenario: str, frames: int | None, agents: str) -> int:
     found = load(scenario)
     if frames is not None:
         found = msgspec.structs.replace(found, frames=frames)
-    processes = len(layout(found)) + 1
+    processes = len(groups(found)) + 1
     click.echo(
         f"{found.name}: {found.edges.count} cells, {found.services.count} services, {found.frames} frames of "
         f"{found.slots_per_frame} slots; {processes} processes talk over ZeroMQ"

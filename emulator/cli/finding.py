@@ -16,7 +16,7 @@ import click
 from bus.client import Client
 from bus.credentials import LAUNCHER, OBSERVER, Keys
 from bus.errors import BusError, CallFailed, CallTimeout
-from bus.messages import Peer, Query, RunStatus, Status
+from bus.messages import NodeState, NodeStates, Peer, Query, RunStatus, Status
 from emulator import keys
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +62,8 @@ class State:
     peers: tuple[Peer, ...]
     status: Status
     run: RunStatus | None
+    nodes: dict[str, NodeState]
+    """The lifecycle state of every node that there is, was, or should be, by name."""
 
 
 def keys_option(command: F) -> F:
@@ -141,7 +143,9 @@ def look(run: Run, deadline_s: float = ANSWER_S) -> State:
     Raises: HubSilent: it does not answer.
     """
     with asking(run, deadline_s) as client:
-        return State(client.peers(), client.status(), run_status(client))
+        peers, status, progress = client.peers(), client.status(), run_status(client)
+        states = client.call("node_states", Query(), NodeStates)
+        return State(peers, status, progress, {each.node: each for each in states.nodes})
 
 
 def run_status(client: Client) -> RunStatus | None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
-from bus.messages import NodeRecord, Peer
+from bus.client import Client
+from bus.errors import CallFailed
+from bus.lifecycle import ERROR, FINALIZED, SET, TRANSITIONS, UNCONFIGURED, possible
+from bus.messages import NodeRecord, NodeState, Peer, SetState
 from emulator.cli.columns import columns, hint, natural, width
 from emulator.cli.completion import complete_node
-from emulator.cli.finding import Run, State, find, hub_options, look
+from emulator.cli.finding import ANSWER_S, Run, State, find, hub_options, look
 from emulator.cli.mermaid import draw
 from emulator.cli.picture import End, Topic, refusal, span, topics_of
 
@@ -41,16 +44,29 @@ def list_command(hub: str | None, folder: Path | None, as_json: bool) -> None:
     state = look(run)
     nodes = [_node(state, peer, node) for peer, node in _nodes(state.peers)]
     if as_json:
-        document = {"hub": run.address, "run": _run(state), "nodes": nodes, "missing": list(state.status.missing)}
+        gone = [_document_of(record) for record in _ended(state)]
+        missing = list(state.status.missing)
+        document = {"hub": run.address, "run": _run(state), "nodes": nodes, "gone": gone, "missing": missing}
         click.echo(json.dumps(document, indent=2))
         return
     click.echo(_headline(run, state))
-    head = ("NODE", "STATE", "PROCESS", "PID", "HOST", "INSTANCE", "METRICS")
-    keys = ("node", "state", "process", "pid", "host", "instance", "metrics_url")
+    head = ("NODE", "STATE", "PART", "PROCESS", "PID", "HOST", "INSTANCE", "METRICS")
+    keys = ("node", "state", "part", "process", "pid", "host", "instance", "metrics_url")
     rows = [[str(node[key]) for key in keys] for node in nodes]
     click.echo("\n".join(columns(head, rows, width(), ("INSTANCE", "METRICS", "HOST", "PID"))))
+    for record in _ended(state):
+        click.echo(f"gone: {record.node} {record.state} ({record.reason})")
     for sentence in state.status.missing:
         click.echo(f"missing: {sentence}")
+
+
+def _ended(state: State) -> list[NodeState]:
+    """Nodes that were there and have ended."""
+    return sorted((r for r in state.nodes.values() if r.state == FINALIZED and r.reason), key=lambda r: natural(r.node))
+
+
+def _document_of(record: NodeState) -> dict[str, Any]:
+    return {"node": record.node, "state": record.state, "process": record.process, "reason": record.reason}
 
 
 def _headline(run: Run, state: State) -> str:
@@ -76,9 +92,14 @@ def _nodes(peers: Iterable[Peer]) -> list[tuple[Peer, NodeRecord]]:
 def _node(state: State, peer: Peer, node: NodeRecord) -> dict[str, Any]:
     ready = peer.process in state.status.ready
     member = state.run is not None and node.name in state.run.members
+    told = state.nodes.get(node.name, NodeState(node.name, UNCONFIGURED))
     return {
         "node": node.name,
-        "state": _state(peer, node.name, member, ready),
+        "state": told.state,
+        "managed": told.managed,
+        "reason": told.reason,
+        "unsent": told.unsent,
+        "part": _part(peer, node.name, member, ready),
         "process": peer.process,
         "pid": peer.pid,
         "host": peer.host,
@@ -91,7 +112,7 @@ def _node(state: State, peer: Peer, node: NodeRecord) -> dict[str, Any]:
     }
 
 
-def _state(peer: Peer, name: str, member: bool, ready: bool) -> str:
+def _part(peer: Peer, name: str, member: bool, ready: bool) -> str:
     """One word: hub, member, observer, or how far a node is that does not take part yet."""
     if peer.process == "hub":
         return "hub"
@@ -130,6 +151,9 @@ def _named(name: str, state: State) -> tuple[Peer, NodeRecord]:
     hosted = [node.name for peer, node in nodes if peer.process == name]
     if hosted:
         raise click.ClickException(f"{name} is a process; its nodes are {', '.join(hosted)}")
+    if wanted in state.nodes:
+        record = state.nodes[wanted]
+        raise click.ClickException(f"{wanted} is not there: {record.state} ({record.reason})")
     known = [node.name for _, node in nodes]
     raise click.ClickException(f"no node {wanted}; {hint(wanted, known, '`edgerig node list` has them all')}")
 
@@ -163,7 +187,7 @@ def _is_matched(near: End, far: End, state: State) -> bool:
 
 def _info_lines(facts: dict[str, Any]) -> list[str]:
     lines = [
-        f"{facts['node']}: {facts['state']}",
+        f"{facts['node']}: {_stands(facts)}",
         f"  process   {facts['process']}, pid {facts['pid']} on {facts['host']}, instance {facts['instance']}",
         f"  metrics   {facts['metrics_url'] or 'none'}",
     ]
@@ -177,11 +201,48 @@ def _info_lines(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _stands(facts: dict[str, Any]) -> str:
+    """The state of a node, what it takes part in, and whether it can be led."""
+    words = [facts["state"], facts["part"]]
+    if facts["managed"]:
+        words.append(f"managed (possible: {', '.join(possible(facts['state'])) or 'nothing'})")
+    words += [f"{facts['unsent']} messages unsent"] if facts["unsent"] else []
+    return ", ".join(words + ([facts["reason"]] if facts["reason"] else []))
+
+
 def _with(topic: dict[str, Any]) -> str:
     parts = [span(topic["matched"])] if topic["matched"] else []
     parts += [f"not matched: {span(topic['unmatched'])}"] if topic["unmatched"] else []
     parts += [f"refused: {', '.join(topic['refused'])}"] if topic["refused"] else []
     return "; ".join(parts) or "nobody"
+
+
+@node_group.command("set")
+@click.argument("name", shell_complete=complete_node)
+@click.argument("transition", type=click.Choice(list(TRANSITIONS)))
+@hub_options
+@click.option("--json", "as_json", is_flag=True, help="The node's state as one JSON document.")
+def set_command(name: str, transition: str, hub: str | None, folder: Path | None, as_json: bool) -> int:
+    """Lead the managed node NAME on: configure, activate, deactivate, cleanup, shutdown."""
+    state = look(find(hub, folder))
+    peer, node = _named(name, state)
+    told = state.nodes.get(node.name)
+    if told is None or not told.managed:
+        where = told.state if told is not None else "unknown"
+        raise click.ClickException(
+            f"{node.name}: its state ({where}) follows what its process does and cannot be set; nodes that call "
+            "manage() can be"
+        )
+    with Client(peer.call_endpoint, ANSWER_S) as client:
+        try:
+            now = client.call(SET, SetState(transition), NodeState, node=node.name)
+        except CallFailed as error:
+            raise click.ClickException(error.text) from None
+    click.echo(json.dumps(_document_of(now)) if as_json else f"{now.node} is {now.state}")
+    if now.state == ERROR:
+        click.echo(now.reason, err=True)
+        return 1
+    return 0
 
 
 # -- everyone ----------------------------------------------------------------------------------------------------------

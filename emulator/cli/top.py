@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from emulator.cli.picture import span
 INTERRUPTED = 130
 LEAST_S = 0.05  # two beats closer than that are one
 SORTS = ("name", "messages", "bytes", "lag", "memory", "cpu")
-HEAD = ("PROCESS", "NODES", "STATE", "SLOT", "LAG", "MSG/S", "kB/S", "CPU %", "MB", "PID")
-SPARE = ("PID", "NODES", "kB/S", "SLOT")
+HEAD = ("PROCESS", "NODES", "STATE", "LIFECYCLE", "SLOT", "LAG", "MSG/S", "kB/S", "CPU %", "MB", "PID")
+SPARE = ("PID", "NODES", "LIFECYCLE", "kB/S", "SLOT")
 
 
 @click.command("top")
@@ -92,6 +93,7 @@ class Rates:
             "process": vital.process,
             "nodes": list(vital.nodes),
             "state": vital.state,
+            "lifecycle": list(vital.lifecycle),
             "slot": beat.slot,
             "lag_s": vital.quiet_s,
             "messages_per_s": messages,
@@ -112,6 +114,12 @@ def _run(status: RunStatus | None) -> dict[str, Any] | None:
     return None if status is None else {"phase": status.phase, "slot": status.slot, "slots": status.slots}
 
 
+def counted(states: list[str]) -> str:
+    """The lifecycle states of a process's nodes, in short."""
+    numbers = Counter(states)
+    return next(iter(numbers), "") if len(numbers) < 2 else ", ".join(f"{n} {state}" for state, n in numbers.items())
+
+
 def _lines(rows: list[dict[str, Any]], status: RunStatus | None) -> list[str]:
     total = {key: sum(row[key] for row in rows) for key in ("messages_per_s", "wire_bytes_per_s", "cpu_share")}
     memory = sum(row["memory_bytes"] for row in rows)
@@ -125,6 +133,7 @@ def _lines(rows: list[dict[str, Any]], status: RunStatus | None) -> list[str]:
             row["process"],
             span(row["nodes"]),
             row["state"],
+            counted(row["lifecycle"]),
             str(row["slot"]) if row["state"] != "hub" else "",
             f"{row['lag_s']:.1f} s" if row["state"] != "hub" else "",
             f"{row['messages_per_s']:.0f}",

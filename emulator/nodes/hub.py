@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from bus.diagnosis import document
+from bus.link_table import role_of
 from bus.messages import (
     ClockStatus,
     Done,
@@ -36,14 +37,13 @@ from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
+from emulator.nodes.roles import ACTING, IN_ROSTERS
 from emulator.nodes.stalls import LOOK_S, LOST, StallWatch
 from emulator.nodes.wall import WallClock
 from emulator.scenario import Scenario
+from emulator.start_order import held_back
 
 _log = logging.getLogger("hub")
-
-ACTING = ("cell", "edge", "cloud", "scheduler")
-"""Roles whose processes acknowledge every slot; agents only ever answer their edge server."""
 
 INTERRUPTED = 130
 MOST_ATTEMPTS = 255
@@ -102,6 +102,7 @@ class Hub:
         self._node_up = process.measurements.gauge
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
+        registry.states.takes_part = lambda name: name in self._members if role_of(name) in IN_ROSTERS else None
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
@@ -140,7 +141,7 @@ class Hub:
         if self.phase == "ending":
             return False
         if not everyone and not self._process.stopping:
-            missing = "; ".join(self._registry.missing()[:8])
+            missing = "; ".join([*held_back(self._scenario, self._registry), *self._registry.missing()][:8])
             self._end(3, f"not everyone came within {deadline_s:g} s (deadlines.start_s): {missing}")
         return everyone and self.phase != "ending"
 
@@ -158,7 +159,7 @@ class Hub:
         _log.info("%s joins (%s)", peer.process, ", ".join(node.name for node in peer.nodes))
         for node in peer.nodes:
             self._node_up("node_up", node=node.name).value = 1.0
-        if peer.process not in self._followed and any(_role(node.name) in ACTING for node in peer.nodes):
+        if peer.process not in self._followed and any(role_of(node.name) in ACTING for node in peer.nodes):
             self._followed.add(peer.process)
             self._node.subscribe(f"/process/{peer.process}/done", self._on_done)
 
@@ -166,7 +167,7 @@ class Hub:
         """Let a process take part from the coming slot on."""
         for record in peer.nodes:
             role, _, index = record.name.lstrip("/").partition("/")
-            if role not in (*ACTING, "agent"):
+            if role not in IN_ROSTERS:
                 continue
             self._members[record.name] = (peer.instance, peer.process)
             if role == "agent":
@@ -205,7 +206,7 @@ class Hub:
         self._roster_stale = True
         self._names = frozenset(self._members)
         self._owners = frozenset(self._members.values())
-        self._acting = frozenset(process for name, (_, process) in self._members.items() if _role(name) in ACTING)
+        self._acting = frozenset(process for name, (_, process) in self._members.items() if role_of(name) in ACTING)
 
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
@@ -360,7 +361,10 @@ class Hub:
 
     def status(self) -> RunStatus:
         """How far the run is."""
-        notes = self._registry.missing() if self.phase == "starting" else self._notes[-4:]
+        starting = self.phase == "starting"
+        notes = (
+            [*held_back(self._scenario, self._registry), *self._registry.missing()] if starting else self._notes[-4:]
+        )
         slot = -1 if self._now is None else self._now.slot
         return run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members, notes)
 
@@ -394,7 +398,3 @@ class Hub:
             **self._resets.facts(),
         )
         self._writer.close()
-
-
-def _role(name: str) -> str:
-    return name.lstrip("/").partition("/")[0]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from bus.registry import Registry
 from bus.slots import Now
 from emulator.errors import RunStalled
 from emulator.scenario import Deadlines, Scenario
+from emulator.scenario_checks import descents
 
 LOOK_S: Final = 0.1
 """How often the hub looks whether the slot takes too long, wall seconds."""
@@ -88,12 +89,10 @@ class StallWatch:
         for name, text in PARAMETERS.items():
             value = getattr(self._deadlines, name)
             node.parameter(name, value, minimum=SHORTEST_S, description=text, on_change=partial(self._set, name))
+        node.parameters.require(_ascend)
 
     def _set(self, name: str, value: float) -> None:
-        deadlines = msgspec.structs.replace(self._deadlines, **{name: value})
-        if name == "give_up_s" and value < deadlines.stall_s:
-            raise ValueError(f"{value:g} s is less than stall_s ({deadlines.stall_s:g} s)")
-        self._deadlines = deadlines
+        self._deadlines = msgspec.structs.replace(self._deadlines, **{name: value})
 
     def begin(self, slot: int) -> None:
         """A slot begins (again)."""
@@ -179,6 +178,16 @@ class StallWatch:
 
     def _silent(self, process: str) -> bool:
         return any(holder.process == process and holder.state in ("silent", "busy") for holder in self.holders)
+
+
+def _ascend(values: Mapping[str, float]) -> None:
+    """The stages come one after the other, as in a scenario.
+
+    Raises: ValueError: one would come before the one before it.
+    """
+    problems = list(descents(values))
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def _dumps_stack(peer: Any) -> bool:

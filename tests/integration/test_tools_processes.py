@@ -141,7 +141,7 @@ def test_a_new_user_looks_at_a_run_and_stops_looking(bench: Bench) -> None:
     code, out, _ = bench.tool("node", "list")
     assert code == 0
     assert out.startswith("runs/long  tcp://127.0.0.1:")
-    assert {line.split()[1] for line in out.splitlines()[2:]} == {"member", "hub"}
+    assert {tuple(line.split()[1:3]) for line in out.splitlines()[2:]} == {("active", "member"), ("active", "hub")}
     code, out, _ = bench.tool("node", "info", "edge/1")
     assert code == 0
     assert "/edge/1/outcome" in out

@@ -92,9 +92,9 @@ def test_node_list_shows_every_node_and_its_process(tool: Any, hub: Hub) -> None
     assert [line.split()[0] for line in out.splitlines()] == [hub.address, "NODE", "/cell/0", "/hub"]
     code, out, _ = tool("node", "list", "--json")
     nodes = json.loads(out)["nodes"]
-    assert [(n["node"], n["process"], n["pid"], n["state"]) for n in nodes] == [
-        ("/cell/0", "hub", os.getpid(), "hub"),
-        ("/hub", "hub", os.getpid(), "hub"),
+    assert [(n["node"], n["process"], n["pid"], n["part"], n["state"]) for n in nodes] == [
+        ("/cell/0", "hub", os.getpid(), "hub", "active"),
+        ("/hub", "hub", os.getpid(), "hub", "active"),
     ]
 
 
@@ -111,7 +111,7 @@ def test_node_info_says_with_whom_each_topic_is_matched(tool: Any) -> None:
     ("words", "said"),
     [
         (("node", "info", "/cel/0"), "did you mean /cell/0"),
-        (("node", "info", "hub"), "/hub: hub"),
+        (("node", "info", "hub"), "/hub: active, hub"),
         (("topic", "echo", "/cell/0/arrival"), "did you mean /cell/0/arrivals"),
         (("topic", "echo", "/cell/7/arrivals"), "nobody publishes /cell/7/arrivals; did you mean /cell/0/arrivals"),
         (("topic", "hz", "/edge/0/outcome"), "nobody publishes /edge/0/outcome"),

@@ -1,0 +1,35 @@
+"""What the registry knows of one process instance."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bus.messages import Beat, Peer
+
+SILENT_SHARE: Final = 0.4  # of its life, after two beats that did not come
+
+
+class Entry:
+    """One process instance that holds, or has asked for, names."""
+
+    def __init__(self, process: str, instance: int, now_s: float) -> None:
+        self.process = process
+        self.instance = instance
+        self.names: tuple[str, ...] = ()
+        self.observer = True
+        self.peer: Peer | None = None
+        self.heard_s = now_s
+        self.busy_until_s = 0.0
+        self.ready_graph = 0  # the last version of the graph that it has matched
+        self.beat: Beat | None = None
+        # With keys: that of the instance, that of the enrolment that let it in, and whose it was then.
+        self.key = self.enrolled_by = self.enrolled_as = ""
+
+
+def condition(quiet_s: float, busy_s: float, liveliness_s: float, *, ready: bool) -> str:
+    """How a process is, in one word, by how long it was quiet and announces to be busy (wall seconds)."""
+    if busy_s > 0.0:
+        return "busy"
+    if quiet_s > SILENT_SHARE * liveliness_s:
+        return "silent"
+    return "ready" if ready else "joining"
