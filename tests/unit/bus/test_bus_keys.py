@@ -6,7 +6,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import zmq  # noqa: TID251 -- a stranger brings sockets of its own
 
@@ -36,6 +38,7 @@ from bus.messages import (
 )
 from bus.process import Process
 from bus.testing import Cluster, cluster
+from bus.topics import TABLE, TopicSpec
 
 PATIENCE_S = 8.0
 
@@ -356,6 +359,94 @@ def test_nobody_asks_for_repair_in_the_name_of_another(run: Run) -> None:
     edge.pubsub._inputs.say(agent.instance, topic, f"\x01~{run.hub.uid}{topic}\0".encode())
     run.until_refused(agent, "subscriber")
     assert run.hub.uid not in agent.publishers["/agent/0/deployment"].matched
+
+
+# -- guests, operators, subtrees ---------------------------------------------------------------------------------------
+
+
+class Word(Message, frozen=True):
+    """What guests say."""
+
+    text: str
+
+
+GUESTS = TABLE.extended([TopicSpec("chatter", Word)])
+
+
+def guest(run: Run, name: str, **options: Any) -> Process:
+    """A program's process; it says Words on chatter, whatever its rules make of that name."""
+    return run.bus.guest(name, f"/{name}", keys=run.store.keys("guest"), table=GUESTS, **options)
+
+
+@pytest.mark.parametrize("rules", [(), ("chatter:=/elsewhere/chatter",)])
+def test_a_guest_is_heard_on_topics_of_its_own_rows_wherever_they_go(run: Run, rules: tuple[str, ...]) -> None:
+    talker, listener = guest(run, "talker", remap=rules), guest(run, "listener", remap=rules)
+    words: list[str] = []
+    publisher = talker.nodes["/talker"].publisher("chatter")
+    listener.nodes["/listener"].subscribe("chatter", lambda word, _: words.append(word.text))
+    for process in (talker, listener):
+        process.register()
+    run.until(lambda: listener.uid in publisher.matched)
+    publisher.publish(Word("hello"))
+    run.until(lambda: words == ["hello"])
+    assert publisher.topic == ("/elsewhere/chatter" if rules else "/chatter")
+
+
+@pytest.mark.parametrize("topic", ["/agent/0/deployment", "/hub/tick", "/agent/9/chatter", "/listener/chatter"])
+def test_a_guest_publishes_nothing_of_the_runs_or_of_another_guests(run: Run, topic: str) -> None:
+    table = TABLE if TABLE.has(topic) else GUESTS
+    guest(run, "listener").register()
+    talker = run.bus.guest("talker", "/talker", keys=run.store.keys("guest"), table=table)
+    talker.nodes["/talker"].publisher(topic)
+    talker.register()
+    with pytest.raises(CallFailed, match=f"may not publish {topic}"):
+        run.until_refused(run.hub, "never")
+    assert run.refused(run.hub, "topic") == 1
+
+
+def test_an_agent_that_calls_itself_a_guest_or_an_operator_is_refused(run: Run) -> None:
+    agent = run.agent(0)
+    run.until(lambda: run.registry.holder("/agent/0") is not None)
+    record = run.registry.holder("/agent/0")
+    assert record is not None
+    assert agent.keys is not None
+    own = Credential(agent.keys.own, agent.keys.hub)
+    for lie in (msgspec.structs.replace(record, guest=True), msgspec.structs.replace(record, operator=True)):
+        assert isinstance(ask(run, own, "register", Register(lie), Registered), Failure)
+    assert run.refused(run.hub, "rights") == 2
+
+
+def test_without_a_guest_key_in_the_hubs_keystore_no_guest_comes_in(run: Run) -> None:
+    keys = run.store.keys("guest")
+    run.store.revoke("guest")
+    assert run.hub.security is not None
+    admits = run.hub.security.gate.admits["edgerig.registry"]
+    run.until(lambda: not admits(keys.enrolment["guest"].public))
+    assert "guest" not in {listed.role for listed in run.store.roles()}
+
+
+def test_a_subtree_hears_all_below_a_name_and_only_from_those_who_may_say_it(run: Run) -> None:
+    agents, edge = [run.agent(index) for index in range(2)], run.member("edge", 0)
+    heard: list[tuple[str, int]] = []
+
+    def hear(topic: str, payload: Any, _header: Header) -> None:
+        heard.append((topic, codec.decode(payload, Deployment).edge))
+
+    edge.nodes["/edge/0"].subscribe_tree("/agent/**", hear, reliable=True)
+    edge.register()
+    topics = [f"/agent/{index}/deployment" for index in range(2)]
+    ends = [agent.publishers[topic] for agent, topic in zip(agents, topics, strict=True)]
+    run.until(lambda: all(edge.uid in end.matched for end in ends))
+    for frame in range(3):
+        for index, end in enumerate(ends):
+            end.publish(Deployment(index, frame, ()), slot=frame)
+    run.until(lambda: len(heard) == 6)
+    assert sorted(heard) == [(topic, index) for index, topic in enumerate(topics) for _ in range(3)]
+    agents[1].pubsub._output.send(forged("/agent/0/deployment", Deployment(0, 9, ()), agents[1].instance, 9))
+    agents[1].pubsub._output.send(forged("/agent/1/deployment", Deployment(0, 9, ()), agents[0].instance, 9))
+    run.until_refused(edge, "topic")
+    run.until_refused(edge, "instance")
+    assert len(heard) == 6
 
 
 # -- who may ask for what ----------------------------------------------------------------------------------------------
