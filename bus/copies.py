@@ -99,7 +99,8 @@ class Copies:
         """Copies for each subscribing process, by uid."""
         copies = {uid: traffic for uid, traffic in self._gone.items() if uid != HERE}
         for uid, since in self.matched.items():
-            copies[uid] = copies.get(uid, NOTHING).plus(published.minus(since.traffic))
+            now = published.minus(since.traffic)
+            copies[uid] = copies[uid].plus(now) if uid in copies else now
         return copies
 
     def links(self, published: Traffic) -> dict[tuple[str, Kind], Traffic]:
@@ -110,9 +111,12 @@ class Copies:
         if self._here is not None:
             copies[HERE] = copies[HERE].plus(_within(published.minus(self._here)))
         for uid, traffic in copies.items():
-            links[uid, "data"] = links.get((uid, "data"), NOTHING).plus(traffic)
+            apart = links.get((uid, "data"))
+            links[uid, "data"] = traffic if apart is None else apart.plus(traffic)
         for uid, since in self.matched.items():
-            links[uid, "control"] = links.get((uid, "control"), NOTHING).plus(self._beats.minus(since.beats))
+            beats = self._beats.minus(since.beats)
+            apart = links.get((uid, "control"))
+            links[uid, "control"] = beats if apart is None else apart.plus(beats)
         return links
 
     def _count_in_vain(self, sequence: int, traffic: Traffic) -> None:

@@ -22,11 +22,13 @@ class Traffic(NamedTuple):
 
     def plus(self, other: Traffic) -> Traffic:
         """Both together."""
-        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
+        messages, payload_bytes, header_bytes, wire_bytes = other  # a scrape adds up hundreds of these
+        return Traffic(self[0] + messages, self[1] + payload_bytes, self[2] + header_bytes, self[3] + wire_bytes)
 
     def minus(self, other: Traffic) -> Traffic:
         """What came since the other."""
-        return Traffic(*(a - b for a, b in zip(self, other, strict=True)))
+        messages, payload_bytes, header_bytes, wire_bytes = other
+        return Traffic(self[0] - messages, self[1] - payload_bytes, self[2] - header_bytes, self[3] - wire_bytes)
 
 
 NOTHING: Final = Traffic(0, 0, 0, 0)

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from bus.measure import Sample
+from bus.measure import Labels, Sample
 from bus.process import Process
 from monitoring.metrics import METRICS, Metric
 
@@ -41,6 +41,7 @@ class Collector:
         for metric in metrics:
             self._metrics.setdefault(metric.reads, []).append(metric)
         self._undeclared: set[str] = set()
+        self._places: dict[tuple[str, str, Labels], tuple[str, Key]] = {}  # which metric and series shows a sample
         self._highest: dict[tuple[str, Key], float] = {}
         self._lock = threading.Lock()  # between scrapes; the loop never takes it
         self._version = _version()
@@ -74,13 +75,17 @@ class Collector:
         return own
 
     def _add(self, sample: Sample, shown: dict[str, dict[Key, float | Buckets]]) -> None:
-        labels = dict(sample.labels)
-        metric = next((m for m in self._metrics.get(sample.name, ()) if _shows(m, sample, labels)), None)
-        if metric is None:
-            self._miss(sample)
-            return
-        series = shown.setdefault(metric.name, {})
-        key = tuple(labels[label] for label in metric.labels)
+        name = (sample.name, sample.kind, sample.labels)
+        place = self._places.get(name)
+        if place is None:
+            labels = dict(sample.labels)
+            metric = next((m for m in self._metrics.get(sample.name, ()) if _shows(m, sample, labels)), None)
+            if metric is None:
+                self._miss(sample)
+                return
+            place = self._places[name] = metric.name, tuple(labels[label] for label in metric.labels)
+        series = shown.setdefault(place[0], {})
+        key = place[1]
         if isinstance(sample.value, tuple):
             series[key] = sample.value
         else:
