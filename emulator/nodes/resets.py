@@ -74,7 +74,8 @@ class Resets:
         self._phase = phase
         self._note = note
         self._end = end
-        self._number = self._done = 0
+        self._number = self._done = 0  # of resets that were asked for, and that are over
+        self._count = 0  # those that were not refused
         self._seed = scenario.seed
         self._due = False
         self._slots = 0
@@ -110,7 +111,9 @@ class Resets:
                 'a run on the wall clock cannot be reset: its slots wait for nobody; use clock = "lockstep"'
             )
         if self._registry.holder(RECORDER) is not None:
-            raise ValueError("a run that records a bag cannot be reset: a bag holds each slot once; run it without")
+            raise ValueError(
+                "a run that records a bag cannot be reset: a bag holds each slot once; run it without --record"
+            )
         if self._due or self._number > self._done:
             raise ValueError(f"reset {self._number} is under way; wait until it is done")
         if self._phase() != "running":
@@ -135,7 +138,7 @@ class Resets:
 
     def facts(self) -> dict[str, Any]:
         """What the run's books say of it; nothing where there was none."""
-        return {"seed": self.scenario.seed, "resets": self._done} if self._done else {}
+        return {"seed": self.scenario.seed, "resets": self._count} if self._count else {}
 
     # -- doing it ------------------------------------------------------------------------------------------------------
 
@@ -238,6 +241,7 @@ class Resets:
             self._writer.row(RESETS, FIELDS, row)
         forget_episode(self._process, self._seed)
         self.counters[self._process.instance] = counters_of(self._process)
+        self._count += 1
         self._fresh = set(self.counters)
         self._freshened = set()
         self.scenario = msgspec.structs.replace(self.scenario, seed=self._seed)
@@ -269,18 +273,22 @@ class Resets:
         """Whoever is not done by now is lost."""
         if number != self._number or number == self._done:
             return
-        for peer in list(self._waiting.values()):
-            behind = "; ".join(self._behind.get(peer.process, ("no answer",)))
-            self._registry.drop(peer.instance, f"reset {number} not done within {deadline_s:g} s: {behind}")
-        if not self._is_fenced and number > self._done:
+        late = list(self._waiting.values())
+        if not late:
             # Some are back at the start already, so there is no way on.
             self._end(LOST, f"reset {number}: the hub misses {'; '.join(self._behind.get(HUB, ('the fence',)))}")
+            return
+        for peer in late:
+            behind = "; ".join(self._behind.get(peer.process, ("no answer",)))
+            self._registry.drop(peer.instance, f"reset {number} not done within {deadline_s:g} s: {behind}")
+        if number > self._done:  # those who are left have a step to do yet
+            self._deadline = self._process.after(deadline_s, partial(self._give_up, number, deadline_s))
 
     # -- who joins later -----------------------------------------------------------------------------------------------
 
     def is_fresh(self, peer: Peer) -> bool:
         """Whether a process that joined has the present seed; otherwise it is told, and is fresh soon."""
-        if not self._done or peer.instance in self._fresh:
+        if not self._count or peer.instance in self._fresh:
             return True
         if peer.instance not in self._freshened:
             self._freshened.add(peer.instance)
