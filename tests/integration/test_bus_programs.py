@@ -93,6 +93,27 @@ def test_a_listener_hears_a_talker_and_the_tools_see_both(start: Start, tmp_path
     assert not list(tmp_path.glob("runs/hub*"))
 
 
+def test_a_program_whose_types_differ_ends_with_one_line(start: Start, tmp_path: Path) -> None:
+    source = (
+        "import sys\nfrom bus.messages import Message\nfrom bus.topics import TopicSpec\n"
+        "from bus.program import program\n"
+        "class Inner(Message, frozen=True):\n    {field}: int\n"
+        "class Outer(Message, frozen=True):\n    inner: Inner\n"
+        "with program('{name}', [TopicSpec('{name}/said', Outer)]) as node:\n    node.publisher('{name}/said')\n"
+    )
+    for name, field in (("first", "metres"), ("second", "feet")):
+        (tmp_path / f"{name}.py").write_text(source.format(name=name, field=field))
+    roscore, address = hub(start)
+    first = start(str(tmp_path / "first.py"), hub=address)
+    until(lambda: "/first" in finished(start("-m", "emulator", "node", "list", hub=address))[1], "the first is there")
+    ended, out, err = finished(start(str(tmp_path / "second.py"), hub=address))
+    assert (ended, out, len(err.splitlines())) == (3, "", 1), err
+    assert re.match(r"second: the hub does not take second-\d+: Outer .* has another schema than that of first-", err)
+    for child in (roscore, first):
+        child.send_signal(signal.SIGINT)
+        assert finished(child)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "address", "code", "said"),
     [

@@ -66,6 +66,23 @@ def test_several_are_changed_together_or_not_at_all(node: Node) -> None:
     assert seen[2:] == [("a", 2), ("b", 2)]
 
 
+def test_a_rule_over_several_sees_them_as_they_would_be(node: Node) -> None:
+    def ascend(values: Any) -> None:
+        if values["low"] > values["high"]:
+            raise ValueError(f"low {values['low']} is above high {values['high']}")
+
+    node.parameter("low", 1)
+    node.parameter("high", 2)
+    node.parameters.require(ascend)
+    with pytest.raises(ParameterRefused, match="low: low 3 is above high 2; nothing was changed"):
+        node.parameters.set({"low": 3})
+    with pytest.raises(ParameterRefused, match="low, high: low 9 is above high 8"):
+        node.parameters.set({"low": 9, "high": 8})
+    assert settings(node) == {"low": 1, "high": 2}
+    node.parameters.set({"low": 3, "high": 4})
+    assert settings(node) == {"low": 3, "high": 4}
+
+
 def test_each_call_that_changes_something_is_one_event(bus: Cluster) -> None:
     bus.hub({"edge": 2})
     bus.processes[0].register()
