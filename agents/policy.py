@@ -55,6 +55,7 @@ class Setting:
         seed: The run's seed.
         backend: ``numpy`` or ``numba``, for planners.
         upcoming: Tasks of a frame to come, shape (edge, slot, service); only the in-process world can give it.
+        scenario: Name of the scenario, by which actors that come with edgerig are found.
     """
 
     network: Network
@@ -63,6 +64,7 @@ class Setting:
     seed: int
     backend: Literal["numpy", "numba"] = "numpy"
     upcoming: Callable[[int], Floats] | None = None
+    scenario: str = ""
 
     def generator(self, frame: int) -> np.random.Generator:
         """Random numbers of one frame: the edge server's own, or common to all where one plans for all."""
@@ -145,7 +147,7 @@ def _find(spec: str) -> tuple[Observes, Factory]:
 
 
 def _load() -> None:
-    from agents import baselines, planners  # noqa: F401 -- they register themselves
+    from agents import baselines, onnx_actor, planners  # noqa: F401 -- they register themselves
 
 
 def warm_up(policy: Policy, setting: Setting) -> None:

@@ -53,6 +53,7 @@ class Team:
             seed=scenario.seed,
             backend=cast("Backend", scenario.scheduler.backend),
             upcoming=world.frame_arrivals,
+            scenario=scenario.name,
         )
 
     def decide_linked(self, frame: int, counts: Floats, world: LinkedWorld) -> tuple[Bools, list[float], list[str]]:

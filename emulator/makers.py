@@ -103,7 +103,7 @@ def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
         return None
     from agents.policy import Observation, Setting, make_policy
 
-    setting = Setting(build_network(scenario), scenario.slots_per_frame, edge, scenario.seed)
+    setting = Setting(build_network(scenario), scenario.slots_per_frame, edge, scenario.seed, scenario=scenario.name)
     policy = make_policy(scenario.agent.orphan, setting)
     return lambda frame, counts: policy.decide(Observation(frame, counts))
 
@@ -139,7 +139,7 @@ def _policies(scenario: Scenario, agents: list[int], *, warm: bool) -> list[Poli
         own = None if observes(spec) == "network" else edge
         policy = planners.get(spec)
         if policy is None:
-            setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend)
+            setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend, scenario=scenario.name)
             policy = make_policy(spec, setting)
             if warm:
                 warm_up(policy, setting)

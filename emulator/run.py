@@ -76,7 +76,7 @@ def _compile(scenario: Scenario, specs: set[str]) -> None:
     rollout.scheduler_of(scenario)(nothing, frame_costs(network, nothing.astype(np.bool_)))
     for spec in specs:
         edge = 0 if observes(spec) == "local" else None
-        setting = Setting(network, scenario.slots_per_frame, edge, scenario.seed, "numba")
+        setting = Setting(network, scenario.slots_per_frame, edge, scenario.seed, "numba", scenario=scenario.name)
         warm_up(make_policy(spec, setting), setting)
 
 

@@ -41,6 +41,8 @@ MODULES: Final = {
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
     "completion": ("completion", "Print the completion script of a shell."),
     "keys": ("keys", "Keys: who may join a run, and as what."),
+    "train": ("learning", "Train agents."),
+    "export": ("learning", "Turn trained agents into ONNX files."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
 """Each command: the module that holds it, and its line in the help, so that help loads none of them."""

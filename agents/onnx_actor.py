@@ -1,0 +1,103 @@
+"""The policy ``onnx:DIR``: an exported actor decides. It needs onnxruntime, and never PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from agents.actor_files import actor_path, check_world, read_manifest
+from agents.baselines import Random, own_edge
+from agents.errors import AgentError
+from agents.policy import Observation, Policy, Reward, Setting, register
+from agents.ttosc.knapsack import best_packing, packing_of
+from emulator.model.offloading import Bools, Floats
+
+SHIPPED = Path(__file__).with_name("shipped_actors")
+
+
+class OnnxActor:
+    """Values by the network in a file, the deployment by the knapsack; a random packing while nothing is known."""
+
+    observes: Literal["local"] = "local"
+
+    def __init__(self, setting: Setting, folder: Path) -> None:
+        """Load the actor of one edge server.
+
+        Args:
+            setting: The world.
+            folder: Of an export.
+        Raises: AgentError: there is no such actor, it is for another world, or onnxruntime cannot read it.
+        """
+        self._edge = own_edge(setting, "onnx")
+        self._slots = setting.slots_per_frame
+        manifest = read_manifest(folder)
+        check_world(folder, manifest, setting.network, setting.slots_per_frame)
+        self._session = _opened(actor_path(folder, self._edge))
+        self._packing = packing_of(setting.network.service_bytes, setting.network.storage_bytes)
+        self._row = np.array([self._edge])
+        self._blind = Random(setting)
+
+    def decide(self, observation: Observation) -> Bools:
+        """The packing of greatest value."""
+        if not len(observation.counts):
+            return self._blind.decide(observation)
+        return best_packing(self.values(observation.counts)[None], self._packing, self._row)[0]
+
+    def values(self, counts: Floats) -> Floats:
+        """The value of each service.
+
+        Args:
+            counts: Tasks of the frame before, shape (slot, service); slots that were not seen count as empty.
+        Returns: [O_j] shape (service,).
+        """
+        shown = np.zeros((self._slots, counts.shape[1]), dtype=np.float32)
+        shown[self._slots - len(counts) :] = counts
+        found: Any = self._session.run(None, {"observation": shown})[0]
+        return np.asarray(found, dtype=np.float64)
+
+    def after_frame(self, observation: Observation, reward: Reward) -> None:
+        """Learns nothing."""
+
+
+def _opened(path: Path) -> Any:
+    """An onnxruntime session of one thread: sums must not depend on how many there are."""
+    if not path.exists():
+        raise AgentError(f"{path}: there is no such file; the export is for fewer edge servers, or not whole")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 -- its errors have no root of their own
+        raise AgentError(f"{path}: onnxruntime cannot read it ({str(error).splitlines()[0]}); export again") from None
+
+
+def shipped_for(setting: Setting) -> Path:
+    """The folder of the actors that come with edgerig for a world: those of the scenario's name, else any that fit.
+
+    Raises: AgentError: there are none for it.
+    """
+    refused = []
+    folders = sorted(path.parent for path in SHIPPED.glob("*/manifest.toml"))
+    for folder in sorted(folders, key=lambda folder: folder.name != setting.scenario):
+        try:
+            check_world(folder, read_manifest(folder), setting.network, setting.slots_per_frame)
+        except AgentError:
+            refused.append(folder.name)
+        else:
+            return folder
+    raise AgentError(
+        f"agent onnx: no shipped actor fits this world (there are some for {', '.join(refused) or 'none'}); "
+        "train and export one, then name its folder: onnx:DIR"
+    )
+
+
+@register("onnx", "local")
+def _onnx(setting: Setting, argument: str) -> Policy:
+    """An exported actor, of a folder or of those that come with edgerig."""
+    return OnnxActor(setting, Path(argument) if argument else shipped_for(setting))

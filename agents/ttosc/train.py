@@ -1,0 +1,187 @@
+"""Training TTOSC's agents in one process, frame by frame, so that it can be stopped and resumed at any frame.
+
+A resumed training has the weights of one that was never stopped, bit for bit: what is drawn belongs to seed, agent and
+frame, and everything else is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from agents.errors import AgentError
+from agents.rollout import play, scheduler_of
+from agents.ttosc.checkpoint import CURVE, Folder, LogRow
+from agents.ttosc.credit import marginal_gains
+from agents.ttosc.curve import draw_curve
+from agents.ttosc.presets import Preset
+from emulator.assembly import resolve
+from emulator.scenario import Scenario
+from emulator.world import World
+
+if TYPE_CHECKING:
+    from agents.ttosc.learner import Learner
+
+SAVE_FRAMES = 50
+TELL_S = 2.0
+COUNTED_FRAMES = 200
+"""Frames at the end by which trainings are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """How a training ended.
+
+    Attributes:
+        folder: Where it is.
+        frames: Frames it learned from.
+        wanted: Frames it was to learn from; more than ``frames`` if it was stopped.
+        delay_s: Mean delay of the last frames, seconds per task.
+        popularity_s: The same of Popularity on the same frames; nan if it was stopped.
+        counted: How many frames these are.
+    """
+
+    folder: Path
+    frames: int
+    wanted: int
+    delay_s: float
+    popularity_s: float
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is: frames done, of how many, mean delay of late, seconds left."""
+
+    frame: int
+    frames: int
+    delay_s: float
+    left_s: float
+
+
+def require_torch() -> None:
+    """Raises: AgentError: PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise AgentError("training needs PyTorch; install the extra 'learn': pip install -e '.[learn]'")
+
+
+def require_onnx() -> None:
+    """Raises: AgentError: onnx is not installed."""
+    if importlib.util.find_spec("onnx") is None:
+        raise AgentError("an export needs onnx; install the extra 'learn': pip install -e '.[learn]'")
+
+
+def train(
+    folder: Folder,
+    frames: int,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Trained:
+    """Train from the folder's last checkpoint, or from the start, until so many frames are learned from.
+
+    Args:
+        folder: Says what and how; gets checkpoints, log and learning curve.
+        frames: Frames in all.
+        stopped: Asked after each frame; true ends the training there, to be resumed.
+        tell: Hears every two seconds how far it is.
+    Raises: AgentError: PyTorch is missing, or this world cannot be trained in.
+    """
+    require_torch()
+    scenario = resolve(msgspec.structs.replace(folder.scenario(), frames=frames))
+    _check(scenario)
+    preset = folder.preset()
+    world = World(scenario)
+    from agents.ttosc.learner import Learner
+
+    learner = Learner(preset, world.network, scenario.slots_per_frame, scenario.seed)
+    first = _resumed(folder, learner, world)
+    rows = folder.rows(first)
+    done = _frames(folder, rows, learner, world, preset, (first, frames), stopped, tell)
+    delays = np.array([row.delay_s for row in rows])
+    counted = min(COUNTED_FRAMES, done)
+    popularity = np.full(done, np.nan)
+    if done == frames and done:
+        popularity = popularity_delays(scenario)
+    if done:
+        draw_curve(folder.path / CURVE, delays, popularity, f"{scenario.name}, {preset.name}, seed {scenario.seed}")
+    late = delays[done - counted :].mean() if counted else np.nan
+    beside = popularity[done - counted :].mean() if counted else np.nan
+    return Trained(folder.path, done, frames, float(late), float(beside), counted)
+
+
+def popularity_delays(scenario: Scenario) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Delay of every frame under the paper's Popularity, seconds per task, shape (frame,)."""
+    agent = msgspec.structs.replace(scenario.agent, policy="popularity")
+    same = msgspec.structs.replace(scenario, agent=agent)
+    return np.array([played.step.row.delay_s for played in play(same)])
+
+
+def _check(scenario: Scenario) -> None:
+    """Refuse worlds whose state is more than their slot: they could not be resumed."""
+    if scenario.tasks == "queued" or scenario.link:
+        what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links"
+        raise AgentError(f"{scenario.name}: training does not know {what}; train without, and run the export with it")
+
+
+def _resumed(folder: Folder, learner: Learner, world: World) -> int:
+    """Bring agents and world to the last checkpoint; returns the frame that comes next."""
+    saved = folder.saved()
+    if saved is None:
+        return 0
+    frame, arrays = saved
+    learner.restore(arrays)
+    world.slot = frame * world.scenario.slots_per_frame
+    if frame:
+        world.counts = world.frame_arrivals(frame - 1)
+    return frame
+
+
+def _frames(
+    folder: Folder,
+    rows: list[LogRow],
+    learner: Learner,
+    world: World,
+    preset: Preset,
+    span: tuple[int, int],
+    stopped: Callable[[], bool],
+    tell: Callable[[Progress], None],
+) -> int:
+    """Learn frame by frame, saving now and then and at the end; returns how many frames are learned from."""
+    first, end = span
+    schedule = scheduler_of(world.scenario)
+    started_s = told_s = time.monotonic()
+    done = first
+    for frame in range(first, end):
+        if stopped():
+            break
+        seen = world.counts
+        deployed, explored = learner.decide(frame, seen)
+        row = world.step_frame(deployed, schedule).row
+        gains_s = np.zeros(deployed.shape)
+        if preset.credit == "marginal":
+            gains_s = marginal_gains(world.network, world.counts, deployed)
+        if frame:  # before the first frame nothing was seen
+            learner.remember(seen, deployed, row.reward_s, gains_s, world.counts)
+        loss = learner.learn(frame)
+        rates = preset.epsilon_of(frame), preset.learning_rate_of(frame)
+        rows.append(LogRow(frame, row.delay_s, row.reward_s, *rates, loss, explored, row.deployed))
+        done = frame + 1
+        if done % SAVE_FRAMES == 0 and done < end:
+            folder.log(rows)
+            folder.save(done, learner.arrays())
+        now_s = time.monotonic()
+        if now_s - told_s >= TELL_S:
+            told_s = now_s
+            left_s = (now_s - started_s) / (done - first) * (end - done)
+            tell(Progress(done, end, float(np.mean([late.delay_s for late in rows[-SAVE_FRAMES:]])), left_s))
+    folder.log(rows)
+    folder.save(done, learner.arrays())
+    return done
