@@ -42,6 +42,7 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak and not learn" tests
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
+	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m learn tests/learn
 
 soak: $(STAMP)  ## the kill matrix, twenty times in a row

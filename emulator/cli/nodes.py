@@ -10,15 +10,16 @@ from typing import Any
 
 import click
 
-from bus.client import Client
+from bus.credentials import LAUNCHER
 from bus.errors import CallFailed
 from bus.lifecycle import ERROR, FINALIZED, SET, TRANSITIONS, UNCONFIGURED, possible
 from bus.messages import NodeRecord, NodeState, Peer, SetState
 from emulator.cli.columns import columns, hint, natural, width
 from emulator.cli.completion import complete_node
-from emulator.cli.finding import ANSWER_S, Run, State, find, hub_options, look
+from emulator.cli.finding import Run, State, find, hub_options, look
 from emulator.cli.mermaid import draw
 from emulator.cli.picture import End, Topic, refusal, span, topics_of
+from emulator.cli.reaching import reaching
 
 
 @click.group("node")
@@ -224,7 +225,8 @@ def _with(topic: dict[str, Any]) -> str:
 @click.option("--json", "as_json", is_flag=True, help="The node's state as one JSON document.")
 def set_command(name: str, transition: str, hub: str | None, folder: Path | None, as_json: bool) -> int:
     """Lead the managed node NAME on: configure, activate, deactivate, cleanup, shutdown."""
-    state = look(find(hub, folder))
+    run = find(hub, folder)
+    state = look(run)
     peer, node = _named(name, state)
     told = state.nodes.get(node.name)
     if told is None or not told.managed:
@@ -233,9 +235,9 @@ def set_command(name: str, transition: str, hub: str | None, folder: Path | None
             f"{node.name}: its state ({where}) follows what its process does and cannot be set; nodes that call "
             "manage() can be"
         )
-    with Client(peer.call_endpoint, ANSWER_S) as client:
+    with reaching(run, "set", LAUNCHER) as ask:
         try:
-            now = client.call(SET, SetState(transition), NodeState, node=node.name)
+            now = ask(peer.call_endpoint, node.name, SET, SetState(transition), NodeState)()
         except CallFailed as error:
             raise click.ClickException(error.text) from None
     click.echo(json.dumps(_document_of(now)) if as_json else f"{now.node} is {now.state}")
