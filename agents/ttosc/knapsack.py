@@ -13,6 +13,10 @@ MOST_UNITS: Final = 4096
 """Units of the largest storage: the table has so many columns. Finer sizes are rounded up, and still fit."""
 
 
+FEW_UNITS: Final = 256
+"""Up to so many units plain lists are faster for a single server than arrays, whose calls cost more than their work."""
+
+
 class Packing(NamedTuple):
     """Sizes and storage in a common unit.
 
@@ -65,6 +69,8 @@ def best_packing(values: Floats, packing: Packing, edges: NDArray[np.int64] | No
     if len(room) != len(values):
         raise ValueError(f"{len(values)} rows of values for {len(room)} servers")
     rows, services = values.shape
+    if rows == 1 and room[0] <= FEW_UNITS:
+        return _single(values[0].tolist(), packing.sizes.tolist(), int(room[0]))[None]
     most = int(room.max(initial=0))
     best = np.zeros((rows, most + 1))
     taken = np.zeros((services, rows, most + 1), dtype=np.bool_)
@@ -78,6 +84,25 @@ def best_packing(values: Floats, packing: Packing, edges: NDArray[np.int64] | No
         taken[service, :, size:] = wins
         best[:, size:] = np.where(wins, better, best[:, size:])
     return _trace(taken, room, packing.sizes)
+
+
+def _single(values: list[float], sizes: list[int], room: int) -> Bools:
+    """The same for one server: the same additions and the same ties, so the same deployment, shape (service,)."""
+    best = [0.0] * (room + 1)
+    steps: list[tuple[int, int, list[bool]]] = []
+    for service, (worth, size) in enumerate(zip(values, sizes, strict=True)):
+        if not worth > 0.0 or size > room:
+            continue
+        better = [value + worth for value in best[: room + 1 - size]]
+        wins = [new > old for new, old in zip(better, best[size:], strict=True)]
+        best[size:] = [new if new > old else old for new, old in zip(better, best[size:], strict=True)]
+        steps.append((service, size, wins))
+    deployed = np.zeros(len(values), dtype=np.bool_)
+    for service, size, wins in reversed(steps):
+        if room >= size and wins[room - size]:
+            deployed[service] = True
+            room -= size
+    return deployed
 
 
 def _trace(taken: NDArray[np.bool_], room: NDArray[np.int64], sizes: NDArray[np.int64]) -> Bools:

@@ -74,3 +74,15 @@ def test_storage_for_everything_takes_everything_of_worth() -> None:
 def test_values_that_make_no_sense_are_refused(values: list[list[float]], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         best_packing(np.array(values), packing_of(np.array([1e8, 1e8]), np.array([1e9])))
+
+
+def test_a_single_server_gets_what_it_gets_among_others():
+    """One row takes another path through the code; ties and services of no value are where it could part."""
+    generator = np.random.Generator(np.random.Philox(key=8))
+    for _ in range(200):
+        packing = packing_of(generator.integers(1, 6, 12) * 1e8, generator.integers(1, 25, 4) * 1e8)
+        values = generator.integers(-3, 6, (4, 12)).astype(float)
+        together = best_packing(values, packing)
+        for edge in range(4):
+            alone = best_packing(values[[edge]], packing, np.array([edge]))
+            assert np.array_equal(alone[0], together[edge])
