@@ -113,7 +113,7 @@ BUS: Final = (
         "counter",
         "Their payload, once each.",
         "bus_payload_bytes",
-        BY_TOPIC,
+        ("plane",),
         SENT,
     ),
     Metric(
@@ -138,7 +138,7 @@ BUS: Final = (
         "counter",
         "Bytes of those messages on the wire.",
         "bus_wire_bytes",
-        BY_TOPIC,
+        ("plane",),
         RECEIVED,
     ),
     Metric(
@@ -150,7 +150,12 @@ BUS: Final = (
         RECEIVED,
     ),
     Metric(
-        "edgerig_bus_messages_lost_total", "counter", "Messages lost for good.", "bus_messages_lost", BY_TOPIC, RECEIVED
+        "edgerig_bus_messages_lost_total",
+        "counter",
+        "Messages lost for good.",
+        "bus_messages_lost",
+        ("plane",),
+        RECEIVED,
     ),
     Metric(
         "edgerig_bus_messages_repaired_total",
@@ -193,7 +198,7 @@ BUS: Final = (
         "counter",
         "Messages that a slow best-effort subscriber left out for newer ones.",
         "bus_messages_superseded",
-        BY_TOPIC,
+        ("plane",),
         RECEIVED,
     ),
     Metric(
@@ -201,7 +206,7 @@ BUS: Final = (
         "counter",
         "Messages that were older than their lifespan when their turn came.",
         "bus_messages_expired",
-        BY_TOPIC,
+        ("plane",),
         RECEIVED,
     ),
     Metric(
@@ -209,7 +214,7 @@ BUS: Final = (
         "counter",
         "What happened to topics: deadlines, liveliness, losses, refused ends.",
         "bus_events",
-        ("topic", "reason"),
+        ("reason",),
     ),
     Metric("edgerig_bus_calls_malformed_total", "counter", "Calls that could not be read.", "bus_calls_malformed"),
     Metric(
