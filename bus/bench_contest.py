@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from bus.bench_crew import Crew, Line, settle
-from bus.bench_sample import Board, Window
+from bus.bench_sample import Board, Window, nap
 
 SENDER: Final = "sender"
 PROBE_S: Final = 0.005
@@ -200,9 +200,11 @@ def _probe(made: Contestant, board: Board) -> None:
             raise TimeoutError(f"receivers heard {board.counts()} after {MATCH_S:g} s")
         made.burst(0, 1)
         made.idle()
-        time.sleep(PROBE_S)
+        nap(PROBE_S)
     before: list[int] = []
     while before != board.counts():
+        if time.monotonic() > give_up + MATCH_S:
+            raise TimeoutError(f"receivers still hear more {MATCH_S:g} s after the last probe: {board.counts()}")
         before = board.counts()
         made.idle()
-        time.sleep(QUIET_S)
+        nap(QUIET_S)

@@ -19,7 +19,7 @@ import zmq
 
 from bus import live, publisher
 from bus.bench_rates import Figures, quantile
-from bus.bench_sample import TABLE, TOPIC, sample
+from bus.bench_sample import STALL_S, TABLE, TOPIC, nap, sample
 from bus.codec import Header
 from bus.process import Process
 
@@ -150,9 +150,11 @@ class _Pair:
         for index in range(BLOCK):
             publish(sample(index), slot=0)
         sent = time.thread_time() - start
-        time.sleep(ARRIVAL_S)  # so that the receiver finds them all, however the I/O thread was held up
-        start = time.thread_time()
+        nap(ARRIVAL_S)  # so that the receiver finds them all; libzmq does not tell how many have come
+        give_up, start = time.monotonic() + STALL_S, time.thread_time()
         while self.came < target:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{target - self.came} of {BLOCK} messages did not come within {STALL_S:g} s")
             self.receiver.spin_once(0.01)
         received = time.thread_time() - start
         self.sender.spin_once(0.0)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import helics as h
 
-from bus.bench_lockstep import HUB, End, Shape
+from bus.bench_lockstep import HUB, Conductor, Follower, Shape
 
 TICK: Final = bytes(60)
 SAMPLE: Final = bytes(156)
@@ -25,7 +25,7 @@ FIRST_PORT, LAST_PORT = 12_000, 32_000
 LOG: Final = "--loglevel=error"
 
 
-def ends(shape: Shape, number: int) -> End:
+def ends(shape: Shape, number: int) -> Conductor | Follower:
     """See ``MEANS``."""
     return _Federate(shape, number)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, cast
 
 from bus.bench_crew import Crew, Line, settle
 from bus.bench_rates import Figures, Step, ratio, shuffled
@@ -68,12 +68,20 @@ class End(Protocol):
         """Connect; the hub returns when everyone is there and the first tick may be given."""
         ...
 
+
+class Follower(End, Protocol):
+    """The end of a process of nodes."""
+
     def follow(self) -> None:
-        """A node's process: do as the hub tells, for ever."""
+        """Do as the hub tells, for ever."""
         ...
 
+
+class Conductor(End, Protocol):
+    """The hub's end."""
+
     def conduct(self, seconds: float) -> int:
-        """The hub: give ticks for so long; returns how many were acknowledged by everyone."""
+        """Give ticks for so long; returns how many were acknowledged by everyone."""
         ...
 
 
@@ -136,19 +144,20 @@ class Lockstep:
 def _main(line: Line, where: str, shape: Shape, number: int) -> None:
     """One process."""
     module, name = where.split(":")
-    ends: Callable[[Shape, int], End] = getattr(importlib.import_module(module), name)
+    ends: Callable[[Shape, int], Conductor | Follower] = getattr(importlib.import_module(module), name)
     line.word()
     end = ends(shape, number)
     line.answer(end.offer())
     end.link(line.word())
     settle()
     if number >= 0:
-        end.follow()
+        cast("Follower", end).follow()
     line.answer("linked")
+    hub = cast("Conductor", end)
     while True:
         seconds = line.word()
         start = time.perf_counter()
-        ticks = end.conduct(seconds)
+        ticks = hub.conduct(seconds)
         line.answer((ticks, time.perf_counter() - start))
 
 

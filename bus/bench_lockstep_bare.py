@@ -14,7 +14,7 @@ from typing import Final
 import zmq
 
 from bus import codec
-from bus.bench_lockstep import HUB, START_S, End, Shape, sample_topic
+from bus.bench_lockstep import HUB, START_S, Conductor, Follower, Shape, sample_topic
 from bus.bench_sample import sample
 from bus.messages import Done, Message, Tick
 
@@ -27,7 +27,7 @@ Stage = tuple[int, int, Sequence[bytes]]
 """A kind of frame, how many of it come each tick, and what is sent when they have."""
 
 
-def ends(shape: Shape, number: int) -> End:
+def ends(shape: Shape, number: int) -> Conductor | Follower:
     """See ``MEANS``."""
     return _Bare(shape, number)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bus import topics
-from bus.bench_lockstep import HUB, START_S, End, Shape, sample_topic
+from bus.bench_lockstep import HUB, START_S, Conductor, Follower, Shape, sample_topic
 from bus.bench_sample import Sample, sample
 from bus.messages import Member, Roster, Tick
 from bus.node import Node
@@ -22,7 +22,7 @@ SLOTS_PER_FRAME: Final = 5
 TABLE: Final = topics.TABLE.extended([TopicSpec("/bench/{n}/sample", Sample)])
 
 
-def ends(shape: Shape, number: int) -> End:
+def ends(shape: Shape, number: int) -> Conductor | Follower:
     """See ``MEANS``."""
     return _Hub(shape) if number < 0 else _Nodes(shape, number)
 
@@ -55,9 +55,6 @@ class _Hub:
             raise TimeoutError(f"not linked within {START_S:g} s: {'; '.join(self._registry.missing()[:8])}")
         members = tuple(Member(node.name, peer.instance) for peer in self._registry.peers() for node in peer.nodes)
         self._roster.publish(Roster(1, members), slot=0)
-
-    def follow(self) -> None:
-        """A hub follows nobody."""
 
     def conduct(self, seconds: float) -> int:
         """See ``End``."""
@@ -108,10 +105,6 @@ class _Nodes:
         """See ``End``."""
         while not self._process.stopping:
             self._process.spin_once(1.0)
-
-    def conduct(self, seconds: float) -> int:
-        """Only the hub does."""
-        raise NotImplementedError
 
 
 class _Speaker:

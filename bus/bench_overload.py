@@ -17,7 +17,7 @@ from typing import Any, Final
 from bus.bench_crew import Crew, Line, settle
 from bus.bench_rates import Figures
 from bus.bench_relay import Relay
-from bus.bench_sample import FIRST, TABLE, TOPIC, Board, Sample, sample
+from bus.bench_sample import FIRST, TABLE, TOPIC, Board, Sample, nap, sample
 from bus.codec import Header
 from bus.process import Process
 from bus.publisher import Publisher
@@ -76,7 +76,7 @@ def _cut(crew: Crew, board: Board, messages: int, cuts: int, step: Callable[[str
         if done < cuts and had >= (done + 1) * messages // (cuts + 1) and crew.ask("cut", "relay")["relay"]:
             done += 1
             step(f"overload: the link is cut at message {had} of {messages}")
-        time.sleep(LOOK_S)
+        nap(LOOK_S)
     return done
 
 

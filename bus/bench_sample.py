@@ -154,6 +154,9 @@ class Window:
             idle()
 
 
-def nap() -> None:
-    """Rest while a window is closed: to spin would take the processor from the receivers."""
-    time.sleep(NAP_S)
+def nap(seconds: float = NAP_S) -> None:
+    """Rest between two looks at what other processes count in shared memory, which wakes nobody.
+
+    To spin would take the processor from those who are measured. Whoever looks again and again has a deadline.
+    """
+    time.sleep(seconds)

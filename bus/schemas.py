@@ -68,32 +68,12 @@ def message_class(record: TypeRecord) -> type[Message]:
 
     Raises: DecodeError: the schema is none of ours.
     """
-    return _Maker(record, wire=True).made()
-
-
-@cache
-def document_class(record: TypeRecord) -> type[msgspec.Struct]:
-    """The same with names instead of places, to check what people write as JSON.
-
-    Raises: DecodeError: the schema is none of ours.
-    """
-    return _Maker(record, wire=False).made()
-
-
-def from_document(record: TypeRecord, document: Any) -> Message:
-    """A message from an object as people write it: ``{"slot": 3}``.
-
-    Raises: msgspec.ValidationError: a field is missing, unknown or of another type; it says which.
-    """
-    return msgspec.convert(
-        msgspec.convert(document, document_class(record)), message_class(record), from_attributes=True
-    )
+    return _Maker(record).made()
 
 
 class _Maker:
-    def __init__(self, record: TypeRecord, *, wire: bool) -> None:
+    def __init__(self, record: TypeRecord) -> None:
         self._record = record
-        self._wire = wire
         self._open: set[str] = set()
         self._done: dict[str, Any] = {}
         try:
@@ -109,7 +89,7 @@ class _Maker:
             raise DecodeError(self._record.name, f"its schema is none of ours ({error})") from None
         if not (isinstance(made, type) and issubclass(made, msgspec.Struct)):
             raise DecodeError(self._record.name, "its schema is no record")
-        if self._wire and made is not Array:
+        if made is not Array:
             made.WIRE_TYPE_ID = self._record.type_id  # type: ignore[attr-defined]
         return made
 
@@ -134,7 +114,7 @@ class _Maker:
         return Any
 
     def _named(self, name: str) -> Any:
-        if name == Array.__name__ and self._wire:
+        if name == Array.__name__:
             return Array
         if name in self._open:
             return Any  # a record within itself: that deep, numbers are enough
@@ -156,9 +136,7 @@ class _Maker:
                 fields.append((field, kind, msgspec.field(default_factory=make)))
             else:
                 fields.append((field, kind))
-        if self._wire:
-            return msgspec.defstruct(name, fields, bases=(Message,), tag=tag, frozen=True, array_like=True)
-        return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+        return msgspec.defstruct(name, fields, bases=(Message,), tag=tag, frozen=True, array_like=True)
 
     @staticmethod
     def _union(options: list[Any]) -> Any:

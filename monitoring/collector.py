@@ -6,19 +6,18 @@ Imported on a process's first scrape only: it brings in prometheus_client.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from bus.measure import Labels, Sample
 from bus.process import Process
+from bus.vitals import memory_bytes
 from monitoring.metrics import METRICS, Metric
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -27,7 +26,6 @@ Key = tuple[str, ...]
 Result = TypeVar("Result")
 
 MOST_TRIES: Final = 50
-PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 _log = logging.getLogger("metrics")
 
@@ -66,7 +64,7 @@ class Collector:
         """What the operating system and the process itself know of it."""
         own = [
             Sample("process_cpu_seconds", "counter", (), time.process_time()),
-            Sample("process_memory_bytes", "gauge", (), _memory_bytes()),
+            Sample("process_memory_bytes", "gauge", (), float(memory_bytes())),
         ]
         names = whole(lambda: list(self._process.nodes))
         roles = Counter(name.lstrip("/").partition("/")[0] for name in names)
@@ -157,13 +155,6 @@ def whole(read: Callable[[], Result]) -> Result:
         except RuntimeError:
             continue
     return read()
-
-
-def _memory_bytes() -> float:
-    try:
-        return float(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        return 0.0
 
 
 def _version() -> str:

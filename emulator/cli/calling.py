@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import msgspec
 
 from bus import codec, schemas
 from bus.messages import Message, MethodQuery, MethodRecord, Methods
 from emulator.cli.columns import columns, hint, width
+from emulator.cli.composed import compose
 from emulator.cli.decoded import plain
 from emulator.cli.finding import Run, asking, find, hub_options
 from emulator.cli.reaching import reaching
@@ -65,11 +65,9 @@ def call(run: Run, node: str, method: str, request: str, deadline_s: float) -> A
     if kind is None:
         raise click.ClickException(f"{node} {method}: nobody told the type of its request ({record.request:08x})")
     try:
-        body = schemas.from_document(kind, json.loads(request))
-    except json.JSONDecodeError as error:
-        raise click.ClickException(f"{request}: is no JSON ({error.msg} at character {error.pos})") from None
-    except msgspec.ValidationError as error:
-        raise click.ClickException(f"{method} takes {signature(types, record.request)}: {error}") from None
+        body = compose(request, schemas.message_class(kind))
+    except click.ClickException as error:
+        raise click.ClickException(f"{method} takes {signature(types, record.request)}: {error.message}") from None
     reply = types.get(record.reply)
     with reaching(run, "call", run.role()) as ask:
         if reply is not None:

@@ -66,7 +66,7 @@ def _value(value: Any, wanted: Any, where: str) -> Any:
 
 
 def _choices(wanted: Any) -> tuple[Any, ...]:
-    return typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    return typing.get_args(wanted) if typing.get_origin(wanted) in (types.UnionType, typing.Union) else (wanted,)
 
 
 def _item(wanted: Any) -> Any:

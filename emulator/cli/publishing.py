@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
-from bus import topics
-from bus.errors import CallTimeout, UnknownTopic
+from bus.errors import CallTimeout
 from bus.membership import OBSERVER
 from bus.messages import Message
 from bus.process import Process, stop_on_signals
 from bus.publisher import Publisher
+from bus.topics import TABLE, TopicTable
 from emulator.cli.completion import complete_topic
 from emulator.cli.composed import compose
-from emulator.cli.finding import ANSWER_S, HubSilent, find, hub_options, look, run_status
+from emulator.cli.finding import ANSWER_S, HubSilent, Run, find, hub_options, look, run_status
 from emulator.cli.finding import asking as client_of
+from emulator.cli.observing import table_for
 from emulator.cli.picture import topics_of
 from emulator.cli.topics import unknown
 
@@ -55,17 +56,14 @@ def pub_command(
     if once and (rate is not None or count is not None):
         raise click.ClickException("--once: goes with neither --rate nor --count")
     run = find(hub, folder)
-    try:
-        spec = topics.match(topic)
-    except UnknownTopic:
-        raise click.ClickException(unknown(topic, topics_of(look(run).peers))) from None
-    said = compose(message, spec.message)
+    table = _table(run, topic)
+    said = compose(message, table.match(topic).message)
     most = count if count is not None else (None if rate is not None else 1)
     if slot is None:
         with client_of(run) as client:
             status = run_status(client)
         slot = max(0, status.slot) if status is not None else 0
-    process = Process(f"pub-{os.getpid()}", keys=run.keys(run.role()))
+    process = Process(f"pub-{os.getpid()}", table=table, keys=run.keys(run.role()))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
     try:
@@ -84,6 +82,20 @@ def pub_command(
         process.close("(pub ended)")
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _table(run: Run, topic: str) -> TopicTable:
+    """A table that has the topic: ours, or with what its ends told the registry.
+
+    Raises: click.ClickException: there is no such topic.
+    """
+    if TABLE.has(topic):
+        return TABLE
+    found = topics_of(look(run).peers)
+    ends = [end for known in found if known.name == topic for end in (*known.subscribers, *known.publishers)]
+    if not ends:
+        raise click.ClickException(unknown(topic, found))
+    return table_for(run, ends[0].record)
 
 
 def _publish(

@@ -85,6 +85,9 @@ def test_a_listener_hears_a_talker_and_the_tools_see_both(start: Start, tmp_path
     code, out, err = finished(start("-m", "emulator", "topic", "echo", "/chatter", "--once"))
     assert (code, err) == (0, "")
     assert "text: hello" in out
+    code, _, err = finished(start("-m", "emulator", "topic", "pub", "/chatter", '{"text": "by hand", "count": 7}'))
+    assert (code, "published 1 on /chatter" in err) == (0, True), err
+    until(lambda: line(remapped.stdout).split()[2:] == ["by", "hand", "7"], "the listener hears what is said by hand")
     talker.send_signal(signal.SIGINT)
     assert finished(talker)[0] == 0
     roscore.send_signal(signal.SIGINT)

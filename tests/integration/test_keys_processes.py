@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_run import LiveRun, edgerig, finished, until
+from live_run import SMALL, LiveRun, edgerig, finished, until
 
 pytestmark = pytest.mark.processes
 
@@ -73,7 +73,7 @@ def test_a_run_with_keys_is_recorded_whole_and_has_the_same_digest(tmp_path: Pat
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     """A run with keys that goes on until the module's tests are done."""
     folder = tmp_path_factory.mktemp("live")
-    made = LiveRun(folder, SCENARIO, "--keys", str(create(folder)))
+    made = LiveRun(folder, SMALL, "--keys", str(create(folder)))
 
     def runs() -> bool:
         return ": running," in finished("doctor", "--health", "--run", str(made.out)).stdout
@@ -83,19 +83,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     assert made.close() == []
 
 
-SCENARIO = """
-name = "kept"
-seed = 20
-frames = 100000
-slots_per_frame = 5
-[edges]
-count = 2
-storage_bytes = 1e9
-[services]
-count = 6
-[scheduler]
-backend = "numpy"
-"""
 DECISION = '{"edge": 0, "frame": 0, "services": []}'
 TOOLS: list[tuple[tuple[str, ...], str]] = [
     (("node", "list"), "/edge/1"),

@@ -270,8 +270,8 @@ def test_a_call_in_json_is_checked_answered_and_listed(tool: Callable[..., tuple
     for words, said in [
         (("/hub", "type"), "did you mean types?"),
         (("/hubb", "types"), "/hubb serves nothing; did you mean /hub?"),
-        (("/hub", "types", "{"), "is no JSON"),
-        (("/hub", "types", '{"name": "Tick"}'), "Object contains unknown field `name`"),
+        (("/hub", "types", "{"), "not JSON"),
+        (("/hub", "types", '{"name": "Tick"}'), "no field name; did you mean names?"),
         (("/hub",), "give NODE and METHOD"),
     ]:
         code, _, err = tool("call", *words)

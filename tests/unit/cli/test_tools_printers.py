@@ -9,8 +9,9 @@ import click
 import numpy as np
 import pytest
 
-from bus.codec import Header
-from bus.messages import Array, Arrivals, Deployment, LinkReport, Member, Roster, Schedule, Shutdown
+from bus.codec import Header, encode_payload
+from bus.messages import Array, Arrivals, Deployment, LinkReport, Member, Message, Roster, Schedule, Shutdown
+from bus.schemas import describe_type, message_class
 from emulator.cli.composed import compose
 from emulator.cli.printers import printer_of
 
@@ -92,3 +93,26 @@ def test_records_within_records_are_composed() -> None:
 def test_what_is_no_such_message_names_the_field(text: str, message_type: Any, said: str) -> None:
     with pytest.raises(click.ClickException, match=said):
         compose(text, message_type)
+
+
+class Point(Message, frozen=True):
+    x: float
+    y: float = 0.5
+
+
+class Path(Message, frozen=True):
+    name: str
+    points: tuple[Point, ...] = ()
+    weights: Array | None = None
+
+
+def test_a_type_that_only_the_registry_knows_is_composed_like_ours() -> None:
+    made = compose('{"name": "p", "points": [{"x": 1}], "weights": [2, 3]}', message_class(describe_type(Path)))
+    assert encode_payload(made) == encode_payload(Path("p", (Point(1.0),), Array.of(np.array([2.0, 3.0]))))
+    for text, said in [
+        ("{}", "Path: name missing"),
+        ('{"name": "p", "points": [{"x": "one"}]}', r"Path.points\[0\].x"),
+        ('{"name": "p", "nome": 1}', "no field nome; did you mean name"),
+    ]:
+        with pytest.raises(click.ClickException, match=said):
+            compose(text, message_class(describe_type(Path)))
