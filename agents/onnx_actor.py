@@ -10,6 +10,7 @@ import numpy as np
 from agents.actor_files import actor_path, check_world, read_manifest
 from agents.baselines import Random, own_edge
 from agents.errors import AgentError
+from agents.onnx_session import opened
 from agents.policy import Observation, Policy, Reward, Setting, register
 from agents.ttosc.knapsack import best_packing, packing_of
 from emulator.model.offloading import Bools, Floats
@@ -34,7 +35,7 @@ class OnnxActor:
         self._slots = setting.slots_per_frame
         manifest = read_manifest(folder)
         check_world(folder, manifest, setting.network, setting.slots_per_frame)
-        self._session = _opened(actor_path(folder, self._edge))
+        self._session = opened(actor_path(folder, self._edge))
         self._packing = packing_of(setting.network.service_bytes, setting.network.storage_bytes)
         self._row = np.array([self._edge])
         self._blind = Random(setting)
@@ -59,22 +60,6 @@ class OnnxActor:
 
     def after_frame(self, observation: Observation, reward: Reward) -> None:
         """Learns nothing."""
-
-
-def _opened(path: Path) -> Any:
-    """An onnxruntime session of one thread: sums must not depend on how many there are."""
-    if not path.exists():
-        raise AgentError(f"{path}: there is no such file; the export is for fewer edge servers, or not whole")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 -- its errors have no root of their own
-        raise AgentError(f"{path}: onnxruntime cannot read it ({str(error).splitlines()[0]}); export again") from None
 
 
 def shipped_for(setting: Setting) -> Path:

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agents.checkpoint import Arrays
 from agents.policy import first_fit
+from agents.tensors import copied, kept, one_thread, restore
 from agents.ttosc.knapsack import best_packing, packing_of
 from agents.ttosc.networks import Shape, action_values, drawn_weights, scaled_input, service_values
 from agents.ttosc.presets import Preset
 from agents.ttosc.replay import Replay, Trajectory
 from emulator.model.offloading import Bools, Floats, Network
 from emulator.model.streams import Stream
-
-Arrays = dict[str, NDArray[np.generic]]
 
 
 class Learner:
@@ -32,8 +32,7 @@ class Learner:
             slots_per_frame: K.
             seed: Draws weights, exploration and batches, each agent by streams of its own.
         """
-        torch.set_num_threads(1)  # sums must not depend on how many there are
-        torch.use_deterministic_algorithms(True)
+        one_thread()
         self._preset = preset
         self._network = network
         self._packing = packing_of(network.service_bytes, network.storage_bytes)
@@ -43,7 +42,7 @@ class Learner:
         self.weights = {
             name: tensor.requires_grad_() for name, tensor in drawn_weights(self.shape, self._agents, seed).items()
         }
-        self._target = self._copied()
+        self._target = copied(self.weights)
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=preset.learning_rate)
         self._replay = Replay(preset.buffer, self._agents, slots_per_frame, network.services, seed)
 
@@ -103,7 +102,7 @@ class Learner:
             self._optimiser.step()
             loss = float(losses.detach().mean())
         if (frame + 1) % self._preset.target_frames == 0:
-            self._target = self._copied()
+            self._target = copied(self.weights)
         return loss
 
     def _losses(self, values: torch.Tensor, batch: Trajectory) -> torch.Tensor:
@@ -134,29 +133,11 @@ class Learner:
     def _scaled(self, counts: NDArray[np.floating]) -> torch.Tensor:
         return scaled_input(counts, self._preset.count_unit)
 
-    def _copied(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in self.weights.items()}
-
     def arrays(self) -> Arrays:
         """Everything that learning goes on from, for a checkpoint."""
-        found: Arrays = {f"weights.{name}": tensor.detach().numpy() for name, tensor in self.weights.items()}
-        found |= {f"target.{name}": tensor.numpy() for name, tensor in self._target.items()}
-        for name, tensor in self.weights.items():
-            for part, value in self._optimiser.state.get(tensor, {}).items():
-                found[f"optimiser.{part}.{name}"] = value.numpy()
-        return {**found, **self._replay.arrays()}
+        return {**kept(self.weights, self._target, self._optimiser), **self._replay.arrays()}
 
     def restore(self, arrays: Arrays) -> None:
         """Take back what ``arrays`` gave."""
-        for name, tensor in self.weights.items():
-            with torch.no_grad():
-                tensor.copy_(torch.from_numpy(arrays[f"weights.{name}"]))
-            self._target[name] = torch.from_numpy(arrays[f"target.{name}"].copy())
-            parts = [
-                key.split(".", 2)[1] for key in arrays if key.startswith("optimiser.") and key.endswith(f".{name}")
-            ]
-            if parts:
-                self._optimiser.state[tensor] = {
-                    part: torch.from_numpy(arrays[f"optimiser.{part}.{name}"].copy()) for part in parts
-                }
+        restore(arrays, self.weights, self._target, self._optimiser)
         self._replay.restore(arrays)

@@ -6,7 +6,6 @@ frame, and everything else is in the checkpoint.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from agents.checkpoint import CURVE
+from agents.curve import Axes, draw_curve
 from agents.errors import AgentError
+from agents.extras import require_torch
 from agents.rollout import play, scheduler_of
-from agents.ttosc.checkpoint import CURVE, Folder, LogRow
+from agents.ttosc.checkpoint import Folder, LogRow
 from agents.ttosc.credit import marginal_gains
-from agents.ttosc.curve import draw_curve
 from agents.ttosc.presets import Preset
 from emulator.assembly import resolve
 from emulator.scenario import Scenario
@@ -66,18 +67,6 @@ class Progress:
     left_s: float
 
 
-def require_torch() -> None:
-    """Raises: AgentError: PyTorch is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise AgentError("training needs PyTorch; install the extra 'learn': pip install -e '.[learn]'")
-
-
-def require_onnx() -> None:
-    """Raises: AgentError: onnx is not installed."""
-    if importlib.util.find_spec("onnx") is None:
-        raise AgentError("an export needs onnx; install the extra 'learn': pip install -e '.[learn]'")
-
-
 def train(
     folder: Folder,
     frames: int,
@@ -111,7 +100,9 @@ def train(
     if done == frames and done:
         popularity = popularity_delays(scenario)
     if done:
-        draw_curve(folder.path / CURVE, delays, popularity, f"{scenario.name}, {preset.name}, seed {scenario.seed}")
+        title = f"{scenario.name}, {preset.name}, seed {scenario.seed}"
+        axes = Axes(title, "frame", "mean delay, s per task", SAVE_FRAMES, from_zero=True)
+        draw_curve(folder.path / CURVE, delays, {"Popularity, the same frames": popularity}, axes)
     late = delays[done - counted :].mean() if counted else np.nan
     beside = popularity[done - counted :].mean() if counted else np.nan
     return Trained(folder.path, done, frames, float(late), float(beside), counted)

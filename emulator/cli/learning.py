@@ -1,27 +1,10 @@
-"""`edgerig train` and `edgerig export`."""
+"""`edgerig train`, `edgerig export`: a command for each kind of agents, kept with the others of its kind."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
-
 import click
-import msgspec
 
-from agents.errors import AgentError
-from agents.ttosc.checkpoint import Folder
-from agents.ttosc.presets import PRESETS, preset_of
-from agents.ttosc.train import Progress, Trained, require_onnx, require_torch, train
-from emulator.assembly import resolve
-from emulator.cli.progress import tell
-from emulator.scenario_file import load
-
-INTERRUPTED = 130
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from emulator.cli import learning_ttosc
 
 
 @click.group("train")
@@ -29,136 +12,12 @@ def train_group() -> None:
     """Train agents."""
 
 
-@train_group.command("ttosc")
-@click.argument("scenario", required=False)
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="marginal", show_default=True, help="How to learn.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key, e.g. edges.count=9.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Draws everything; the first of --seeds."
-)
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings, one for each seed.")
-@click.option("--worlds", is_flag=True, help="Each seed draws a world of its own, too (world_seed).")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trainings at a time.")
-@click.option("--frames", type=click.IntRange(1), default=1000, show_default=True, help="Frames to learn from, in all.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The folder; must not exist.")
-@click.option("--resume", is_flag=True, help="Go on with the folder of --out; scenario and preset are those in it.")
-def train_command(
-    scenario: str | None,
-    preset: str,
-    changes: tuple[str, ...],
-    seed: int,
-    seeds: int,
-    worlds: bool,
-    jobs: int,
-    frames: int,
-    out: Path,
-    resume: bool,
-) -> int:
-    """Train TTOSC's agents on SCENARIO in this process; Ctrl-C leaves a folder that --resume goes on with."""
-    require_torch()
-    if resume:
-        if scenario is not None or changes:
-            raise AgentError("--resume: the scenario is the one in the folder; leave out SCENARIO and --set")
-        found = sorted(out.glob("seed-*")) or [out]
-        folders = [Folder(path) for path in found]
-    else:
-        if scenario is None:
-            raise AgentError("train: name a SCENARIO, or go on with --resume; `edgerig schema --names` lists them")
-        folders = _created(scenario, preset, changes, range(seed, seed + seeds), worlds, out)
-    ends = _one_by_one(folders, frames) if jobs == 1 or len(folders) == 1 else _at_once(folders, frames, jobs)
-    for end in ends:
-        _say(end)
-    return 0 if all(end.frames == end.wanted for end in ends) else INTERRUPTED
-
-
-def _created(
-    scenario: str, preset: str, changes: tuple[str, ...], seeds: range, worlds: bool, out: Path
-) -> list[Folder]:
-    read = load(scenario, changes)
-    folders = []
-    for seed in seeds:
-        own = msgspec.structs.replace(read, seed=seed, world_seed=seed if worlds else read.world_seed)
-        path = out if len(seeds) == 1 else out / f"seed-{seed}"
-        folders.append(Folder.create(path, resolve(own), preset_of(preset)))
-    return folders
-
-
-_stops: list[int] = []
-"""Signals that asked this process to stop; who trains looks after each frame."""
-
-
-def _listen() -> dict[signal.Signals, Any]:
-    """Note signals instead of ending at once; returns the handlers before. Only the main thread hears any."""
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    return {number: signal.signal(number, lambda number, _frame: _stops.append(number)) for number in STOPPING}
-
-
-def _one(path: Path, frames: int) -> Trained:
-    def told(progress: Progress) -> None:
-        done = f"frame {progress.frame} of {progress.frames}, delay {progress.delay_s:.3f} s of late"
-        tell(f"{path}: {done}, {_clock(progress.left_s)} left")
-
-    return train(Folder(path), frames, stopped=lambda: bool(_stops), tell=told)
-
-
-def _one_by_one(folders: list[Folder], frames: int) -> list[Trained]:
-    _stops.clear()
-    before = _listen()
-    try:
-        return [_one(folder.path, frames) for folder in folders]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _at_once(folders: list[Folder], frames: int, jobs: int) -> list[Trained]:
-    """Several at a time. Ctrl-C reaches the whole group, so this process only waits for the others to save."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
-    try:
-        # Spawned, not forked: a child must not inherit the threads of a numerics library half made.
-        with ProcessPoolExecutor(min(jobs, len(folders)), get_context("spawn"), initializer=_listen) as pool:
-            return [end.result() for end in [pool.submit(_one, folder.path, frames) for folder in folders]]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _clock(seconds: float) -> str:
-    return f"{seconds / 60.0:.0f} min" if seconds >= 100.0 else f"{seconds:.0f} s"
-
-
-def _say(end: Trained) -> None:
-    if end.frames < end.wanted:
-        click.echo(
-            f"{end.folder}: stopped after {end.frames} of {end.wanted} frames; --out {end.folder} --resume goes on"
-        )
-        return
-    ratio = end.delay_s / end.popularity_s
-    click.echo(
-        f"{end.folder}: delay {end.delay_s:.4f} s in the last {end.counted} frames; "
-        f"Popularity {end.popularity_s:.4f} s, ratio {ratio:.3f}"
-    )
-
-
 @click.group("export")
 def export_group() -> None:
     """Turn trained agents into files that run without PyTorch."""
 
 
-@export_group.command("ttosc")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; RUN/onnx if left out.")
-def export_command(run: Path, out: Path | None) -> None:
-    """Write the agents of RUN, a folder of `edgerig train ttosc`, as one ONNX file each."""
-    require_torch()
-    require_onnx()
-    from agents.ttosc.export import export
-
-    folder = Folder(run)
-    into = out or run / "onnx"
-    worst = export(folder, into)
-    click.echo(f"{into}: as PyTorch within {worst:.0e}; use it with --agent onnx:{into}")
-
+train_group.add_command(learning_ttosc.train_command)
+export_group.add_command(learning_ttosc.export_command)
 
 COMMANDS = [train_group, export_group]

@@ -10,11 +10,12 @@ torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
 pytest.importorskip("onnx", reason="needs onnx: make learn-setup")
 
 from agents.actor_files import actor_path, read_manifest  # noqa: E402
+from agents.checkpoint import CHECKPOINT, CURVE  # noqa: E402
 from agents.errors import AgentError  # noqa: E402
 from agents.onnx_actor import OnnxActor  # noqa: E402
 from agents.policy import Observation, Setting  # noqa: E402
 from agents.rollout import play  # noqa: E402
-from agents.ttosc.checkpoint import CHECKPOINT, CURVE, Folder  # noqa: E402
+from agents.ttosc.checkpoint import Folder  # noqa: E402
 from agents.ttosc.export import export  # noqa: E402
 from agents.ttosc.learner import Learner  # noqa: E402
 from agents.ttosc.presets import Preset, preset_of  # noqa: E402
