@@ -8,13 +8,12 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from bus.calls import Asking, identity_of, reply_or_raise
 from bus.credentials import Credential
 from bus.errors import KeyRefused
 from bus.framing import CURVE, PLAIN
-from bus.handshakes import LINK
+from bus.handshakes import EVENT, LINK
 from bus.membership import HUB
 from bus.messages import BeatAck, Failure, Message, Peer, Peers, Query, ReportExit, Status
 from bus.sockets import show
@@ -123,8 +122,8 @@ class Client:
         return answer
 
     def _look_at_handshake(self) -> None:
-        event = parse_monitor_message(self._handshakes.recv_multipart())
-        if event["event"] == zmq.Event.HANDSHAKE_FAILED_AUTH:
+        kind, value = EVENT.unpack(self._handshakes.recv_multipart()[0])
+        if kind == zmq.Event.HANDSHAKE_FAILED_AUTH:
             raise KeyRefused(self._address, "the hub does not know this key; take the keystore of that run (--keys)")
-        if event["value"] == MECHANISMS_DIFFER:
+        if value == MECHANISMS_DIFFER:
             raise KeyRefused(self._address, "one side has keys and the other has none; see --keys, EDGERIG_KEYS")

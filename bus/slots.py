@@ -112,6 +112,11 @@ class SlotDriver:
         self._actors.append(actor)
         self._names |= {actor.name}
 
+    @property
+    def paced(self) -> bool:
+        """Whether the wall clock closes slots, and so a gather may end with a part of its messages."""
+        return self._slot_wall_s is not None
+
     def left_s(self, share: float) -> float | None:
         """Wall seconds until a share of the slot has passed; None in lockstep, where only messages close a gather."""
         if self._slot_wall_s is None:

@@ -36,7 +36,7 @@ BARS: dict[str, tuple[str, float]] = {
     "scrape_ms": ("at most", 5.0),
     "node_uss_mb": ("at most", 35.0),
     "tools_ms": ("at most", 250.0),
-    "killed_shown_s": ("at most", 6.0),
+    "killed_shown_s": ("at most", 5.0),
     **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
     **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }

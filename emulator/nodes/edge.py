@@ -15,7 +15,7 @@ from emulator.model.offloading import Bools, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
 from emulator.nodes.edge_decision import DeploymentKeeper, Orphan
 from emulator.nodes.edge_linked import LinkedSlot
-from emulator.nodes.edge_plan import Plan, default_plan
+from emulator.nodes.edge_plan import Plan, default_plan, usable_plan
 from emulator.nodes.edge_schedule import ScheduleSource
 from emulator.nodes.edge_serving import Answers, Serving
 
@@ -154,7 +154,10 @@ class EdgeNode:
         if self._inputs < 2:
             return
         costs = self._frame_costs()
-        plan = self._plan or default_plan(costs.hosts[self._edge], self._edge, self._cloud)
+        hosts = costs.hosts[self._edge]
+        plan = self._plan or default_plan(hosts, self._edge, self._cloud)
+        if self._driver.paced:
+            plan = usable_plan(plan, self._tasks.values(), hosts, self._edge, self._cloud)
         asked = plan.senders
         senders = [n for n in self._alive(now) if n != self._edge and (asked is None or n in asked)]
         # Without a scheduler the cloud cannot know who sends, so all edge servers tell it, every slot.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +74,30 @@ def plan_of(shares: Floats, edge: int) -> Plan:
     own = list(zip(target.tolist(), service.tolist(), shares[edge][target, service].tolist(), strict=True))
     senders = set(np.nonzero(shares[:, edge].any(axis=1))[0].tolist())
     return Plan(own, senders - {edge})
+
+
+def usable_plan(plan: Plan, tasks: Sequence[float], hosts: Bools, edge: int, cloud: int) -> Plan:
+    """A plan that an origin can follow although the scheduler knew only a part of the slot.
+
+    On the wall clock its gathers may close before this cell's tasks, or the deployment in force, have reached it.
+
+    Args:
+        plan: What the schedule says.
+        tasks: What arrived, by service.
+        hosts: What the edge server deploys, shape (service,).
+        edge: Its index.
+        cloud: The cloud's.
+    Returns: The same; at home where hosted and else to the cloud for services with tasks that have no share, and for
+        those that would stay at home without being hosted.
+    """
+    shared = {j for _, j, _ in plan.own}
+    homeless = {j for n, j, _ in plan.own if n == edge and not hosts[j]}
+    open_ = {j for j, count in enumerate(tasks) if count > 0.0 and (j not in shared or j in homeless)}
+    if not open_:
+        return plan
+    kept = [entry for entry in plan.own if entry[1] not in open_]
+    ours = [(edge if hosts[j] else cloud, j, 1.0) for j in open_]
+    return plan._replace(own=sorted(kept + ours))
 
 
 def default_plan(hosts: Bools, edge: int, cloud: int) -> Plan:

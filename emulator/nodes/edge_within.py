@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bus.messages import Array, Completed, Offload, Outcome
+from emulator.linked_serving import NOT_DEPLOYED
 from emulator.model import serving, serving_sparse
 from emulator.model.offloading import Floats, FrameCosts, Network, cloud_delay
 from emulator.model.serving_sparse import Entry
@@ -38,6 +40,7 @@ class WithinSlot:
         self._costs: FrameCosts | None = None
         self._compute_s: list[float] = []
         self._transfer_s: dict[int, list[float]] = {}
+        self._unhosted: list[int] = []
         self._targets: list[int] = []
 
     def begin(self, slot: int, alive: Sequence[int]) -> None:
@@ -82,14 +85,17 @@ class WithinSlot:
         into[self._edge] = self._own
         if costs is not self._costs:
             self._costs, self._compute_s, self._transfer_s = costs, costs.compute_s[self._edge].tolist(), {}
+            self._unhosted = np.nonzero(~costs.hosts[self._edge])[0].tolist()
         compute_s = serving_sparse.compute_delay([into[m] for m in sorted(into)], self._compute_s)
         self._own_delay_s = compute_s  # its own tasks travel nowhere
-        return {
-            origin: Completed(
-                Array.of_floats(serving_sparse.target_delay(self._transfer_from(origin, costs), compute_s))
-            )
-            for origin, _ in offloads
-        }
+        answers = {}
+        for origin, _ in offloads:
+            delay_s = serving_sparse.target_delay(self._transfer_from(origin, costs), compute_s)
+            for j in self._unhosted:
+                if into[origin][j] > 0.0:  # the schedule rests on a deployment that is not in force any more
+                    delay_s[j] = math.inf
+            answers[origin] = Completed(Array.of_floats(delay_s))
+        return answers
 
     def _transfer_from(self, origin: int, costs: FrameCosts) -> list[float]:
         found = self._transfer_s.get(origin)
@@ -109,9 +115,22 @@ class WithinSlot:
         if answers.lost:
             dropped, reasons = self._lost(answers.lost)
             flow = [entry for entry in flow if entry[0] not in answers.lost]
+        if any(math.inf in seconds for seconds in delay_s.values()):
+            flow, dropped = self._unserved(flow, delay_s, dropped, reasons)
         ends = serving_sparse.ended(flow, delay_s, self._cloud_s, self._edges_s, self._edge, self._cloud)
         local, peer, cloud, cost_s, all_cloud_s, histogram = map(Array.of_floats, ends)
         return Outcome(self._tasks, local, peer, cloud, dropped, cost_s, all_cloud_s, histogram, reasons)
+
+    def _unserved(
+        self, flow: list[Entry], delay_s: dict[int, Sequence[float]], dropped: Array, reasons: dict[str, float]
+    ) -> tuple[list[Entry], Array]:
+        """Tasks sent where their service is not deployed end here: what is left of the flow, and all that dropped."""
+        unserved = [entry for entry in flow if math.isinf(delay_s[entry[0]][entry[1]])]
+        gone = dropped.numpy().copy()
+        for _, j, count in unserved:
+            gone[j] += count
+        reasons[NOT_DEPLOYED] = sum(count for _, _, count in unserved)
+        return [entry for entry in flow if entry not in unserved], Array.of(gone)
 
     def _lost(self, targets: dict[int, str]) -> tuple[Array, dict[str, float]]:
         """Tasks whose targets did not answer: dropped by service, and by reason."""

@@ -49,7 +49,10 @@ def cycle(folder: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
         scenario, str(folder / str(number)), lambda _: None, lambda _: alive.append(len(set(marked(mark)) - {mine}))
     )
     assert (result.code, result.summary["slots"]) == (0, 6), result.summary
-    assert alive == [PROCESSES]
+    # Not all of them: a run of six slots may be ending while the machine's processes are listed.
+    assert alive
+    assert 0 < alive[0] <= PROCESSES
+    assert len(list((folder / str(number) / "logs").glob("*.log"))) == PROCESSES
     until(lambda: not set(marked(mark)) - {mine}, "every process of the run is gone")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bus.messages import Array, Schedule
 from emulator import records
-from emulator.nodes.edge_plan import PlanReader, default_plan, plan_of
+from emulator.nodes.edge_plan import Plan, PlanReader, default_plan, plan_of, usable_plan
 
 
 def schedule_of(edges: int, services: int, seed: int) -> tuple[Schedule, np.ndarray, np.ndarray]:
@@ -66,3 +66,20 @@ def test_arrays_of_numbers_cross_without_numpy_and_with_the_same_bytes() -> None
     assert Array.of(np.arange(3, dtype=np.int32)).values() == [0, 1, 2]  # no cast is known: by NumPy
     with pytest.raises(ValueError, match="reshape"):
         Array("<f8", (3,), bytes(16)).values()
+
+
+def test_a_plan_that_covers_all_tasks_stays_as_it_is() -> None:
+    plan = Plan([(0, 0, 1.0), (2, 1, 1.0)], set())
+    assert usable_plan(plan, [3.0, 2.0, 0.0], np.array([True, False, False]), 0, 4) is plan
+
+
+def test_tasks_that_the_scheduler_did_not_hear_of_stay_home_where_hosted_and_go_up_else() -> None:
+    plan = Plan([(2, 1, 1.0)], {3})
+    usable = usable_plan(plan, [3.0, 2.0, 1.0], np.array([True, False, False]), 0, 4)
+    assert usable.own == [(0, 0, 1.0), (2, 1, 1.0), (4, 2, 1.0)]
+    assert usable.senders == {3}
+
+
+def test_tasks_do_not_stay_at_home_where_their_service_is_not_deployed_any_more() -> None:
+    plan = Plan([(0, 1, 0.5), (2, 1, 0.5)], set())
+    assert usable_plan(plan, [0.0, 2.0], np.array([True, False]), 0, 4).own == [(4, 1, 1.0)]
