@@ -162,3 +162,53 @@ def test_a_bag_plays_on_a_bus_of_its_own(quickstart: Path, live: Start) -> None:
 
 def _messages(path: Path) -> int:
     return int(info(Bag(path))["messages"]) if path.stat().st_size > 200 else 0
+
+
+def test_a_bag_plays_onto_a_live_hub_under_another_name_again_and_again(
+    quickstart: Path, live: Start, tmp_path: Path
+) -> None:
+    other = live(SMALL)  # whose helpers it ends
+    roscore = other.helper("hub")
+    assert roscore.stdout is not None
+    address = roscore.stdout.readline().decode().strip().removeprefix("export EDGERIG_HUB=")
+    bag = str(quickstart / "run.mcap")
+    words = (
+        "bag",
+        "play",
+        bag,
+        "--hub",
+        address,
+        "--topic",
+        "/edge/1/outcome",
+        "--remap",
+        "/edge/1/outcome:=/edge/7/outcome",
+    )
+    player = other.helper(*words, "--rate", "0", "--wait", "--loop", "--from", "5")
+    echo = ("topic", "echo", "/edge/7/outcome", "--hub", address, "--json", "--count", "100", "--deadline", "30")
+    done = finished(*echo, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    slots = [json.loads(line)["slot"] for line in done.stdout.splitlines()]
+    assert slots == [*range(5, 50), *range(5, 50), *range(5, 15)], "the bag from slot 5, and again from there"
+
+    refused = finished(*words[:-2], "--remap", "/edge/1/outcome:=/edge/7/schedule_asked", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "/edge/7/schedule_asked" in refused.stderr
+    twice = finished(*words, cwd=tmp_path)
+    assert twice.returncode == 2
+    assert "publishes it there" in twice.stderr
+
+    player.send_signal(signal.SIGINT)
+    assert player.wait(30) == 130
+    roscore.send_signal(signal.SIGINT)
+    assert roscore.wait(30) in (0, 130)
+    other.stop()
+
+
+def test_a_bag_does_not_play_over_those_who_speak(quickstart: Path, live: Start) -> None:
+    run = live(SMALL)
+    run.go_on(1)
+    done = finished("bag", "play", str(quickstart / "run.mcap"), "--hub", run.address, cwd=quickstart)
+    assert done.returncode == 2
+    assert "publishes it there" in done.stderr
+    assert "--remap" in done.stderr
+    run.stop()
