@@ -24,6 +24,7 @@ from bus.messages import RunStatus
 from emulator import folder as run_folder
 from emulator import records, scenario_file, summary
 from emulator.assembly import build_network, resolve
+from emulator.errors import ScenarioError
 from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
@@ -55,6 +56,8 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
         tell: Gets a line before something takes long.
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
+    if scenario.world == "rental":
+        raise ScenarioError(f"{scenario.name}: the rental world runs in emulator.rental_world only, so far")
     resolved = resolve(scenario)
     specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
     if on_bus and any(spec.partition(":")[0] == "oracle" for spec in specs):

@@ -8,17 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
+from emulator.scenario_rental import Rental
+from emulator.scenario_tables import Natural, Positive, Share, Table
 
-WORLDS = ("offloading",)
 MAX_SEED = 2**63 - 1
-
-
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of a scenario; its keys are the fields."""
 
 
 class Edges(Table, frozen=True):
@@ -183,7 +176,7 @@ class Scenario(Table, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     description: str = ""
-    world: Literal["offloading"] = "offloading"
+    world: Literal["offloading", "rental"] = "offloading"
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="draws arrivals, routing, exploration")] = 1
     world_seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="draws services, popularity ranks, sites")] = 1
     frames: Annotated[int, Meta(ge=1, description="frames to run")] = 40
@@ -202,10 +195,13 @@ class Scenario(Table, frozen=True):
     processes: Processes = Processes()
     restart: Restart = Restart()
     deadlines: Deadlines = Deadlines()
-    tags: Annotated[dict[str, tuple[str, ...]], Meta(description="names for groups of nodes, for links")] = {}
+    tags: Annotated[dict[str, tuple[str, ...]], Meta(description="names for groups of nodes, for links")] = (
+        msgspec.field(default_factory=dict)
+    )
     link: tuple[Link, ...] = ()
     start: tuple[Start, ...] = ()
     network: NetworkFaults = NetworkFaults()
+    rental: Rental | None = None
 
     @property
     def slots(self) -> int:

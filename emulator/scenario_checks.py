@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from emulator.linking import link_contradictions
+from emulator.rental_checks import rental_contradictions
 from emulator.scenario import Scenario
 from emulator.start_order import start_contradictions
 
@@ -21,7 +22,11 @@ STAGES = ("stall_s", "ask_again_s", "dump_s", "give_up_s")
 
 def contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
+    if scenario.world == "rental":
+        return rental_contradictions(scenario)
     problems = [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
+    if scenario.rental is not None:
+        problems.append('rental: is only read with world = "rental"; set the world or leave the table out')
     return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 

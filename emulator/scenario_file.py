@@ -16,8 +16,10 @@ import msgspec
 import tomli_w
 
 from emulator.errors import ScenarioError
-from emulator.scenario import Scenario, Table
+from emulator.scenario import Scenario
 from emulator.scenario_checks import contradictions
+from emulator.scenario_rental import with_defaults
+from emulator.scenario_tables import Table
 
 SHIPPED = resources.files("emulator.scenarios")
 BARE_KEY = r"[\w-]+"
@@ -95,7 +97,7 @@ def parse(
     problems: list[str] = []
     for override in overrides:
         _apply(raw, override, places, problems)
-    values = _fields(Scenario, raw, "", problems)
+    values = _fields(Scenario, with_defaults(raw), "", problems)
     if not problems:
         scenario = _build(Scenario, values)
         if folder is not None:
@@ -117,7 +119,12 @@ def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
 
     demand = msgspec.structs.replace(scenario.demand, path=absolute(scenario.demand.path))
     links = tuple(msgspec.structs.replace(link, trace=absolute(link.trace)) for link in scenario.link)
-    return msgspec.structs.replace(scenario, demand=demand, link=links)
+    rental = scenario.rental
+    if rental is not None:
+        sites = msgspec.structs.replace(rental.sites, path=absolute(rental.sites.path))
+        asked = msgspec.structs.replace(rental.demand, path=absolute(rental.demand.path))
+        rental = msgspec.structs.replace(rental, sites=sites, demand=asked)
+    return msgspec.structs.replace(scenario, demand=demand, link=links, rental=rental)
 
 
 def _without_none(value: Any) -> Any:
@@ -149,6 +156,7 @@ def _fields(table: type[Table], raw: Mapping[str, Any], place: str, problems: li
 
 def _value(wanted: Any, value: Any, place: str, problems: list[str]) -> Any:
     before = len(problems)
+    wanted = _if_given(wanted)
     if isinstance(wanted, type) and issubclass(wanted, Table):
         if not isinstance(value, Mapping):
             problems.append(f"{place}: must be a table, not {_kind(value)}; write [{place}]")
@@ -170,6 +178,12 @@ def _value(wanted: Any, value: Any, place: str, problems: list[str]) -> Any:
     if place.rpartition(".")[2] not in MAY_BE_INFINITE and not _finite(converted):
         problems.append(f"{place}: must be finite, is {_shown(value)}; give a number")
     return converted
+
+
+def _if_given(wanted: Any) -> Any:
+    """The table that may be left out, where a field is one."""
+    tables = [arg for arg in get_args(wanted) if isinstance(arg, type) and issubclass(arg, Table)]
+    return tables[0] if tables and type(None) in get_args(wanted) else wanted
 
 
 def _finite(value: Any) -> bool:

@@ -112,7 +112,21 @@ def test_the_model_asks_no_clock_and_no_global_dice(path: Path) -> None:
         assert not drawn, "random numbers come from emulator.model.streams"
 
 
-@pytest.mark.parametrize("name", ["offloading", "serving", "serving_numba", "ledger", "queueing", "arrivals"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "offloading",
+        "serving",
+        "serving_numba",
+        "ledger",
+        "queueing",
+        "arrivals",
+        "rental",
+        "radio",
+        "mobility",
+        "graph",
+    ],
+)
 def test_the_worlds_numbers_use_no_sum_whose_order_is_not_ours(name: str) -> None:
     for node in ast.walk(tree_of(ROOT / "emulator" / "model" / f"{name}.py")):
         assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult))
