@@ -60,6 +60,6 @@ def relative(values: Floats) -> Singles:
     return (values[..., 1:] - values[..., :1]).astype(np.float32)
 
 
-def whole(sent: Singles) -> Floats:
+def whole(sent: NDArray[np.floating]) -> Floats:
     """What ``relative`` left, with the 0 of renting nothing: shape (..., actions)."""
     return np.concatenate([np.zeros((*sent.shape[:-1], 1)), sent], axis=-1)
