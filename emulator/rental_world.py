@@ -98,6 +98,15 @@ class RentalWorld:
         self._remembered = self._servers.nothing_remembered()
         self._open(0)
 
+    def begin(self, slot: int) -> None:
+        """Go to the first slot of an episode, any episode; what it draws does not depend on the ones before.
+
+        Raises: ValueError: no episode begins there.
+        """
+        if slot < 0 or self.plan.episode(slot) != slot:
+            raise ValueError(f"slot {slot}: no episode begins there (they last {self.plan.rental.episode_slots} slots)")
+        self._open(slot)
+
     def _open(self, slot: int) -> None:
         """Begin a slot: users walk, spectrum and prices are drawn, edge servers observe."""
         self.slot = slot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from emulator.cli import learning_ttosc
+from emulator.cli import learning_n2o, learning_ttosc
 
 
 @click.group("train")
@@ -18,6 +18,7 @@ def export_group() -> None:
 
 
 train_group.add_command(learning_ttosc.train_command)
+train_group.add_command(learning_n2o.train_command)
 export_group.add_command(learning_ttosc.export_command)
 
 COMMANDS = [train_group, export_group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -56,7 +57,7 @@ def train_command(
         if scenario is None:
             raise AgentError("train: name a SCENARIO, or go on with --resume; `edgerig schema --names` lists them")
         folders = _created(scenario, preset, changes, range(seed, seed + seeds), worlds, out)
-    ends = run_trainings(_one, [folder.path for folder in folders], frames, jobs)
+    ends = run_trainings(partial(_one, frames), [folder.path for folder in folders], jobs)
     for end in ends:
         _say(end)
     return 0 if all(end.frames == end.wanted for end in ends) else INTERRUPTED
@@ -74,7 +75,7 @@ def _created(
     return folders
 
 
-def _one(path: Path, frames: int) -> Trained:
+def _one(frames: int, path: Path) -> Trained:
     def told(progress: Progress) -> None:
         done = f"frame {progress.frame} of {progress.frames}, delay {progress.delay_s:.3f} s of late"
         tell(f"{path}: {done}, {clock(progress.left_s)} left")

@@ -22,20 +22,19 @@ def asked_to_stop() -> bool:
     return bool(_stops)
 
 
-def run_trainings(one: Callable[[Path, int], End], paths: Sequence[Path], steps: int, jobs: int) -> list[End]:
+def run_trainings(one: Callable[[Path], End], paths: Sequence[Path], jobs: int) -> list[End]:
     """Train in each folder.
 
     Args:
-        one: Trains in a folder up to so many steps; a function of a module, since it may run in another process. It
-            ends soon after ``asked_to_stop``.
+        one: Trains in a folder; a function of a module, since it may run in another process. It ends soon after
+            ``asked_to_stop``.
         paths: The folders.
-        steps: For each.
         jobs: How many at a time.
     Returns: How each ended, in order.
     """
     if jobs == 1 or len(paths) == 1:
-        return _one_by_one(one, paths, steps)
-    return _at_once(one, paths, steps, jobs)
+        return _one_by_one(one, paths)
+    return _at_once(one, paths, jobs)
 
 
 def clock(seconds: float) -> str:
@@ -50,23 +49,23 @@ def _listen() -> dict[signal.Signals, Any]:
     return {number: signal.signal(number, lambda number, _frame: _stops.append(number)) for number in STOPPING}
 
 
-def _one_by_one(one: Callable[[Path, int], End], paths: Sequence[Path], steps: int) -> list[End]:
+def _one_by_one(one: Callable[[Path], End], paths: Sequence[Path]) -> list[End]:
     _stops.clear()
     before = _listen()
     try:
-        return [one(path, steps) for path in paths]
+        return [one(path) for path in paths]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _at_once(one: Callable[[Path, int], End], paths: Sequence[Path], steps: int, jobs: int) -> list[End]:
+def _at_once(one: Callable[[Path], End], paths: Sequence[Path], jobs: int) -> list[End]:
     """Several at a time. Ctrl-C reaches the whole group, so this process only waits for the others to save."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         # Spawned, not forked: a child must not inherit the threads of a numerics library half made.
         with ProcessPoolExecutor(min(jobs, len(paths)), get_context("spawn"), initializer=_listen) as pool:
-            return [end.result() for end in [pool.submit(one, path, steps) for path in paths]]
+            return [end.result() for end in [pool.submit(one, path) for path in paths]]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
