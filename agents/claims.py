@@ -15,12 +15,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from agents.errors import AgentError
+from agents import sweep_plot
+from agents.intervals import Interval, interval, ratio
 from agents.rollout import play
+from agents.sweep_plot import Line, Panel
 from emulator.assembly import resolve
 from emulator.model.offloading import Floats
 from emulator.scenario_file import load
@@ -37,6 +39,8 @@ class Scheme(NamedTuple):
     name: str
     policy: str
     scheduler: str = "exact"
+    learns: str = ""
+    """How its agents are trained before they are measured; empty where nothing is learned."""
 
 
 ILS = Scheme("ILS, warm", "ils-warm:6")
@@ -133,34 +137,6 @@ CLAIMS = {
 }  # fmt: skip
 
 
-class Interval(NamedTuple):
-    """A mean and half the width of its 95 % confidence interval."""
-
-    mean: float
-    half: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the sign of the mean is beyond doubt."""
-        return abs(self.mean) > self.half
-
-
-def interval(values: Floats) -> Interval:
-    """Mean of one value a seed and its 95 % t-interval; paired, where the values are differences of pairs."""
-    try:
-        from scipy.stats import t
-    except ImportError as error:
-        raise AgentError("claims: need scipy; install edgerig[report]") from error
-    count = len(values)
-    return Interval(float(values.mean()), float(t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count)))
-
-
-def ratio(values: Floats, base: Floats) -> Interval:
-    """Ratio of two means over the same seeds, and its interval by the linearised paired differences."""
-    of_means = float(values.mean() / base.mean())
-    return Interval(of_means, interval((values - of_means * base) / base.mean()).half)
-
-
 class _Job(NamedTuple):
     overrides: tuple[str, ...]
     scheme: Scheme
@@ -253,55 +229,18 @@ def level_table(found: dict[str, Floats]) -> str:
     return "\n".join(lines)
 
 
-_MARKS = ("o", "s", "^", "D")
-_COLOURS = ("#0072b2", "#009e73", "#d55e00", "#7f7f7f")
-
-
 def draw(claim: Claim, found: Sequence[Floats], path: Path, schemes: Sequence[Scheme] = SCHEMES) -> None:
     """Plot a claim: one panel an axis, means with 95 % confidence intervals over the seeds."""
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise AgentError("claims: a plot needs matplotlib; install edgerig[report]") from error
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    panels = len(claim.axes)
-    figure, places = plt.subplots(
-        1, panels, figsize=(2.0 + 4.2 * panels, 3.9), squeeze=False, sharey=True, layout="constrained"
-    )
-    for place, axis, values in zip(places[0], claim.axes, found, strict=True):
-        _panel(place, axis, values, schemes)
-    places[0][0].set_ylim(bottom=0.0)
-    name = "delay, s per task" if claim.figure == "delay_s" else "reward of a slot, s per task"
-    places[0][0].set_ylabel(f"mean {name}")
-    figure.suptitle(claim.says, fontsize=11)
-    marks, names = places[0][0].get_legend_handles_labels()
-    figure.legend(marks, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False, fontsize=9)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def _panel(place: Any, axis: Axis, values: Floats, schemes: Sequence[Scheme]) -> None:
-    at = np.array([point.at for point in axis.points])
-    width = float(np.ptp(at))
-    for index, (scheme, own) in enumerate(zip(schemes, values, strict=True)):
-        bars = [interval(seeds) for seeds in own]
-        place.errorbar(
-            at + (index - 1.5) * 0.008 * width,  # side by side, so that no bar hides another
-            [bar.mean for bar in bars],
-            yerr=[bar.half for bar in bars],
-            label=scheme.name,
-            marker=_MARKS[index % len(_MARKS)],
-            color=_COLOURS[index % len(_COLOURS)],
-            capsize=3,
-            markersize=5,
-            linewidth=1.5,
+    panels = [
+        Panel(
+            axis.label,
+            np.array([point.at for point in axis.points]),
+            [Line(scheme.name, own, style) for style, (scheme, own) in enumerate(zip(schemes, values, strict=True))],
         )
-    place.set_xlabel(axis.label)
-    place.set_xticks(at, [f"{value:g}" for value in at])
-    place.grid(alpha=0.3)
-    place.spines[["top", "right"]].set_visible(False)
+        for axis, values in zip(claim.axes, found, strict=True)
+    ]
+    name = "delay, s per task" if claim.figure == "delay_s" else "reward of a slot, s per task"
+    sweep_plot.draw(path, claim.says, f"mean {name}", panels)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

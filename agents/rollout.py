@@ -109,16 +109,23 @@ def scheduler_of(scenario: Scenario) -> Schedule:
     return make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend)).schedule
 
 
-def play(scenario: Scenario, world: World | None = None) -> Iterator[Played]:
+def play(scenario: Scenario, world: World | None = None, *, first: int = 0) -> Iterator[Played]:
     """Run a resolved scenario in this process, frame by frame.
 
     A decision that does not fit is refused and the one before stays in force, as an edge server does it.
+
+    Args:
+        scenario: Resolved.
+        world: Its world, if somebody else looks at it, too.
+        first: The frame to begin with, nothing deployed before; only in worlds that can go to a frame.
     """
     world = world or World(scenario)
+    if first:
+        world.go_to(first)
     team = Team(scenario, world)
     schedule = scheduler_of(scenario)
     in_force = np.zeros((world.network.edges, world.network.services), dtype=np.bool_)
-    for frame in range(scenario.frames):
+    for frame in range(first, scenario.frames):
         counts = world.counts
         absent = [""] * world.network.edges
         if world.linked is None:

@@ -138,6 +138,17 @@ class World:
             streams = self._routing, self._times
             self.linked = LinkedWorld(self.scenario, self.network, self.edges_s, *streams)
 
+    def go_to(self, frame: int) -> None:
+        """Stand before a frame as a run does that came so far.
+
+        Raises: ValueError: tasks are queued or links emulated, so that slots leave more behind than their tasks.
+        """
+        if self.scenario.tasks == "queued" or self.linked is not None:
+            raise ValueError("queued tasks and emulated links have a past; begin at frame 0")
+        self.slot = frame * self.scenario.slots_per_frame
+        if frame:
+            self.counts = self.frame_arrivals(frame - 1)
+
     @property
     def frame(self) -> int:
         """The frame of the current slot."""

@@ -24,6 +24,7 @@ from agents.ttosc.checkpoint import Folder, LogRow
 from agents.ttosc.credit import marginal_gains
 from agents.ttosc.presets import Preset
 from emulator.assembly import resolve
+from emulator.model.offloading import Floats
 from emulator.scenario import Scenario
 from emulator.world import World
 
@@ -47,6 +48,7 @@ class Trained:
         delay_s: Mean delay of the last frames, seconds per task.
         popularity_s: The same of Popularity on the same frames; nan if it was stopped.
         counted: How many frames these are.
+        popularity: Delay of every frame under Popularity, seconds per task, shape (frame,); nan if it was stopped.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Trained:
     delay_s: float
     popularity_s: float
     counted: int
+    popularity: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,10 @@ def train(
         draw_curve(folder.path / CURVE, delays, {"Popularity, the same frames": popularity}, axes)
     late = delays[done - counted :].mean() if counted else np.nan
     beside = popularity[done - counted :].mean() if counted else np.nan
-    return Trained(folder.path, done, frames, float(late), float(beside), counted)
+    return Trained(folder.path, done, frames, float(late), float(beside), counted, popularity)
 
 
-def popularity_delays(scenario: Scenario) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def popularity_delays(scenario: Scenario) -> Floats:
     """Delay of every frame under the paper's Popularity, seconds per task, shape (frame,)."""
     agent = msgspec.structs.replace(scenario.agent, policy="popularity")
     same = msgspec.structs.replace(scenario, agent=agent)
@@ -129,9 +132,7 @@ def _resumed(folder: Folder, learner: Learner, world: World) -> int:
         return 0
     frame, arrays = saved
     learner.restore(arrays)
-    world.slot = frame * world.scenario.slots_per_frame
-    if frame:
-        world.counts = world.frame_arrivals(frame - 1)
+    world.go_to(frame)
     return frame
 
 

@@ -43,6 +43,7 @@ MODULES: Final = {
     "keys": ("keys", "Keys: who may join a run, and as what."),
     "train": ("learning", "Train agents."),
     "export": ("learning", "Turn trained agents into ONNX files."),
+    "reproduce": ("reproducing", "Measure what a paper shows, and say which of it holds."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }
 """Each command: the module that holds it, and its line in the help, so that help loads none of them."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agents import claims
-from agents.claims import CLAIMS, ILS, Axis, Claim, Point, Scheme, change, interval, ratio, sweep
+from agents.claims import CLAIMS, ILS, Axis, Claim, Point, Scheme, change, sweep
+from agents.intervals import interval, ratio
 
 COMPARED = (ILS, Scheme("Popularity", "popularity"), Scheme("Greedy", "greedy", "greedy"))
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from agents.claims import ILS, Scheme, interval, levels, ratio
+from agents.claims import ILS, Scheme, levels
+from agents.intervals import interval, ratio
 from agents.planners import ORACLE_RESTARTS
 from agents.search import KICKS, iterate, moves_of
 from emulator.assembly import resolve

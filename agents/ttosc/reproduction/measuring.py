@@ -1,0 +1,163 @@
+"""One measurement: train, if the scheme learns, then count the delay of frames that nobody has learned from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from agents.rollout import play
+from agents.ttosc.checkpoint import Folder
+from agents.ttosc.presets import preset_of
+from agents.ttosc.reproduction.plan import EVALUATED_FROM, SCENARIO, Measurement
+from agents.ttosc.train import Progress, train
+from emulator.assembly import resolve
+from emulator.model.offloading import Floats
+from emulator.scenario import Scenario
+from emulator.scenario_file import dump, load
+
+VERSION = 1
+"""Of what a measurement means; one of another version is made again."""
+
+WARM_UP_FRAMES = 5
+"""Played before the frames that count: smoothed forecasts begin with nothing."""
+
+BLOCK_FRAMES = 10
+"""Frames of a learning curve that are kept as one mean."""
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """A training, means of every ``BLOCK_FRAMES`` frames: seconds per task, a slot's reward, Popularity's delay."""
+
+    delay_s: list[float]
+    gain_s: list[float]
+    popularity_s: list[float]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What was measured.
+
+    Attributes:
+        version: See ``VERSION``.
+        what: The measurement in words, for people.
+        delay_s: Mean over the frames that count, seconds per task.
+        gain_s: The same of the reward of a slot.
+        deployed: Services on a server.
+        curve: Of the training, where there was one.
+        cpu_s: What it took, seconds of this process.
+    """
+
+    version: int
+    what: dict[str, Any]
+    delay_s: float
+    gain_s: float
+    deployed: float
+    curve: Curve | None
+    cpu_s: float
+
+
+class Stopped(Exception):
+    """Somebody asked to stop before the measurement was done; a training has kept how far it came."""
+
+
+def world_of(measurement: Measurement) -> Scenario:
+    """The resolved scenario of a measurement, as long as it is played; its policy is to be set."""
+    frames = EVALUATED_FROM + measurement.counted_frames
+    common = (f"seed={measurement.seed}", f"world_seed={measurement.seed}", f"frames={frames}")
+    scheduler = f'scheduler.kind="{measurement.scheme.scheduler}"'
+    return resolve(load(SCENARIO, [*common, scheduler, *measurement.overrides]))
+
+
+def key_of(measurement: Measurement) -> str:
+    """What a measurement is kept under: it covers the whole scenario and everything that is done in it."""
+    scheme = measurement.scheme
+    learned = msgspec.to_builtins(preset_of(scheme.learns)) if scheme.learns else {}
+    facts = [VERSION, dump(world_of(measurement)), scheme.policy, learned, EVALUATED_FROM, *measurement[3:]]
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def measured(
+    measurement: Measurement,
+    folder: Path,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Result:
+    """Make a measurement.
+
+    Args:
+        measurement: What.
+        folder: For the training; goes on with what is in it, and is gone when the measurement is made.
+        stopped: Asked after each frame.
+        tell: Hears how far the training is.
+    Raises: Stopped: it was asked to stop; AgentError: an extra is missing.
+    """
+    started_s = time.process_time()
+    scenario, curve = world_of(measurement), None
+    policy = measurement.scheme.policy
+    if measurement.scheme.learns:
+        actors, curve = trained(scenario, measurement.scheme.learns, measurement.learning_frames, folder, stopped, tell)
+        policy = f"{policy}:{actors}"
+    rows = []
+    agent = msgspec.structs.replace(scenario.agent, policy=policy)
+    for played in play(msgspec.structs.replace(scenario, agent=agent), first=EVALUATED_FROM - WARM_UP_FRAMES):
+        rows.append(played.step.row)
+        if stopped():
+            raise Stopped
+    rows = rows[WARM_UP_FRAMES:]
+    shutil.rmtree(folder, ignore_errors=True)
+    return Result(
+        VERSION,
+        {**measurement._asdict(), "scheme": measurement.scheme.name},
+        float(np.mean([row.delay_s for row in rows])),
+        float(np.mean([row.reward_s for row in rows])) / scenario.slots_per_frame,
+        float(np.mean([row.deployed for row in rows])) / scenario.edges.count,
+        curve,
+        time.process_time() - started_s,
+    )
+
+
+def trained(
+    scenario: Scenario,
+    preset: str,
+    frames: int,
+    folder: Path,
+    stopped: Callable[[], bool],
+    tell: Callable[[Progress], None],
+) -> tuple[Path, Curve]:
+    """Actors that learned from the first frames of a world, and how they did; goes on where it was stopped.
+
+    Returns: The folder of the actors, and the curve.
+    Raises: Stopped: it was asked to stop.
+    """
+    from agents.ttosc.export import export
+
+    training = Folder(folder)
+    if not (folder / "training.toml").exists():  # not even begun, or stopped while it was
+        shutil.rmtree(folder, ignore_errors=True)
+        training = Folder.create(folder, scenario, preset_of(preset))
+    end = train(training, frames, stopped=stopped, tell=tell)
+    if end.frames < frames:
+        raise Stopped
+    actors = folder / "onnx"
+    shutil.rmtree(actors, ignore_errors=True)
+    export(training, actors)
+    rows = training.rows(frames)
+    return actors, Curve(
+        blocks(np.array([row.delay_s for row in rows])),
+        blocks(np.array([row.reward_s for row in rows]) / scenario.slots_per_frame),
+        blocks(end.popularity),
+    )
+
+
+def blocks(values: Floats) -> list[float]:
+    """Means of consecutive frames; a last block that is not full is left out."""
+    whole = len(values) // BLOCK_FRAMES
+    return values[: whole * BLOCK_FRAMES].reshape(whole, BLOCK_FRAMES).mean(axis=1).tolist()

@@ -1,0 +1,198 @@
+"""The reproduction as tables: Markdown for the documentation, CSV for everything else."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from agents.claims import Scheme
+from agents.errors import AgentError
+from agents.ttosc.reproduction.measuring import BLOCK_FRAMES, Result
+from agents.ttosc.reproduction.plan import FIGURES, ORACLE, POPULARITY, SCHEMES, Effort, FigureName
+from agents.ttosc.reproduction.tables import (
+    Compared,
+    Sweep,
+    converged_after,
+    delay_of,
+    delays_of,
+    gain_of,
+    mean_curve,
+    mean_of,
+    part,
+)
+from agents.ttosc.reproduction.timing import Times
+from agents.ttosc.reproduction.verdicts import Finding, Verdict
+
+BEGIN, END = "<!-- measured: edgerig reproduce ttosc writes from here -->", "<!-- measured: to here -->"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join([_row(heads), "|---" * len(heads) + "|", *(_row(row) for row in rows)])
+
+
+def compared(found: Compared | None, digits: int = 2, *, signed: bool = False) -> str:
+    """A mean and half of its interval."""
+    if found is None:
+        return "-"
+    mean, half = found.interval
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}" if signed else f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> str:
+    """Claim by claim: what the paper says, what was found, and the word for it."""
+    rows = []
+    for verdict in verdicts:
+        digits = 0 if "frames" in verdict.measure else 2
+        found = [
+            f"{finding.who} {compared(finding.found, digits, signed=True)}{_mark(finding)}"
+            for finding in verdict.findings
+        ]
+        text = f"{verdict.measure}: {'; '.join(found)}" if found else verdict.measure
+        rows.append((verdict.name, verdict.figure, verdict.says, f"**{verdict.word}**", text))
+    return markdown_table(("claim", "figure", "the paper says", "here", "figures"), rows)
+
+
+def _mark(finding: Finding) -> str:
+    """Whether it is as said, and over how many seeds."""
+    mark = "" if finding.agrees else ", opposite" if finding.contradicts else ", level"
+    return f" (n {finding.found.seeds}{mark})"
+
+
+def defaults_table(defaults: dict[Scheme, list[Result | None]], seeds: int) -> str:
+    """Every scheme in the default world, beside Popularity and the oracle."""
+    beside, bound = (delays_of(defaults[scheme], seeds) for scheme in (POPULARITY, ORACLE))
+    rows = []
+    for scheme in SCHEMES:
+        own = delays_of(defaults[scheme], seeds)
+        level = mean_of(own)
+        if level is None:
+            continue
+        deployed = np.mean([result.deployed for result in defaults[scheme] if result is not None])
+        ratios = compared(part(own, beside), 3), compared(part(own, bound), 3)
+        rows.append((scheme.name, str(level.seeds), compared(level), *ratios, f"{deployed:.1f}"))
+    heads = ("scheme", "seeds", "delay, s", "x Popularity", "x oracle", "services on a server")
+    return markdown_table(heads, rows)
+
+
+def sweep_table(sweep: Sweep, name: FigureName) -> str:
+    """One axis of a figure: means by point with intervals."""
+    learning = FIGURES[name].shows_learning
+    heads = [sweep.axis.label, *(f"{point.at:g}" for point in sweep.points)]
+    rows = []
+    for scheme in sweep.results:
+        values = sweep.values(scheme, gain_of if learning else delay_of)
+        if np.isfinite(values).any():
+            rows.append([f"{scheme.name}, reward" if learning else scheme.name, *(_at(own) for own in values)])
+        if learning:
+            frames = sweep.values(scheme, converged_after)
+            rows.append([f"{scheme.name}, frames to within 5 %", *(_at(own, 0) for own in frames)])
+    return markdown_table(heads, rows)
+
+
+def _at(values: np.ndarray[tuple[int], np.dtype[np.float64]], digits: int = 2) -> str:
+    return compared(mean_of(values), digits)
+
+
+def times_table(times: Times) -> str:
+    """Run times beside the paper's."""
+    return markdown_table(
+        ("what", "the paper, ms", "here, ms"),
+        (
+            ("scheduling a slot, all services", "7.21", f"{1e3 * times.scheduling_s:.4f}"),
+            ("deciding a frame's deployment, all edge servers", "19.39", f"{1e3 * times.deployment_s:.3f}"),
+        ),
+    )
+
+
+def effort_line(effort: Effort, command: str) -> str:
+    """What was done to get the figures."""
+    frames = ", ".join(f"`{preset}` {count}" for preset, count in effort.learning_frames.items())
+    return (
+        f"Measured with `{command}`: {effort.seeds} paired seeds, {effort.learning_seeds} for schemes that learn "
+        f"({effort.default_seeds} in the default world); {effort.counted_frames} frames of "
+        f"5 slots count. Frames learned from: {frames}."
+    )
+
+
+def sweep_csv(sweeps: Sequence[Sweep]) -> str:
+    """Every measurement of a figure, a line each."""
+    heads = ("axis", "at", "scheme", "seed", "delay_s", "gain_s", "services_deployed", "frames_to_converge")
+    rows = []
+    for sweep in sweeps:
+        for scheme, points in sweep.results.items():
+            for point, results in zip(sweep.points, points, strict=True):
+                for seed, result in enumerate(results, start=1):
+                    if result is None:
+                        continue
+                    frames = converged_after(result)
+                    figures = (result.delay_s, result.gain_s, result.deployed)
+                    last = "" if np.isnan(frames) else f"{frames:.0f}"
+                    rows.append((sweep.axis.label, f"{point.at:g}", scheme.name, seed, *figures, last))
+    return as_csv(heads, rows)
+
+
+def curves_csv(sweep: Sweep) -> str:
+    """Learning curves, means over seeds of every ten frames."""
+    rows = []
+    for scheme, points in sweep.results.items():
+        for point, results in zip(sweep.points, points, strict=True):
+            gains, delays = (mean_curve(results, of) for of in (lambda c: c.gain_s, lambda c: c.delay_s))
+            for block, (gain, delay) in enumerate(zip(gains, delays, strict=True)):
+                rows.append((sweep.axis.label, f"{point.at:g}", scheme.name, (block + 1) * BLOCK_FRAMES, gain, delay))
+    return as_csv(("axis", "at", "scheme", "frame", "gain_s", "delay_s"), rows)
+
+
+def claims_csv(verdicts: Sequence[Verdict]) -> str:
+    """Claim by claim, a line for each scheme or pair."""
+    heads = (
+        "claim",
+        "figure",
+        "says",
+        "verdict",
+        "measure",
+        "who",
+        "mean",
+        "half_width_95",
+        "seeds",
+        "agrees",
+        "contradicts",
+    )
+    rows: list[Sequence[object]] = []
+    for verdict in verdicts:
+        about = (verdict.name, verdict.figure, verdict.says, verdict.word, verdict.measure)
+        rows += [
+            (*about, finding.who, *finding.found.interval, finding.found.seeds, finding.agrees, finding.contradicts)
+            for finding in verdict.findings
+        ] or [(*about, "", "", "", "", "", "")]
+    return as_csv(heads, rows)
+
+
+def as_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def put_into(page: Path, text: str) -> None:
+    """Replace what was measured in a page; a page that is not there begins with a heading.
+
+    Raises: AgentError: the page has no place for it.
+    """
+    old = page.read_text(encoding="utf-8") if page.exists() else f"# TTOSC reproduced\n\n{BEGIN}\n{END}\n"
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise AgentError(f"{page}: has no lines '{BEGIN}' and '{END}' to write between; add them")
+    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")

@@ -1,0 +1,235 @@
+"""The paper's statements, each held against what was measured.
+
+A statement is about some schemes, or pairs of them. For each, the paired change has a 95 % interval; the statement
+holds if that is on the claimed side of 0 for all of them, with a caveat if for some, and does not hold if for none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from agents.claims import Scheme
+from agents.ttosc.reproduction.measuring import Result
+from agents.ttosc.reproduction.plan import GREEDY, LITERAL, MARGINAL, PAPERS, POPULARITY, PROPOSED, FigureName
+from agents.ttosc.reproduction.tables import (
+    Compared,
+    Sweep,
+    converged_after,
+    delay_of,
+    delays_of,
+    difference,
+    gain_of,
+)
+from emulator.model.offloading import Floats
+
+Word = Literal["holds", "holds with a caveat", "does not hold", "not measured"]
+
+ENOUGH_STORAGE: Final = 3.0
+"""[C_m] beyond which the paper sees no gain; it gives no unit, we read GB."""
+
+PAPERS_SCHEDULING_S, PAPERS_DEPLOYMENT_S = 0.00721, 0.01939
+"""What the paper needs on its own machine."""
+
+Sweeps = dict[FigureName, list[Sweep]]
+
+
+class Finding(NamedTuple):
+    """What was found of one scheme or pair.
+
+    Attributes:
+        who: The scheme, or what is compared with what.
+        found: The paired change, and its unit is the statement's.
+        agrees: Whether its interval is on the claimed side of 0.
+        contradicts: Whether it is on the other side; neither, where it holds 0.
+    """
+
+    who: str
+    found: Compared
+    agrees: bool
+    contradicts: bool
+
+
+class Verdict(NamedTuple):
+    """A statement of the paper and what became of it here.
+
+    Attributes:
+        name: As in ``docs/claims.md``.
+        figure: Where the paper says it.
+        says: The statement.
+        measure: What the figures of ``findings`` are.
+        findings: One for each scheme or pair that it is about.
+        word: See the module.
+    """
+
+    name: str
+    figure: str
+    says: str
+    measure: str
+    findings: tuple[Finding, ...]
+    word: Word
+
+
+def judged(findings: Sequence[Finding]) -> Word:
+    """The word for what was found."""
+    if not findings:
+        return "not measured"
+    agree = sum(finding.agrees for finding in findings)
+    return "holds" if agree == len(findings) else "holds with a caveat" if agree else "does not hold"
+
+
+def _finding(who: str, found: Compared | None, *, rises: bool) -> list[Finding]:
+    if found is None or not np.isfinite(found.interval.half):
+        return []
+    certain, as_said = found.interval.excludes_zero, (found.interval.mean > 0.0) == rises
+    return [Finding(who, found, certain and as_said, certain and not as_said)]
+
+
+def _verdict(name: str, figure: str, says: str, measure: str, findings: Iterable[Finding]) -> Verdict:
+    kept = tuple(findings)
+    return Verdict(name, figure, says, measure, kept, judged(kept))
+
+
+def _ends(sweep: Sweep, scheme: Scheme, figure: Callable[[Result], float]) -> tuple[Floats, Floats] | None:
+    """A scheme's values at the first and the last point where it was measured, each of shape (seed,)."""
+    values = sweep.values(scheme, figure)
+    there = np.flatnonzero(np.isfinite(values).any(axis=1))
+    return (values[there[0]], values[there[-1]]) if len(there) > 1 else None
+
+
+def _trend(sweep: Sweep, schemes: Sequence[Scheme], figure: Callable[[Result], float], *, rises: bool) -> list[Finding]:
+    findings = []
+    for scheme in schemes:
+        ends = _ends(sweep, scheme, figure)
+        if ends is not None:
+            findings += _finding(scheme.name, difference(ends[1], ends[0]), rises=rises)
+    return findings
+
+
+def _gaps(sweep: Sweep, baselines: Sequence[Scheme], own: Sequence[Scheme], *, rises: bool) -> list[Finding]:
+    """Change of how far a baseline is behind a scheme, between the ends of an axis."""
+    findings = []
+    for scheme in own:
+        mine = _ends(sweep, scheme, delay_of)
+        for baseline in baselines:
+            theirs = sweep.values(baseline, delay_of)
+            at = np.flatnonzero(np.isfinite(sweep.values(scheme, delay_of)).any(axis=1))
+            if mine is None:
+                continue
+            gaps = [theirs[place] - values for place, values in zip((at[0], at[-1]), mine, strict=True)]
+            who = f"{baseline.name} - {scheme.name}"
+            findings += _finding(who, difference(gaps[1], gaps[0]), rises=rises)
+    return findings
+
+
+def by_learning_with_cells(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 4(a)."""
+    return _learning(sweeps["fig4a"][0], ("C1", "C2"), "4a", "cells", rises=True)
+
+
+def by_learning_with_services(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 4(b)."""
+    return _learning(sweeps["fig4b"][0], ("C3", "C3"), "4b", "services", rises=False)
+
+
+def _learning(sweep: Sweep, names: tuple[str, str], figure: str, what: str, *, rises: bool) -> list[Verdict]:
+    slower = _trend(sweep, PROPOSED, converged_after, rises=True)
+    reward = _trend(sweep, PROPOSED, gain_of, rises=rises)
+    return [
+        _verdict(names[0], figure, f"With more {what} it takes more iterations to converge.",
+                 "frames to within 5 %, last - first", slower),
+        _verdict(names[1], figure, f"With more {what} the average reward {'grows' if rises else 'falls'}.",
+                 "reward of a slot, s, last - first", reward),
+    ]  # fmt: skip
+
+
+def by_cells(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 5(a)."""
+    sweep = sweeps["fig5a"][0]
+    every = (LITERAL, *PAPERS)
+    return [
+        _verdict("C5", "5a", "The delay of every scheme falls with more cells.", "delay, s, last - first",
+                 _trend(sweep, (*every, MARGINAL), delay_of, rises=False)),
+        _verdict("C6", "5a", "The baselines' gap to the proposed scheme widens with more cells.",
+                 "gap, s, last - first", _gaps(sweep, PAPERS, (LITERAL, MARGINAL), rises=True)),
+    ]  # fmt: skip
+
+
+def by_services(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 5(b)."""
+    sweep = sweeps["fig5b"][0]
+    every = (LITERAL, *PAPERS)
+    return [
+        _verdict("C7", "5b", "The delay of every scheme grows with the number of services.", "delay, s, last - first",
+                 _trend(sweep, (*every, MARGINAL), delay_of, rises=True)),
+        _verdict("C8", "5b", "The gap of Popularity and Greedy to the proposed scheme grows with the services.",
+                 "gap, s, last - first", _gaps(sweep, (POPULARITY, GREEDY), (LITERAL, MARGINAL), rises=True)),
+    ]  # fmt: skip
+
+
+def by_demand(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 6(a)."""
+    zipf, users = sweeps["fig6a"]
+    return [
+        _verdict("C10", "6a", "The proposed scheme's delay falls as the Zipf exponent grows.", "delay, s, last - first",
+                 _trend(zipf, PROPOSED, delay_of, rises=False)),
+        _verdict("C11", "6a", "Its delay grows with the mean number of users.", "delay, s, last - first",
+                 _trend(users, PROPOSED, delay_of, rises=True)),
+    ]  # fmt: skip
+
+
+def by_resources(sweeps: Sweeps) -> list[Verdict]:
+    """What the paper says of Figure 6(b)."""
+    compute, storage = sweeps["fig6b"]
+    more = _trend(compute, PROPOSED, delay_of, rises=False) + _trend(storage, PROPOSED, delay_of, rises=False)
+    return [
+        _verdict("C12", "6b", "More compute or more storage lowers its delay.", "delay, s, last - first",
+                 [finding._replace(who=f"{finding.who}, {what}")
+                  for finding, what in zip(more, _halves(more, "compute", "storage"), strict=True)]),
+        _verdict("C13", "6b", "Storage beyond 3 brings no further gain.", "delay, s, most - 3 GB",
+                 _level(storage)),
+    ]  # fmt: skip
+
+
+def _halves(findings: Sequence[Finding], first: str, second: str) -> list[str]:
+    half = len(findings) // 2
+    return [first] * half + [second] * (len(findings) - half)
+
+
+def _level(storage: Sweep) -> list[Finding]:
+    """Whether storage beyond what the paper calls enough changes nothing that could be told from nothing."""
+    at = storage.at(ENOUGH_STORAGE)
+    findings = []
+    for scheme in storage.results:
+        values = storage.values(scheme, delay_of)
+        found = difference(values[-1], values[at]) if at is not None else None
+        if found is not None:
+            gains = found.interval.excludes_zero and found.interval.mean < 0.0
+            findings.append(Finding(scheme.name, found, not gains, gains))
+    return findings
+
+
+def best(defaults: dict[Scheme, list[Result | None]], seeds: int) -> Verdict:
+    """What the paper says above all: that its scheme is better than the baselines, in the default world."""
+    findings = []
+    for scheme in PROPOSED:
+        own = delays_of(defaults[scheme], seeds)
+        for baseline in PAPERS:
+            found = difference(own, delays_of(defaults[baseline], seeds))
+            findings += _finding(f"{scheme.name} - {baseline.name}", found, rises=False)
+    says = "The proposed scheme has a lower delay than the baselines."
+    return _verdict("C14", "5", says, "delay, s, difference", findings)
+
+
+def quick_enough(scheduling_s: float, deployment_s: float) -> list[Verdict]:
+    """What the paper says of run times; ours are medians, so there is no interval."""
+    verdicts = []
+    for says, ours_s, theirs_s in (
+        ("Scheduling a slot takes 7.21 ms.", scheduling_s, PAPERS_SCHEDULING_S),
+        ("Deciding a frame's deployment takes 19.39 ms.", deployment_s, PAPERS_DEPLOYMENT_S),
+    ):
+        word: Word = "holds" if ours_s <= theirs_s else "does not hold"
+        verdicts.append(Verdict("C4", "times", says, f"here {1e3 * ours_s:.3g} ms", (), word))
+    return verdicts

@@ -1,0 +1,75 @@
+"""`edgerig reproduce`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+from emulator.cli.progress import tell
+from emulator.cli.trainings import clock
+
+INTERRUPTED: Final = 130
+WHAT: Final = ("fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b", "times", "all")
+
+
+@click.group("reproduce")
+def reproduce_group() -> None:
+    """Measure what a paper shows and states, and say which of it holds here."""
+
+
+@reproduce_group.command("ttosc")
+@click.argument("what", type=click.Choice(WHAT), default="all")
+@click.option("--quick", is_flag=True, help="Three seeds, fewer points and frames: minutes, and wide intervals.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Measurements at a time.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reproduction-ttosc"),
+    show_default=True,
+    help="The folder; what is measured in it already is not measured again.",
+)
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+def reproduce_ttosc(what: str, quick: bool, jobs: int, out: Path, page: Path | None, as_json: bool) -> int:
+    """Every figure and stated number of TTOSC: CSV, plots, and which claims hold; Ctrl-C keeps what is measured."""
+    from agents.ttosc.reproduction import crew, report
+    from agents.ttosc.reproduction.plan import FULL, QUICK
+    from agents.ttosc.reproduction.store import Store
+
+    effort = QUICK if quick else FULL
+    everything = what == "all"
+    if page is not None and not everything:
+        raise click.UsageError("--page: a page has all figures; leave out what to reproduce, or say all")
+    names = [name for name in report.FIGURE_NAMES if everything or name == what]
+    store = Store(out)
+    wanted = report.wanted(names, effort, everything=everything)
+    todo = crew.missing(wanted, store)
+    tell(f"{out}: {len(todo)} measurements to make, {len(set(wanted)) - len(todo)} made already or the same")
+
+    def told(progress: crew.Progress) -> None:
+        left = clock(progress.left_s) if progress.left_s == progress.left_s else "?"
+        tell(f"{progress.made} of {progress.wanted} made, {left} left; last: {progress.last or '-'}")
+
+    if not crew.make(todo, store, jobs=jobs, tell=told):
+        tell(f"stopped; the same command goes on with {out}")
+        return INTERRUPTED
+    command = f"edgerig reproduce ttosc {what}{' --quick' if quick else ''}"
+    document = report.write(
+        store, names, effort, times=everything or what == "times", everything=everything, command=command
+    )
+    if page is not None:
+        report.publish(store, page)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return 0
+    for claim in document["claims"]:
+        click.echo(f"{claim['name']:4} {claim['word']:20} {claim['says']}")
+    click.echo(f"{out}/page.md: tables; plots and CSV beside it")
+    return 0
+
+
+COMMANDS = [reproduce_group]
