@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import AgentError
+from agents.registry import Observes, Registry
 from emulator.model.offloading import Bools, Floats, Network
 from emulator.model.streams import Stream
 
-Observes = Literal["local", "network"]
 DRAWS_PER_FRAME = 4096
 
 
@@ -103,23 +103,15 @@ class NetworkPolicy(Protocol):
 Policy = LocalPolicy | NetworkPolicy
 Factory = Callable[[Setting, str], Policy]
 
-_FACTORIES: dict[str, tuple[Observes, Factory]] = {}
+
+def _load() -> None:
+    from agents import baselines, onnx_actor, planners  # noqa: F401 -- they register themselves
 
 
-def register(name: str, observes: Observes) -> Callable[[Factory], Factory]:
-    """Make a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
-
-    def keep(factory: Factory) -> Factory:
-        _FACTORIES[name] = (observes, factory)
-        return factory
-
-    return keep
-
-
-def names() -> list[str]:
-    """Names of all policies."""
-    _load()
-    return sorted(_FACTORIES)
+_REGISTRY: Registry[Factory] = Registry(_load)
+register = _REGISTRY.register
+"""Makes a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
+names = _REGISTRY.names
 
 
 def observes(spec: str) -> Observes:
@@ -127,7 +119,7 @@ def observes(spec: str) -> Observes:
 
     Raises: AgentError: no policy has that name.
     """
-    return _find(spec)[0]
+    return _REGISTRY.find(spec)[0]
 
 
 def make_policy(spec: str, setting: Setting) -> Policy:
@@ -135,19 +127,7 @@ def make_policy(spec: str, setting: Setting) -> Policy:
 
     Raises: AgentError: no policy has that name, or it cannot work in this setting.
     """
-    return _find(spec)[1](setting, spec.partition(":")[2])
-
-
-def _find(spec: str) -> tuple[Observes, Factory]:
-    _load()
-    name = spec.partition(":")[0]
-    if name not in _FACTORIES:
-        raise AgentError(f"agent {spec!r}: no such policy; known: {', '.join(sorted(_FACTORIES))}")
-    return _FACTORIES[name]
-
-
-def _load() -> None:
-    from agents import baselines, onnx_actor, planners  # noqa: F401 -- they register themselves
+    return _REGISTRY.find(spec)[1](setting, spec.partition(":")[2])
 
 
 def warm_up(policy: Policy, setting: Setting) -> None:
@@ -161,9 +141,13 @@ def warm_up(policy: Policy, setting: Setting) -> None:
     policy.decide(Observation(0, counts))
 
 
-def per_edge_specs(spec: str, edges: int) -> list[str]:
+def per_edge_specs(spec: str, edges: int, known: Callable[[str], object] = observes) -> list[str]:
     """Spread ``SPEC`` or ``EDGE=SPEC,...,SPEC`` over the edge servers; the part without an edge is for the rest.
 
+    Args:
+        spec: What was asked for.
+        edges: N.
+        known: Raises AgentError for a policy that there is not.
     Raises: AgentError: an edge server is named twice, does not exist, or is left without a policy.
     """
     rest = ""
@@ -183,7 +167,7 @@ def per_edge_specs(spec: str, edges: int) -> list[str]:
         raise AgentError(f"agent {spec!r}: nobody decides for edge {', '.join(missing)}; add a policy for the rest")
     specs = [named.get(m, rest) for m in range(edges)]
     for each in set(specs):
-        observes(each)
+        known(each)
     return specs
 
 

@@ -18,6 +18,7 @@ from emulator.model import scheduling
 from emulator.model.arrivals import Habits, ZipfDemand
 from emulator.model.offloading import Floats, Network, cloud_delay
 from emulator.model.streams import Stream
+from emulator.rental_plan import resolve_rental
 from emulator.scenario import Scenario
 from emulator.traces import Demand, load_demand
 
@@ -52,6 +53,8 @@ def resolve(scenario: Scenario) -> Scenario:
 
     Raises: ScenarioError: the trace does not fit the scenario.
     """
+    if scenario.world == "rental":
+        return resolve_rental(scenario)
     backend = scheduling.resolve_backend(scenario.scheduler.backend)
     scheduler = msgspec.structs.replace(scenario.scheduler, backend=backend)
     resolved = with_traces(msgspec.structs.replace(scenario, scheduler=scheduler))

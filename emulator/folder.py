@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,14 +77,15 @@ def _next_free(root: Path, stem: str) -> Path:
 class Writer:
     """Writes a run's tables, a line at each commit."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open slots.csv, frames.csv and timing.csv.
+    def __init__(self, folder: Path, tables: Mapping[str, Sequence[str]] = TABLES) -> None:
+        """Open the tables that every run of a world has, by default those of the offloading world.
 
         Raises: RunFolderError: a file cannot be written.
         """
         self.folder = folder
+        self._tables = tables
         self._files: dict[str, TextIO] = {}
-        for name, fields in TABLES.items():
+        for name, fields in tables.items():
             self._guard(name, lambda name=name, fields=fields: self._open(name, fields))
 
     def slot(self, row: SlotRow) -> None:
@@ -98,6 +99,10 @@ class Writer:
     def timing(self, row: Sequence[object]) -> None:
         """Add a line to timing.csv: slot, attempts, seconds of wall time."""
         self._line("timing.csv", row)
+
+    def add(self, name: str, row: Sequence[object]) -> None:
+        """Add a line to one of the world's tables."""
+        self._line(name, row)
 
     def row(self, name: str, fields: Sequence[str], row: Sequence[object]) -> None:
         """Add a line to a table that not every run has; it is made with its first line."""
@@ -131,7 +136,7 @@ class Writer:
         Raises: RunFolderError: a table cannot be written.
         """
         for name in [name for name in self._files if name != RESETS]:
-            fields = TABLES.get(name)
+            fields = self._tables.get(name)
             if fields is not None:
                 self._guard(name, lambda name=name, fields=fields: self._empty(self._files[name], fields))
             else:

@@ -102,14 +102,14 @@ def resolve_rental(scenario: Scenario) -> Scenario:
 
     Raises: ScenarioError: the map or the trace does not fit the scenario.
     """
-    rental = _rental_of(scenario)
+    rental = rental_of(scenario)
     sites = rental.sites
     if sites.layout == "map" and sites.positions_m is None:
         positions = _mapped(scenario, rental)
         sites = msgspec.structs.replace(sites, positions_m=tuple((float(x), float(y)) for x, y in positions))
         rental = msgspec.structs.replace(rental, sites=sites)
     users = rental.users
-    mean = users.mean or users.per_edge * scenario.edges.count or _mean_users(scenario, rental)
+    mean = float(users.mean or users.per_edge * scenario.edges.count or _mean_users(scenario, rental))
     pool = users.pool or _pool(users.law, mean)
     if users.law == "pool" and pool < mean:
         raise ScenarioError(f"{scenario.name}: rental.users.pool: {pool} is less than the mean of {mean:.1f} users")
@@ -129,7 +129,7 @@ def build_plan(scenario: Scenario) -> Plan:
 
     Raises: ScenarioError: the graph or the trace does not fit.
     """
-    rental = _rental_of(scenario)
+    rental = rental_of(scenario)
     positions, sides = _sites(scenario, rental)
     return Plan(
         rental=rental,
@@ -142,7 +142,11 @@ def build_plan(scenario: Scenario) -> Plan:
     )
 
 
-def _rental_of(scenario: Scenario) -> Rental:
+def rental_of(scenario: Scenario) -> Rental:
+    """The rental world's keys.
+
+    Raises: ScenarioError: the scenario is of another world.
+    """
     if scenario.rental is None:
         raise ScenarioError(f'{scenario.name}: world: is offloading; this needs world = "rental"')
     return scenario.rental

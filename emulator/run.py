@@ -22,9 +22,8 @@ from agents.schedulers import make_scheduler
 from bus.digest import RunDigest
 from bus.messages import RunStatus
 from emulator import folder as run_folder
-from emulator import records, scenario_file, summary
+from emulator import records, rental_run, scenario_file, summary
 from emulator.assembly import build_network, resolve
-from emulator.errors import ScenarioError
 from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
@@ -57,7 +56,7 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
     if scenario.world == "rental":
-        raise ScenarioError(f"{scenario.name}: the rental world runs in emulator.rental_world only, so far")
+        return rental_run.prepare(scenario, on_bus=on_bus)
     resolved = resolve(scenario)
     specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
     if on_bus and any(spec.partition(":")[0] == "oracle" for spec in specs):
@@ -167,6 +166,9 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
     """Run a prepared scenario in this process; the same tables, the same numbers."""
     started_s = time.monotonic()
     folder = new_folder(scenario, out)
+    if scenario.world == "rental":
+        document = rental_run.in_process(scenario, folder, on_status)
+        return Result(folder, document["exit_code"], document)
     writer = run_folder.Writer(folder)
     world, digest = World(scenario), RunDigest()
     decisions: list[float] = []

@@ -197,7 +197,8 @@ def _in_words(error: str, wanted: Any) -> str:
     """What msgspec found wrong, without the words of a programmer."""
     text = error.replace("`", "").replace(" - at $", " at ")
     if text.startswith("Invalid enum value"):
-        return f"must be one of {', '.join(get_args(wanted))}"
+        choices = wanted.__origin__ if hasattr(wanted, "__metadata__") else wanted  # Annotated[Literal[...], ...]
+        return f"must be one of {', '.join(get_args(choices))}"
     text = re.sub(r"\b(null \| )?(int|float|str|bool|array|object|datetime|date|time)\b( \| null)?", _kind_found, text)
     text = re.sub(r"matching regex .*", "of lower case letters, digits, '.', '_' and '-'", text)
     text = text.replace("Expected", "must be", 1).replace(", got", ", not", 1)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator import overhead
 from emulator.errors import RunFolderError
 from emulator.folder import read_table, write_json
 from emulator.scenario import Scenario
 
+Floats = NDArray[np.float64]
 PACKAGES = ("edgerig", "numpy", "pyzmq", "msgspec", "numba")
 
 
@@ -62,29 +64,62 @@ def write(
     messages, sizes = overhead.read(folder / "messages.csv", ledger["slots"], ledger["frames"])
     decisions = np.array(ledger.pop("decision_s", []) or [0.0])
     document = {
+        **_heading(scenario, mode, wall_s, code),
+        "scheduler": f"{scenario.scheduler.kind}@{scenario.scheduler.at} ({scenario.scheduler.backend})",
+        "tasks_mode": scenario.tasks,
+        "first_slot_s": first_slot_s,
+        **ledger,
+        "messages": messages,
+        "bytes": sizes,
+        "decision_s": _spread(decisions),
+    }
+    if recording is not None:
+        document["recording"] = recording
+    return _written(folder, document)
+
+
+def write_rental(
+    folder: Path, scenario: Scenario, mode: str, wall_s: float, code: int, facts: dict[str, Any], decisions_s: Floats
+) -> dict[str, Any]:
+    """Write summary.json of a run of the rental world.
+
+    Args:
+        folder: The run folder.
+        scenario: The resolved scenario.
+        mode: How it was run.
+        wall_s: Seconds the run took.
+        code: Its exit code.
+        facts: What the ledger knows.
+        decisions_s: Seconds that each decision took, shape (decision,).
+    Returns: What was written; where it could not be, a note says so and the exit code is not 0.
+    """
+    heading = _heading(scenario, mode, wall_s, code)
+    return _written(folder, {**heading, **facts, "decision_s": _spread(decisions_s)})
+
+
+def _heading(scenario: Scenario, mode: str, wall_s: float, code: int) -> dict[str, Any]:
+    return {
         "scenario": scenario.name,
         "mode": mode,
         "seed": scenario.seed,
         "world_seed": scenario.world_seed,
         "agent": scenario.agent.policy,
-        "scheduler": f"{scenario.scheduler.kind}@{scenario.scheduler.at} ({scenario.scheduler.backend})",
-        "tasks_mode": scenario.tasks,
         "exit_code": code,
         "interrupted": code == 130,
         "versions": versions(),
         "wall_s": wall_s,
-        "first_slot_s": first_slot_s,
-        **ledger,
-        "messages": messages,
-        "bytes": sizes,
-        "decision_s": {"p50": float(np.quantile(decisions, 0.5)), "p99": float(np.quantile(decisions, 0.99))},
     }
-    if recording is not None:
-        document["recording"] = recording
+
+
+def _spread(seconds: Floats) -> dict[str, float]:
+    return {"p50": float(np.quantile(seconds, 0.5)), "p99": float(np.quantile(seconds, 0.99))}
+
+
+def _written(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
     try:
         write_json(folder / "summary.json", document)
     except RunFolderError as error:
-        document["exit_code"] = code or 2
+        document["exit_code"] = document["exit_code"] or 2
         document["notes"].append(str(error))
     return document
 

@@ -56,6 +56,8 @@ def read(
         frames = slots // found.slots_per_frame
     if agent is not None:
         found = msgspec.structs.replace(found, agent=msgspec.structs.replace(found.agent, policy=agent))
+    if scheduler is not None and found.world == "rental":
+        raise ScenarioError(f"--scheduler {scheduler}: the rental world has no scheduler; leave it out")
     if scheduler is not None:
         found = _with_scheduler(found, scheduler)
     changed = {key: value for key, value in (("seed", seed), ("frames", frames)) if value is not None}

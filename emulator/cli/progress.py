@@ -21,8 +21,10 @@ def tell(text: str) -> None:
 class Progress:
     """Shows statuses on stderr; use as a context."""
 
-    def __init__(self, title: str, *, quiet: bool = False) -> None:
+    def __init__(self, title: str, *, quiet: bool = False, unit: str = " s") -> None:
+        """Unit: of the reward, with a space before it."""
         self._title = title
+        self._unit = unit
         self._quiet = quiet
         self._live: Any = None
         self._started_s = self._line_s = self._seen_s = time.monotonic()
@@ -78,7 +80,8 @@ class Progress:
             return f"{self._title}: starting: {waiting}"
         return (
             f"{self._title}: slot {status.slot + 1}/{status.slots}  delay {status.delay_s:.2f} s "
-            f"(all-cloud {status.all_cloud_delay_s:.2f} s)  reward {status.reward_s:.0f} s  ETA {self._eta(status)}"
+            f"(all-cloud {status.all_cloud_delay_s:.2f} s)  reward {status.reward_s:.0f}{self._unit}  "
+            f"ETA {self._eta(status)}"
         )
 
     def _table(self, status: RunStatus) -> Any:
@@ -97,7 +100,7 @@ class Progress:
         parts = "  ".join(f"{name} {100 * count / total:.0f} %" for name, count in status.tasks.items())
         table.add_row("slot", f"{bar} {status.slot + 1}/{status.slots} (frame {status.frame})")
         table.add_row("delay", f"[bold]{status.delay_s:.3f} s[/bold]  all-cloud {status.all_cloud_delay_s:.3f} s")
-        table.add_row("reward", f"{status.reward_s:.1f} s")
+        table.add_row("reward", f"{status.reward_s:.1f}{self._unit}")
         table.add_row("tasks", parts)
         table.add_row("rate", f"{self._rate:.0f} slots/s  {self._messages_rate:.0f} messages/s")
         table.add_row("ETA", self._eta(status))

@@ -89,7 +89,8 @@ def sim_command(
     prepared = runs.prepare(found, on_bus=False)
     if seeds is not None:
         return _several(prepared, _parse_seeds(seeds), out, jobs, as_json)
-    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
+    unit = "" if prepared.world == "rental" else " s"
+    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json, unit=unit) as progress:
         result = runs.in_process(prepared, out, progress.show)
     _tell(result, as_json)
     return result.code
@@ -113,6 +114,7 @@ def _one(scenario: Scenario, out: str | None) -> dict[str, Any]:
 
 
 def _several(scenario: Scenario, seeds: list[int], out: str | None, jobs: int, as_json: bool) -> int:
+    key, name, unit = ("reward", "reward a slot", "") if scenario.world == "rental" else ("delay_s", "delay", " s")
     each = [msgspec.structs.replace(scenario, seed=seed) for seed in seeds]
     outs = [None if out is None else f"{out}-{seed}" for seed in seeds]
     # Spawned, not forked: a child must not inherit sockets or compiled state half made.
@@ -122,13 +124,13 @@ def _several(scenario: Scenario, seeds: list[int], out: str | None, jobs: int, a
         for seed, future in zip(seeds, futures, strict=True):
             summaries.append(future.result())
             if not as_json:
-                click.echo(f"seed {seed}: delay {summaries[-1]['delay_s']['mean']:.4f} s", err=True)
+                click.echo(f"seed {seed}: {name} {summaries[-1][key]['mean']:.4f}{unit}", err=True)
     if as_json:
         click.echo(json.dumps(summaries, indent=2))
         return 0
-    delays = [summary["delay_s"]["mean"] for summary in summaries]
-    spread = statistics.stdev(delays) / math.sqrt(len(delays)) if len(delays) > 1 else 0.0
-    click.echo(f"{len(delays)} seeds: delay {statistics.mean(delays):.4f} s, standard error {spread:.4f} s")
+    found = [summary[key]["mean"] for summary in summaries]
+    spread = statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
+    click.echo(f"{len(found)} seeds: {name} {statistics.mean(found):.4f}{unit}, standard error {spread:.4f}{unit}")
     return 0
 
 
@@ -138,6 +140,9 @@ def _tell(result: runs.Result, as_json: bool) -> None:
         click.echo(f"the run ended with code {result.code}: {_why(summary, result)}", err=True)
     if as_json:
         click.echo(json.dumps(summary, indent=2))
+        return
+    if summary.get("world") == "rental":
+        _tell_rental(result)
         return
     delay, tasks = summary["delay_s"], summary["tasks"]
     total = max(sum(tasks[name] for name in ("local", "peer", "cloud", "dropped")), 1e-300)
@@ -160,6 +165,25 @@ def _tell(result: runs.Result, as_json: bool) -> None:
     if recording:
         worth = "complete" if recording["complete"] else f"NOT COMPLETE, {recording['lost']} known to be lost"
         click.echo(f"  bag      {recording['file']}: {recording['messages']} messages, {worth}")
+    click.echo(f"  folder   {result.folder}")
+
+
+def _tell_rental(result: runs.Result) -> None:
+    summary = result.summary
+    tasks, delay_s = summary["tasks"], summary["delay_s"]["mean"]
+    spec = summary["spec"] + (
+        f", zero_delay_bug {summary['zero_delay_bug']}" if summary["zero_delay_bug"] != "off" else ""
+    )
+    click.echo(
+        f"{summary['scenario']}, spec {spec}, agent {summary['agent']}, seed {summary['seed']}, {summary['mode']}"
+    )
+    click.echo(f"  slots    {summary['slots']} in {summary['wall_s']:.1f} s")
+    click.echo(f"  reward   {summary['reward']['mean']:.3f} a slot, {summary['reward']['total']:.1f} in all")
+    if "episodes" in summary:
+        click.echo(f"           {summary['episodes']['reward']:.2f} an episode, mean of {summary['episodes']['count']}")
+    click.echo(f"  rented   {summary['units']['mean']:.2f} units a slot for {summary['cost']['mean']:.1f}")
+    away = 100.0 * tasks["cloud"] / max(tasks["edge"] + tasks["cloud"], 1e-300)
+    click.echo(f"  tasks    {tasks['edge']:.0f} at the edge, {delay_s:.3f} s each; {away:.1f} % went to the cloud")
     click.echo(f"  folder   {result.folder}")
 
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from emulator.run import prepare
-from emulator.scenario import schema
+from emulator.scenario import Scenario, schema
 from emulator.scenario_file import dump, load, shipped_names
 
 
@@ -22,10 +22,18 @@ def check_command(scenarios: tuple[str, ...], changes: tuple[str, ...], show: bo
         if show:
             click.echo(dump(scenario), nl=False)
         else:
-            click.echo(
-                f"{name}: fine; M={scenario.edges.count} J={scenario.services.count} "
-                f"K={scenario.slots_per_frame}, {scenario.frames} frames"
-            )
+            click.echo(f"{name}: fine; {_sizes(scenario)}")
+
+
+def _sizes(scenario: Scenario) -> str:
+    if scenario.rental is not None:
+        users, spec = scenario.rental.users, scenario.rental.spec
+        return (
+            f"rental, spec {spec}, N={scenario.edges.count} K={scenario.rental.units}, "
+            f"{users.mean:.1f} users of {users.pool}, {scenario.slots} slots"
+        )
+    edges, services = scenario.edges.count, scenario.services.count
+    return f"M={edges} J={services} K={scenario.slots_per_frame}, {scenario.frames} frames"
 
 
 @click.command("schema")

@@ -193,7 +193,9 @@ def test_no_value_anywhere_is_a_traceback(data: st.DataObject) -> None:
 
 
 def test_shipped_scenarios_are_told_by_name() -> None:
-    assert {"quickstart", "paper-ttosc", "drift", "periodic", "small-trace"} <= set(shipped_names())
+    assert {"quickstart", "paper-ttosc", "drift", "periodic", "small-trace", "quickstart-rental", "paper-n2o"} <= set(
+        shipped_names()
+    )
 
 
 LINK = HEAD + '[[link]]\nfrom = "{}"\nto = "{}"\n{}\n'

@@ -1,0 +1,131 @@
+"""What a rental policy is: five numbers about an edge server in, units of compute to rent out.
+
+As with deployment policies (``agents.policy``), a policy never sees a socket, a clock or a metric. ``decide`` is pure:
+asked again for the same slot it answers the same; what it learns from a slot it takes in ``after_slot``, called once,
+when the slot is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from agents.registry import Observes, Registry
+from emulator.model.graph import Floats
+from emulator.model.rental import Ints
+from emulator.model.streams import Stream
+from emulator.rental_plan import Plan
+
+DRAWS_PER_SLOT = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RentalObservation:
+    """What a policy is asked on.
+
+    Attributes:
+        slot: The slot to decide for.
+        values: Delay, users in range, bandwidth, price, hour (``emulator.model.rental.OBSERVED``): shape (5,) for a
+            local policy, (edge, 5) for one that observes the network.
+    """
+
+    slot: int
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RentalOutcome:
+    """What a slot came to.
+
+    Attributes:
+        slot: Which.
+        units: What was rented: one's own and then the neighbours', in the graph's order; all, for the network.
+        reward: One's own r_n, shape (); all, shape (edge,), for the network.
+    """
+
+    slot: int
+    units: Ints
+    reward: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RentalSetting:
+    """The world a policy decides in.
+
+    Attributes:
+        plan: Sites, graph, and the scenario's keys; ``plan.rental.units`` is K.
+        edge: The edge server it decides for; None when one policy decides for all.
+        seed: The run's seed.
+        scenario: Name of the scenario.
+    """
+
+    plan: Plan
+    edge: int | None
+    seed: int
+    scenario: str = ""
+
+    def generator(self, slot: int) -> np.random.Generator:
+        """Random numbers of one slot: the edge server's own, or common to all where one decides for all."""
+        entity = "/planner" if self.edge is None else f"/agent/{self.edge}"
+        return Stream(self.seed, entity, "policy", draws=DRAWS_PER_SLOT).generator(slot)
+
+
+class LocalRental(Protocol):
+    """Decides for one edge server from what that server observes."""
+
+    observes: Literal["local"]
+
+    def decide(self, observation: RentalObservation) -> int:
+        """Units to rent, 0..K."""
+        ...
+
+    def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
+        """Learn from a committed slot."""
+        ...
+
+
+class NetworkRental(Protocol):
+    """Decides for all edge servers from what all observe."""
+
+    observes: Literal["network"]
+
+    def decide(self, observation: RentalObservation) -> Ints:
+        """Units to rent, 0..K, shape (edge,)."""
+        ...
+
+    def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
+        """Learn from a committed slot."""
+        ...
+
+
+RentalPolicy = LocalRental | NetworkRental
+Factory = Callable[[RentalSetting, str], RentalPolicy]
+
+
+def _load() -> None:
+    from agents import rental_baselines  # noqa: F401 -- they register themselves
+
+
+_REGISTRY: Registry[Factory] = Registry(_load)
+register = _REGISTRY.register
+"""Makes a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
+names = _REGISTRY.names
+
+
+def observes(spec: str) -> Observes:
+    """What a rental policy must be shown.
+
+    Raises: AgentError: no policy has that name.
+    """
+    return _REGISTRY.find(spec)[0]
+
+
+def make_rental_policy(spec: str, setting: RentalSetting) -> RentalPolicy:
+    """A rental policy from its SPEC, ``NAME`` or ``NAME:ARGUMENT``.
+
+    Raises: AgentError: no policy has that name, or it cannot work in this setting.
+    """
+    return _REGISTRY.find(spec)[1](setting, spec.partition(":")[2])

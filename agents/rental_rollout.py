@@ -1,0 +1,99 @@
+"""Rental policies against the in-process world, in one loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.policy import per_edge_specs
+from agents.rental_policy import (
+    RentalObservation,
+    RentalOutcome,
+    RentalPolicy,
+    RentalSetting,
+    make_rental_policy,
+    observes,
+)
+from emulator.model.graph import Floats
+from emulator.model.rental import Ints
+from emulator.rental_world import Played, RentalWorld
+from emulator.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class PlayedSlot:
+    """One slot that was played: the world's step, decisions refused, and the seconds that deciding took."""
+
+    step: Played
+    refused: int
+    decision_s: list[float]
+
+
+class RentalTeam:
+    """The agents of a scenario, asked together; a policy that observes the network is asked once."""
+
+    def __init__(self, scenario: Scenario, world: RentalWorld) -> None:
+        specs = per_edge_specs(scenario.agent.policy, world.edges, observes)
+        self._graph, self._most = world.graph, world.most_units
+        self._policies: list[RentalPolicy] = []
+        shared: dict[str, RentalPolicy] = {}
+        for edge, spec in enumerate(specs):
+            everyone = observes(spec) == "network"
+            setting = RentalSetting(world.plan, None if everyone else edge, scenario.seed, scenario.name)
+            if not everyone or spec not in shared:
+                shared[spec] = make_rental_policy(spec, setting)
+            self._policies.append(shared[spec])
+
+    def decide(self, slot: int, observed: Floats, before: Ints) -> tuple[Ints, int, list[float]]:
+        """Units of all edge servers, how many decisions were refused, and the seconds each took.
+
+        Args:
+            slot: To decide for.
+            observed: Shape (edge, 5).
+            before: What is rented now, shape (edge,); stays where a decision is refused.
+        """
+        plans: dict[int, Ints] = {}
+        units, refused, seconds = before.copy(), 0, []
+        for edge, policy in enumerate(self._policies):
+            start = time.perf_counter()
+            if policy.observes == "local":
+                wanted = policy.decide(RentalObservation(slot, observed[edge].copy()))
+            else:
+                if id(policy) not in plans:
+                    plans[id(policy)] = policy.decide(RentalObservation(slot, observed.copy()))
+                wanted = plans[id(policy)][edge]
+            seconds.append(time.perf_counter() - start)
+            if isinstance(wanted, int | np.integer) and 0 <= wanted <= self._most:
+                units[edge] = wanted
+            else:
+                refused += 1
+        return units, refused, seconds
+
+    def after_slot(self, observed: Floats, played: Played) -> None:
+        """Tell each policy what the slot was worth: its own reward, or everybody's."""
+        told: set[int] = set()
+        units, reward = played.units[0], played.reward[0]
+        for edge, policy in enumerate(self._policies):
+            if policy.observes == "local":
+                near = [edge, *self._graph.neighbours[edge]]
+                outcome = RentalOutcome(played.slot, units[near], reward[edge])
+                policy.after_slot(RentalObservation(played.slot, observed[edge]), outcome)
+            elif id(policy) not in told:
+                policy.after_slot(RentalObservation(played.slot, observed), RentalOutcome(played.slot, units, reward))
+                told.add(id(policy))
+
+
+def play(scenario: Scenario, world: RentalWorld | None = None) -> Iterator[PlayedSlot]:
+    """Run a resolved scenario in this process, slot by slot."""
+    world = world or RentalWorld(scenario)
+    team = RentalTeam(scenario, world)
+    units = np.zeros(world.edges, dtype=np.int64)
+    for slot in range(scenario.slots):
+        observed = world.observed[0]
+        units, refused, seconds = team.decide(slot, observed, units)
+        played = world.step(units[None])
+        team.after_slot(observed, played)
+        yield PlayedSlot(played, refused, seconds)
