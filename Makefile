@@ -50,6 +50,7 @@ soak: $(STAMP)  ## the kill matrix, twenty times in a row
 
 bench: $(STAMP)  ## the figures of the README
 	@$(BIN)/edgerig bench scheduler
+	@$(BIN)/edgerig bench learning
 	@$(BIN)/edgerig bench emulation
 	@$(BIN)/edgerig bench bus
 

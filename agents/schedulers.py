@@ -1,11 +1,12 @@
 """Schedulers of a slot: from the tasks that arrived to the share of each cell's tasks that each target serves.
 
 ``exact`` is the optimum, ``cvxpy`` the same problem given to a general solver (a reference to measure against),
-``nearest`` and ``greedy`` are rules that look at no other cell.
+``nearest`` and ``greedy`` are rules that look at no other cell, ``ddpg`` is a network that learned to schedule.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -175,17 +176,22 @@ def _all_to(target: NDArray[np.intp]) -> Floats:
     return split
 
 
-def make_scheduler(name: str, backend: Backend = "auto") -> Scheduler:
-    """A scheduler by its name in a scenario.
+def make_scheduler(spec: str, backend: Backend = "auto") -> Scheduler:
+    """A scheduler by its SPEC in a scenario.
 
     Args:
-        name: ``exact``, ``cvxpy``, ``nearest`` or ``greedy``.
+        spec: ``exact``, ``cvxpy``, ``nearest``, ``greedy``, ``ddpg`` or ``ddpg:FILE``.
         backend: For ``exact``: ``numpy``, ``numba`` or ``auto``.
-    Raises: AgentError: no scheduler of that name.
+    Raises: AgentError: no scheduler of that name, or it cannot work.
     """
-    if name == "exact":
+    name, colon, argument = spec.partition(":")
+    if name == "ddpg" and bool(colon) == bool(argument):
+        from agents.ddpg.scheduler import SHIPPED, Ddpg
+
+        return Ddpg(Path(argument) if argument else SHIPPED)
+    if spec == "exact":
         return Exact(backend)
     plain: dict[str, type[Cvxpy | Nearest | Greedy]] = {"cvxpy": Cvxpy, "nearest": Nearest, "greedy": Greedy}
-    if name not in plain:
-        raise AgentError(f"scheduler {name!r}: choose exact, {', '.join(plain)}")
-    return plain[name]()
+    if spec not in plain:
+        raise AgentError(f"scheduler {spec!r}: choose exact, {', '.join(plain)}, ddpg or ddpg:FILE")
+    return plain[spec]()

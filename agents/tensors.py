@@ -31,11 +31,12 @@ def kept(weights: Weights, target: Weights, optimiser: torch.optim.Optimizer) ->
 
 
 def restore(arrays: Arrays, weights: Weights, target: Weights, optimiser: torch.optim.Optimizer) -> None:
-    """Take back what ``kept`` gave, in place."""
+    """Take back what ``kept`` gave, in place; ``target`` is empty where there is no target network."""
     for name, tensor in weights.items():
         with torch.no_grad():
             tensor.copy_(torch.from_numpy(arrays[f"weights.{name}"]))
-        target[name] = torch.from_numpy(arrays[f"target.{name}"].copy())
+        if target:
+            target[name] = torch.from_numpy(arrays[f"target.{name}"].copy())
         parts = [key.split(".", 2)[1] for key in arrays if key.startswith("optimiser.") and key.endswith(f".{name}")]
         if parts:
             optimiser.state[tensor] = {

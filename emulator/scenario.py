@@ -11,6 +11,7 @@ from msgspec import Meta
 from emulator.scenario_rental import Rental
 from emulator.scenario_tables import Natural, Positive, Share, Table
 
+SCHEDULERS = r"^(exact|cvxpy|nearest|greedy|ddpg|ddpg:.+)$"
 MAX_SEED = 2**63 - 1
 
 
@@ -90,7 +91,9 @@ class Scheduler(Table, frozen=True):
     """Who schedules tasks each slot."""
 
     at: Literal["cloud", "edges"] = "cloud"
-    kind: Literal["exact", "cvxpy", "nearest", "greedy"] = "exact"
+    kind: Annotated[str, Meta(pattern=SCHEDULERS, description="exact, cvxpy, nearest, greedy, ddpg or ddpg:FILE")] = (
+        "exact"
+    )
     backend: Literal["auto", "numpy", "numba"] = "auto"
 
 

@@ -27,6 +27,7 @@ def contradictions(scenario: Scenario) -> list[str]:
     problems = [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
     if scenario.rental is not None:
         problems.append('rental: is only read with world = "rental"; set the world or leave the table out')
+    problems += scheduler_contradictions(scenario)
     return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 
@@ -36,6 +37,14 @@ def _sizes(scenario: Scenario) -> Iterator[str]:
     edges, services = scenario.edges.count, scenario.services.count
     if edges * (edges + 1) * services > MAX_FLOWS:
         yield f"edges.count: {edges} edge servers and {services} services are too many for memory; take fewer of one"
+
+
+def scheduler_contradictions(scenario: Scenario) -> Iterator[str]:
+    """Edge servers that schedule for themselves all find the optimum, and so agree without a word."""
+    scheduler = scenario.scheduler
+    if scheduler.at == "edges" and scheduler.kind != "exact":
+        kind = scheduler.kind
+        yield f'scheduler.at: edge servers only schedule exactly; set kind = "exact", or at = "cloud" for {kind}'
 
 
 def _edges(scenario: Scenario) -> Iterator[str]:

@@ -6,7 +6,6 @@ frame, and everything else is in the checkpoint.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy as np
 
 from agents.checkpoint import CURVE
 from agents.curve import Axes, draw_curve
-from agents.errors import AgentError
 from agents.extras import require_torch
 from agents.rollout import play, scheduler_of
+from agents.training import COUNTED_FRAMES, SAVE_FRAMES, Pace, Progress, refuse_unresumable
 from agents.ttosc.checkpoint import Folder, LogRow
 from agents.ttosc.credit import marginal_gains
 from agents.ttosc.presets import Preset
@@ -30,11 +29,6 @@ from emulator.world import World
 
 if TYPE_CHECKING:
     from agents.ttosc.learner import Learner
-
-SAVE_FRAMES = 50
-TELL_S = 2.0
-COUNTED_FRAMES = 200
-"""Frames at the end by which trainings are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +54,6 @@ class Trained:
     popularity: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a training is: frames done, of how many, mean delay of late, seconds left."""
-
-    frame: int
-    frames: int
-    delay_s: float
-    left_s: float
-
-
 def train(
     folder: Folder,
     frames: int,
@@ -88,7 +72,7 @@ def train(
     """
     require_torch()
     scenario = resolve(msgspec.structs.replace(folder.scenario(), frames=frames))
-    _check(scenario)
+    refuse_unresumable(scenario)
     preset = folder.preset()
     world = World(scenario)
     from agents.ttosc.learner import Learner
@@ -118,13 +102,6 @@ def popularity_delays(scenario: Scenario) -> Floats:
     return np.array([played.step.row.delay_s for played in play(same)])
 
 
-def _check(scenario: Scenario) -> None:
-    """Refuse worlds whose state is more than their slot: they could not be resumed."""
-    if scenario.tasks == "queued" or scenario.link:
-        what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links"
-        raise AgentError(f"{scenario.name}: training does not know {what}; train without, and run the export with it")
-
-
 def _resumed(folder: Folder, learner: Learner, world: World) -> int:
     """Bring agents and world to the last checkpoint; returns the frame that comes next."""
     saved = folder.saved()
@@ -149,7 +126,7 @@ def _frames(
     """Learn frame by frame, saving now and then and at the end; returns how many frames are learned from."""
     first, end = span
     schedule = scheduler_of(world.scenario)
-    started_s = told_s = time.monotonic()
+    pace = Pace(first, end, tell)
     done = first
     for frame in range(first, end):
         if stopped():
@@ -169,11 +146,7 @@ def _frames(
         if done % SAVE_FRAMES == 0 and done < end:
             folder.log(rows)
             folder.save(done, learner.arrays())
-        now_s = time.monotonic()
-        if now_s - told_s >= TELL_S:
-            told_s = now_s
-            left_s = (now_s - started_s) / (done - first) * (end - done)
-            tell(Progress(done, end, float(np.mean([late.delay_s for late in rows[-SAVE_FRAMES:]])), left_s))
+        pace.after(done, lambda: float(np.mean([late.delay_s for late in rows[-SAVE_FRAMES:]])))
     folder.log(rows)
     folder.save(done, learner.arrays())
     return done

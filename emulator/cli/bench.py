@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 QUICK_SCHEDULER: dict[str, Any] = {"rounds": 60, "instances": 300, "general_instances": 150}
+QUICK_LEARNING: dict[str, Any] = {"rounds": 60, "frames": 15}
 QUICK_EMULATION: dict[str, Any] = {"rounds": 2, "frames": 60, "starts": 1}
 
 BARS: dict[str, tuple[str, float]] = {
@@ -20,6 +21,9 @@ BARS: dict[str, tuple[str, float]] = {
     "ms_30_50": ("at most", 1.0),
     "inprocess_slots_per_s": ("at least", 5_000.0),
     "lockstep_over_bare": ("at least", 0.4),
+    "decision_onnx_ms": ("at most", 1.0),
+    "decision_torch_ms": ("at most", 5.0),
+    "frame_literal_ms": ("at most", 40.0),
     "first_slot_s": ("at most", 6.0),
     "agent_uss_mb": ("at most", 60.0),
     "typed_1to1_over_raw": ("at least", 0.75),
@@ -65,6 +69,18 @@ def scheduler(quick: bool, seed: int, as_json: bool) -> int:
 
     changes = QUICK_SCHEDULER if quick else {}
     return _tell("scheduler", bench_scheduler.run(seed=seed, **changes), as_json)
+
+
+@bench.command("learning")
+@_quick
+@_seed
+@_json
+def learning(quick: bool, seed: int, as_json: bool) -> int:
+    """Learned decisions by ONNX and PyTorch, and frames of a training, beside stock modules."""
+    from agents import bench_learning
+
+    changes = QUICK_LEARNING if quick else {}
+    return _tell("learning", bench_learning.run(seed=seed, **changes), as_json)
 
 
 @bench.command("emulation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from emulator.cli import learning_n2o, learning_ttosc
+from emulator.cli import learning_ddpg, learning_n2o, learning_ttosc
 
 
 @click.group("train")
@@ -17,8 +17,9 @@ def export_group() -> None:
     """Turn trained agents into files that run without PyTorch."""
 
 
-train_group.add_command(learning_ttosc.train_command)
-train_group.add_command(learning_n2o.train_command)
-export_group.add_command(learning_ttosc.export_command)
+for kind in (learning_ttosc, learning_ddpg, learning_n2o):
+    train_group.add_command(kind.train_command)
+for exported in (learning_ttosc, learning_ddpg):
+    export_group.add_command(exported.export_command)
 
 COMMANDS = [train_group, export_group]

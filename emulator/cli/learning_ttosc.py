@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from agents.errors import AgentError
 from agents.extras import require_onnx, require_torch
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, preset_of
-from agents.ttosc.train import Progress, Trained, train
+from agents.ttosc.train import Trained, train
 from emulator.assembly import resolve
-from emulator.cli.progress import tell
-from emulator.cli.trainings import asked_to_stop, clock, run_trainings
+from emulator.cli.training_words import from_the_start, stopped_early, telling
+from emulator.cli.trainings import asked_to_stop, run_trainings
 from emulator.scenario_file import load
 
 INTERRUPTED = 130
@@ -48,15 +47,11 @@ def train_command(
 ) -> int:
     """Train TTOSC's agents on SCENARIO in this process; Ctrl-C leaves a folder that --resume goes on with."""
     require_torch()
-    if resume:
-        if scenario is not None or changes:
-            raise AgentError("--resume: the scenario is the one in the folder; leave out SCENARIO and --set")
-        found = sorted(out.glob("seed-*")) or [out]
-        folders = [Folder(path) for path in found]
+    start = from_the_start(scenario, changes, resume=resume)
+    if start is None:
+        folders = [Folder(path) for path in sorted(out.glob("seed-*")) or [out]]
     else:
-        if scenario is None:
-            raise AgentError("train: name a SCENARIO, or go on with --resume; `edgerig schema --names` lists them")
-        folders = _created(scenario, preset, changes, range(seed, seed + seeds), worlds, out)
+        folders = _created(start, preset, changes, range(seed, seed + seeds), worlds, out)
     ends = run_trainings(partial(_one, frames), [folder.path for folder in folders], jobs)
     for end in ends:
         _say(end)
@@ -76,18 +71,12 @@ def _created(
 
 
 def _one(frames: int, path: Path) -> Trained:
-    def told(progress: Progress) -> None:
-        done = f"frame {progress.frame} of {progress.frames}, delay {progress.delay_s:.3f} s of late"
-        tell(f"{path}: {done}, {clock(progress.left_s)} left")
-
-    return train(Folder(path), frames, stopped=asked_to_stop, tell=told)
+    return train(Folder(path), frames, stopped=asked_to_stop, tell=telling(path))
 
 
 def _say(end: Trained) -> None:
     if end.frames < end.wanted:
-        click.echo(
-            f"{end.folder}: stopped after {end.frames} of {end.wanted} frames; --out {end.folder} --resume goes on"
-        )
+        click.echo(stopped_early(end.folder, end.frames, end.wanted))
         return
     ratio = end.delay_s / end.popularity_s
     click.echo(

@@ -10,6 +10,7 @@ import msgspec
 
 from emulator.errors import ScenarioError
 from emulator.scenario import Scenario
+from emulator.scenario_checks import scheduler_contradictions
 from emulator.scenario_file import load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,7 +22,11 @@ _OPTIONS = (
     click.option("--slots", type=click.IntRange(1), help="How long to run; a multiple of slots_per_frame."),
     click.option("--frames", type=click.IntRange(1), help="How long to run."),
     click.option("--agent", metavar="SPEC", help="Who decides: NAME, NAME:ARGUMENT, or EDGE=SPEC,...,SPEC."),
-    click.option("--scheduler", metavar="SPEC", help="Who schedules: exact, cvxpy, nearest, greedy; @edges or @cloud."),
+    click.option(
+        "--scheduler",
+        metavar="SPEC",
+        help="Who schedules: exact, cvxpy, nearest, greedy, ddpg, ddpg:FILE; @edges, @cloud.",
+    ),
     click.option("-o", "--out", type=click.Path(), help="The run folder; must not exist."),
     click.option("--json", "as_json", is_flag=True, help="Print summary.json on stdout, nothing else."),
 )
@@ -65,12 +70,19 @@ def read(
 
 
 def _with_scheduler(scenario: Scenario, spec: str) -> Scenario:
-    kind, _, place = spec.partition("@")
+    kind, at, place = spec.rpartition("@")
+    if not at or (":" in kind and place not in ("edges", "cloud")):  # a file's name may hold an @ of its own
+        kind, place = spec, ""
     wanted = {"kind": kind or scenario.scheduler.kind, "at": place or scenario.scheduler.at}
     try:
         scheduler = msgspec.convert({**msgspec.to_builtins(scenario.scheduler), **wanted}, type(scenario.scheduler))
     except msgspec.ValidationError:
         raise ScenarioError(
-            f"--scheduler {spec}: no such scheduler; exact, cvxpy, nearest or greedy, with @edges or @cloud"
+            f"--scheduler {spec}: no such scheduler; exact, cvxpy, nearest, greedy, ddpg or ddpg:FILE, "
+            "with @edges or @cloud"
         ) from None
-    return msgspec.structs.replace(scenario, scheduler=scheduler)
+    found = msgspec.structs.replace(scenario, scheduler=scheduler)
+    problems = list(scheduler_contradictions(found))
+    if problems:
+        raise ScenarioError(*problems)
+    return found

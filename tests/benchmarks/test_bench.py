@@ -64,3 +64,12 @@ def test_an_agent_is_small(emulation: dict[str, Any]):
 
 def test_the_start_is_measured(emulation: dict[str, Any]):
     assert emulation["first_slot_s"] > 0.0
+
+
+def test_learned_decisions_are_in_time():
+    found = bench("learning")
+    assert found["decision_onnx_ms"] <= 1.0
+    assert 0.0 < found["knapsack_ms"] < found["decision_onnx_ms"]
+    assert found["ddpg_over_exact"] > 0.0
+    torch_rows = {"decision_torch_ms", "frame_literal_ms", "onnx_over_torch"}
+    assert ("not_measured" in found) is not (torch_rows <= found.keys())

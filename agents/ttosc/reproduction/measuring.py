@@ -14,10 +14,11 @@ import msgspec
 import numpy as np
 
 from agents.rollout import play
+from agents.training import Progress
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import preset_of
 from agents.ttosc.reproduction.plan import EVALUATED_FROM, SCENARIO, Measurement
-from agents.ttosc.train import Progress, train
+from agents.ttosc.train import train
 from emulator.assembly import resolve
 from emulator.model.offloading import Floats
 from emulator.scenario import Scenario
