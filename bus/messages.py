@@ -158,6 +158,37 @@ class FrameReward(Message, frozen=True):
     all_cloud_s: float
 
 
+# -- the rental world: one slot ----------------------------------------------------------------------------------------
+
+
+class Observation(Message, frozen=True):
+    """What an edge server shows its agent before a slot, as it is: values (field,), float64.
+
+    Fields: the delay that users remember of it, users in range, spectrum, price of a unit, hour of the day.
+    """
+
+    edge: int
+    values: Array
+
+
+class Orchestration(Message, frozen=True):
+    """What one agent tells a neighbour in a round before both decide; the round is the header's.
+
+    values: little-endian float32, one after the other. rented: what the sender would rent as things stand; -1 where its
+    algorithm does not tell.
+    """
+
+    values: bytes
+    rented: int = -1
+
+
+class Rental(Message, frozen=True):
+    """An agent's decision: the units of compute that its edge server shall rent in a slot."""
+
+    edge: int
+    units: int
+
+
 # -- emulated links ----------------------------------------------------------------------------------------------------
 
 

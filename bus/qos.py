@@ -93,6 +93,7 @@ def missing(asked: Offer, offered: Offer) -> tuple[str, str] | None:
 RELIABLE = Qos()
 LATCHED = Qos(durability="transient_local")
 PAIRWISE = Qos(history=16)  # topics of which there are as many as pairs of edge servers
+ROUNDS = Qos(history=256)  # many messages a slot, one of each round
 BEST_EFFORT = Qos("best_effort", depth=64)
 KEEP_ALL = Qos(keep="all", history=1024)
 STREAM = Qos("best_effort", depth=1024, history=1024)  # never repaired, but whoever reads in bursts misses nothing

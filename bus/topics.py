@@ -18,12 +18,13 @@ from bus import messages
 from bus.errors import UnknownTopic
 from bus.messages import Message
 from bus.names import resolve
-from bus.qos import LATCHED, PAIRWISE, RELIABLE, STREAM, Qos
+from bus.qos import LATCHED, PAIRWISE, RELIABLE, ROUNDS, STREAM, Qos
 from bus.tally import Kind
 
 DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT = "deployment", "scheduling", "execution", "settlement"
+ORCHESTRATION, RENTAL = "orchestration", "rental"
 CLOCK, MEMBERSHIP, OTHER = "clock", "membership", "other"
-PHASES: Final = (DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT, CLOCK, MEMBERSHIP, OTHER)
+PHASES: Final = (DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT, ORCHESTRATION, RENTAL, CLOCK, MEMBERSHIP, OTHER)
 """Steps of the algorithms, to which every byte of a run is put down; a new kind of decision adds its own."""
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
@@ -131,6 +132,10 @@ TABLE: Final = TopicTable(
         TopicSpec("/cloud/completed/cell/{m}", messages.Completed, PAIRWISE, phase=EXECUTION),
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True, phase=SETTLEMENT),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True, phase=SETTLEMENT),
+        # the rental world
+        TopicSpec("/edge/{m}/observation", messages.Observation, phase=RENTAL),
+        TopicSpec("/agent/{m}/orchestration/{n}", messages.Orchestration, ROUNDS, phase=ORCHESTRATION),
+        TopicSpec("/agent/{m}/rental", messages.Rental, phase=RENTAL),
         # control
         TopicSpec("/hub/frame", messages.Tick, plane="control", phase=CLOCK),
         TopicSpec("/hub/tick", messages.Tick, plane="control", phase=CLOCK),

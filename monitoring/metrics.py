@@ -96,6 +96,8 @@ DECISIONS: Final = (
     ),
     Metric("edgerig_decisions_missed_total", "counter", "Frames that nobody decided for.", "decisions_missed"),
     Metric("edgerig_messages_late_total", "counter", "Messages that came after their deadline.", "late_messages"),
+    Metric("edgerig_letters_absent_total", "counter", "Letters between agents that did not come.", "letters_absent"),
+    Metric("edgerig_letters_malformed_total", "counter", "Letters that came and are none.", "letters_malformed"),
     Metric("edgerig_slots_late_total", "counter", "Wall-clock slots closed before everyone was done.", "slots_late"),
 )
 

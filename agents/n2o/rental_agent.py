@@ -1,0 +1,140 @@
+"""An agent of the rental world as a node: an observation in, letters to and from neighbours, a rental out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from agents.n2o.bus_exchange import BusExchange
+from agents.n2o.dual_averaging import Slopes
+from agents.n2o.letters import Orchestrator
+from agents.n2o.negotiation import Negotiation
+from agents.n2o.orchestrators import Recipe
+from agents.n2o.tables import Floats, LocalTable
+from bus.gather import Absent
+from bus.messages import Rental
+from bus.node import Node
+from bus.slots import Now, SlotDriver
+from emulator.model.graph import Graph
+
+FIELDS: Final = 5
+"""Numbers of an observation."""
+
+OBSERVED_SHARE: Final = 0.1
+"""Share of a slot after which, on the wall clock, no observation is waited for."""
+
+DECIDED_SHARE: Final = 0.25
+"""Share of a slot after which, on the wall clock, the last round is over; the ones before end evenly spaced."""
+
+
+class RentalPolicy(Protocol):
+    """How one edge server's rentals are decided."""
+
+    rounds: int
+    actions: int
+
+    def part(self, observed: Floats) -> Orchestrator:
+        """Its part in a decision, for what was observed, shape (field,); asked again the same, it is as good as new."""
+        ...
+
+
+Valued = Callable[[Floats], tuple[LocalTable, Slopes | None]]
+"""Observations (state, field), as they are, to the local table and, where the network gives them, its slopes."""
+
+
+class Orchestrated:
+    """A local Q function and an orchestrator."""
+
+    def __init__(self, graph: Graph, edge: int, recipe: Recipe, actions: int, valued: Valued) -> None:
+        self.rounds = recipe.rounds
+        self.actions = actions
+        self._graph = graph
+        self._edge = edge
+        self._recipe = recipe
+        self._valued = valued
+
+    def part(self, observed: Floats) -> Orchestrator:
+        """See ``RentalPolicy``."""
+        table, slopes = self._valued(observed[None])
+        return self._recipe.make(self._graph, self._edge, table, slopes)
+
+
+class RentalAgentNode:
+    """Decides what one edge server rents, every slot.
+
+    A slot: observation -> rounds of letters with neighbours -> rental. Every arrow is a gather; nothing blocks.
+    Neighbours wait for its letters, so where a link withholds the observation it goes by the last one it had.
+    """
+
+    def __init__(self, node: Node, driver: SlotDriver, graph: Graph, edge: int, policy: RentalPolicy) -> None:
+        """Make an agent.
+
+        Args:
+            node: Its name on the bus.
+            driver: Its process's place in time.
+            graph: Who is whose neighbour.
+            edge: The edge server it decides for.
+            policy: How.
+        """
+        self.name = node.name
+        self._node = node
+        self._driver = driver
+        self._edge = edge
+        self._policy = policy
+        self._exchange = BusExchange(node, edge, graph.neighbours[edge])
+        self._rental = node.publisher(f"/agent/{edge}/rental")
+        measured = node.process.measurements
+        self._kept = self._seen = np.zeros(FIELDS)
+        self._absent = measured.counter("letters_absent")
+        self._malformed = measured.counter("letters_malformed")
+        node.collect("observation", f"/edge/{edge}/observation", f"/edge/{edge}")
+        driver.add(self)
+
+    def commit(self) -> None:
+        """The slot computed last counts."""
+        self._kept = self._seen
+
+    def begin_again(self, policy: RentalPolicy) -> None:
+        """Back to the initial state."""
+        self._policy = policy
+        self._kept = self._seen = np.zeros(FIELDS)
+
+    def start(self, now: Now) -> None:
+        """Begin a slot."""
+        self._node.begin(now.slot, now.attempt)
+        if f"/edge/{self._edge}" not in now.members:
+            self._driver.finish(self, now)
+            return
+        self._node.gather(
+            "observation",
+            (f"/edge/{self._edge}",),
+            now.slot,
+            now.attempt,
+            lambda got: self._observed(now, got[0]),
+            deadline_s=self._driver.left_s(OBSERVED_SHARE),
+        )
+
+    def _observed(self, now: Now, message: Any) -> None:
+        self._seen = self._kept
+        if not isinstance(message, Absent):
+            self._seen = np.array(message.values.numpy(), dtype=np.float64)
+        part, rounds = self._policy.part(self._seen), self._policy.rounds
+        spread = (DECIDED_SHARE - OBSERVED_SHARE) / max(1, rounds)
+
+        def left_s(round_: int) -> float | None:
+            return self._driver.left_s(OBSERVED_SHARE + (round_ + 1) * spread)
+
+        into_ns = self._node.reached_ns("observation")
+        self._exchange.begin(now.slot, now.attempt, now.members, left_s, into_ns)
+        negotiation = Negotiation(
+            part, rounds, self._exchange, self._policy.actions, lambda units: self._decided(now, negotiation, units)
+        )
+        negotiation.start()
+
+    def _decided(self, now: Now, negotiation: Negotiation, units: int) -> None:
+        self._absent.value += negotiation.absent
+        self._malformed.value += negotiation.malformed
+        self._driver.publish(self._rental, Rental(self._edge, units), now, into_ns=self._exchange.reached_ns)
+        self._driver.finish(self, now)
