@@ -12,7 +12,7 @@ from emulator.cli.progress import tell
 from emulator.cli.trainings import clock
 
 INTERRUPTED: Final = 130
-WHAT: Final = ("fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b", "times", "all")
+WHAT: Final = ("fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b", "times", "real", "all")
 
 
 @click.group("reproduce")
@@ -32,21 +32,37 @@ def reproduce_group() -> None:
     show_default=True,
     help="The folder; what is measured in it already is not measured again.",
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Holds milan_internet and azure_functions (docs/traces.md), for real demand.",
+)
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
-def reproduce_ttosc(what: str, quick: bool, jobs: int, out: Path, page: Path | None, as_json: bool) -> int:
+def reproduce_ttosc(
+    what: str, quick: bool, jobs: int, out: Path, data: Path | None, page: Path | None, as_json: bool
+) -> int:
     """Every figure and stated number of TTOSC: CSV, plots, and which claims hold; Ctrl-C keeps what is measured."""
-    from agents.ttosc.reproduction import crew, report
+    from agents.ttosc.reproduction import crew, real, report
     from agents.ttosc.reproduction.plan import FULL, QUICK
     from agents.ttosc.reproduction.store import Store
 
-    effort = QUICK if quick else FULL
     everything = what == "all"
     if page is not None and not everything:
         raise click.UsageError("--page: a page has all figures; leave out what to reproduce, or say all")
-    names = [name for name in report.FIGURE_NAMES if everything or name == what]
+    if what == "real" and data is None:
+        raise click.UsageError("real: say where the traces are with --data; docs/traces.md says where to get them")
     store = Store(out)
-    wanted = report.wanted(names, effort, everything=everything)
+    given = [word for word in (what, "--quick" if quick else "", "--data DIR" if data else "") if word]
+    request = report.Request(
+        tuple(name for name in report.FIGURE_NAMES if everything or name == what),
+        QUICK if quick else FULL,
+        everything=everything,
+        times=everything or what == "times",
+        milan=real.prepared(data, store.path / "real") if data is not None and what in ("real", "all") else None,
+        command=f"edgerig reproduce ttosc {' '.join(given)}",
+    )
+    wanted = report.wanted(request)
     todo = crew.missing(wanted, store)
     tell(f"{out}: {len(todo)} measurements to make, {len(set(wanted)) - len(todo)} made already or the same")
 
@@ -57,10 +73,7 @@ def reproduce_ttosc(what: str, quick: bool, jobs: int, out: Path, page: Path | N
     if not crew.make(todo, store, jobs=jobs, tell=told):
         tell(f"stopped; the same command goes on with {out}")
         return INTERRUPTED
-    command = f"edgerig reproduce ttosc {what}{' --quick' if quick else ''}"
-    document = report.write(
-        store, names, effort, times=everything or what == "times", everything=everything, command=command
-    )
+    document = report.write(store, request)
     if page is not None:
         report.publish(store, page)
     if as_json:

@@ -17,7 +17,7 @@ from agents.rollout import play
 from agents.training import Progress
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import preset_of
-from agents.ttosc.reproduction.plan import EVALUATED_FROM, SCENARIO, Measurement
+from agents.ttosc.reproduction.plan import Measurement
 from agents.ttosc.train import train
 from emulator.assembly import resolve
 from emulator.model.offloading import Floats
@@ -53,6 +53,7 @@ class Result(msgspec.Struct, frozen=True):
         deployed: Services on a server.
         curve: Of the training, where there was one.
         cpu_s: What it took, seconds of this process.
+        delays_s: Of each frame that counts, seconds per task.
     """
 
     version: int
@@ -62,6 +63,7 @@ class Result(msgspec.Struct, frozen=True):
     deployed: float
     curve: Curve | None
     cpu_s: float
+    delays_s: list[float] = []
 
 
 class Stopped(Exception):
@@ -70,17 +72,18 @@ class Stopped(Exception):
 
 def world_of(measurement: Measurement) -> Scenario:
     """The resolved scenario of a measurement, as long as it is played; its policy is to be set."""
-    frames = EVALUATED_FROM + measurement.counted_frames
+    frames = measurement.first_frame + measurement.counted_frames
     common = (f"seed={measurement.seed}", f"world_seed={measurement.seed}", f"frames={frames}")
     scheduler = f'scheduler.kind="{measurement.scheme.scheduler}"'
-    return resolve(load(SCENARIO, [*common, scheduler, *measurement.overrides]))
+    return resolve(load(measurement.scenario, [*common, scheduler, *measurement.overrides]))
 
 
 def key_of(measurement: Measurement) -> str:
     """What a measurement is kept under: it covers the whole scenario and everything that is done in it."""
     scheme = measurement.scheme
     learned = msgspec.to_builtins(preset_of(scheme.learns)) if scheme.learns else {}
-    facts = [VERSION, dump(world_of(measurement)), scheme.policy, learned, EVALUATED_FROM, *measurement[3:]]
+    played = measurement.first_frame, measurement.learning_frames, measurement.counted_frames
+    facts = [VERSION, dump(world_of(measurement)), scheme.policy, learned, *played]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
@@ -108,7 +111,7 @@ def measured(
         policy = f"{policy}:{actors}"
     rows = []
     agent = msgspec.structs.replace(scenario.agent, policy=policy)
-    for played in play(msgspec.structs.replace(scenario, agent=agent), first=EVALUATED_FROM - WARM_UP_FRAMES):
+    for played in play(msgspec.structs.replace(scenario, agent=agent), first=measurement.first_frame - WARM_UP_FRAMES):
         rows.append(played.step.row)
         if stopped():
             raise Stopped
@@ -122,6 +125,7 @@ def measured(
         float(np.mean([row.deployed for row in rows])) / scenario.edges.count,
         curve,
         time.process_time() - started_s,
+        [row.delay_s for row in rows],
     )
 
 

@@ -67,20 +67,32 @@ def _mark(finding: Finding) -> str:
     return f" (n {finding.found.seeds}{mark})"
 
 
-def defaults_table(defaults: dict[Scheme, list[Result | None]], seeds: int) -> str:
-    """Every scheme in the default world, beside Popularity and the oracle."""
-    beside, bound = (delays_of(defaults[scheme], seeds) for scheme in (POPULARITY, ORACLE))
+def schemes_table(results: dict[Scheme, list[Result | None]], seeds: int) -> str:
+    """Every scheme in one world, beside Popularity and the oracle."""
+    beside, bound = (delays_of(results[scheme], seeds) for scheme in (POPULARITY, ORACLE))
     rows = []
     for scheme in SCHEMES:
-        own = delays_of(defaults[scheme], seeds)
+        own = delays_of(results[scheme], seeds)
         level = mean_of(own)
         if level is None:
             continue
-        deployed = np.mean([result.deployed for result in defaults[scheme] if result is not None])
+        deployed = np.mean([result.deployed for result in results[scheme] if result is not None])
         ratios = compared(part(own, beside), 3), compared(part(own, bound), 3)
         rows.append((scheme.name, str(level.seeds), compared(level), *ratios, f"{deployed:.1f}"))
     heads = ("scheme", "seeds", "delay, s", "x Popularity", "x oracle", "services on a server")
     return markdown_table(heads, rows)
+
+
+def days_table(results: dict[Scheme, list[Result | None]], first_day: int, frames_a_day: int) -> str:
+    """Mean delay of every day, over seeds."""
+    rows = []
+    for scheme, own in results.items():
+        there = [result.delays_s for result in own if result is not None]
+        if there:
+            days = np.mean(there, axis=0).reshape(-1, frames_a_day).mean(axis=1)
+            rows.append((scheme.name, *(f"{delay_s:.2f}" for delay_s in days)))
+    count = len(rows[0]) - 1 if rows else 0
+    return markdown_table(("delay, s", *(f"day {first_day + day}" for day in range(count))), rows)
 
 
 def sweep_table(sweep: Sweep, name: FigureName) -> str:

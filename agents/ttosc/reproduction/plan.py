@@ -162,7 +162,9 @@ class Measurement(NamedTuple):
         scheme: Who decides.
         seed: Draws world, demand and learning.
         learning_frames: Frames learned from; 0 where nothing is learned.
-        counted_frames: Frames counted, from ``EVALUATED_FROM`` on.
+        counted_frames: Frames counted.
+        first_frame: The first of them.
+        scenario: Name or path.
     """
 
     overrides: tuple[str, ...]
@@ -170,6 +172,8 @@ class Measurement(NamedTuple):
     seed: int
     learning_frames: int
     counted_frames: int
+    first_frame: int = EVALUATED_FROM
+    scenario: str = SCENARIO
 
 
 def points_of(axis: Axis, effort: Effort) -> tuple[Point, ...]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
-import msgspec
-
-from agents.ttosc.reproduction import page, pictures, verdicts
+from agents.ttosc.reproduction import page, pictures, real, verdicts
 from agents.ttosc.reproduction.plan import FIGURES, SCHEMES, Effort, FigureName, Measurement, measurements_of
-from agents.ttosc.reproduction.plan import default_measurements as defaults
 from agents.ttosc.reproduction.store import Store
 from agents.ttosc.reproduction.tables import Sweep, defaults_of, sweeps_of
 from agents.ttosc.reproduction.timing import Times, measured_times
@@ -20,53 +16,71 @@ FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
 IMAGES: Final = "img"
 
 
-def wanted(names: Sequence[FigureName], effort: Effort, *, everything: bool) -> list[Measurement]:
+class Request(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        names: Figures.
+        effort: How much is measured.
+        everything: Whether to compare all schemes in the default world, too.
+        times: Whether to measure run times, too.
+        milan: The scenario of real demand, if there is any.
+        command: How to get it again.
+    """
+
+    names: tuple[FigureName, ...]
+    effort: Effort
+    everything: bool = False
+    times: bool = False
+    milan: Path | None = None
+    command: str = ""
+
+
+def wanted(request: Request) -> list[Measurement]:
     """What has to be measured."""
-    found = [measurement for name in names for measurement in measurements_of(name, effort)]
-    if everything:
-        found += [measurement for scheme in SCHEMES for measurement in defaults(scheme, effort)]
+    found = [measurement for name in request.names for measurement in measurements_of(name, request.effort)]
+    if request.everything:
+        found += [measurement for scheme in SCHEMES for measurement in default_measurements(scheme, request.effort)]
+    if request.milan is not None:
+        found += [each for scheme in SCHEMES for each in real.measurements(request.milan, scheme, request.effort)]
     return found
 
 
-def write(
-    store: Store, names: Sequence[FigureName], effort: Effort, *, times: bool, everything: bool, command: str
-) -> dict[str, Any]:
+def write(store: Store, request: Request) -> dict[str, Any]:
     """Write everything that was asked for into the store's folder, from what is measured.
 
-    Args:
-        store: The measurements.
-        names: Figures.
-        effort: As it was measured.
-        times: Whether to measure run times, too.
-        everything: Whether to compare all schemes in the default world, too.
-        command: How to get it again.
     Returns: One document: files, verdicts, run times.
     """
+    effort = request.effort
     images = store.path / IMAGES
     images.mkdir(exist_ok=True)
-    sweeps = {name: sweeps_of(name, effort, store) for name in names}
-    files, parts = [], []
+    sweeps = {name: sweeps_of(name, effort, store) for name in request.names}
+    files, parts = ["page.md", "claims.csv"], []
     for name, panels in sweeps.items():
         made, text = _figure(store.path, name, panels)
         files += made
         parts.append(text)
     found = _verdicts(sweeps)
-    head = [page.effort_line(effort, command)]
-    if everything:
+    head = []
+    if request.everything:
         levels = defaults_of(effort, store)
         found.append(verdicts.best(levels, effort.seeds))
-        head.append(f"## All schemes in the default world\n\n{page.defaults_table(levels, effort.seeds)}")
-    document: dict[str, Any] = {"effort": msgspec.to_builtins(effort.name), "command": command}
-    if times:
+        head.append(f"## All schemes in the default world\n\n{page.schemes_table(levels, effort.seeds)}")
+    document: dict[str, Any] = {"effort": effort.name, "command": request.command}
+    if request.times:
         spent = measured_times()
         found += verdicts.quick_enough(*spent)
         parts.append(_times(store.path, spent))
         document["times_s"] = spent._asdict()
+    if request.milan is not None:
+        parts.append(_milan(store, request.milan, effort))
+    if found:
+        head.insert(0, f"## Claim by claim\n\n{page.claims_table(found)}")
+    text = "\n\n".join([page.effort_line(effort, request.command), *head, *parts])
+    (store.path / "page.md").write_text(text + "\n", encoding="utf-8")
     (store.path / "claims.csv").write_text(page.claims_csv(found), encoding="utf-8")
-    head.insert(1, f"## Claim by claim\n\n{page.claims_table(found)}")
-    (store.path / "page.md").write_text("\n\n".join([*head, *parts]) + "\n", encoding="utf-8")
     document["claims"] = [_builtin(verdict) for verdict in found]
-    document["files"] = [str(store.path / name) for name in ("page.md", "claims.csv", *files)]
+    document["files"] = [str(store.path / name) for name in files]
     return document
 
 
@@ -97,6 +111,15 @@ def _times(folder: Path, spent: Times) -> str:
     rows = (("scheduling_s", 0.00721, spent.scheduling_s), ("deployment_s", 0.01939, spent.deployment_s))
     (folder / "times.csv").write_text(page.as_csv(("what", "paper_s", "here_s"), rows), encoding="utf-8")
     return f"## Run times\n\n{page.times_table(spent)}"
+
+
+def _milan(store: Store, scenario: Path, effort: Effort) -> str:
+    results = {scheme: [store.get(each) for each in real.measurements(scenario, scheme, effort)] for scheme in SCHEMES}
+    picture = f"{IMAGES}/ttosc_real.png"
+    real.draw_days(store.path / picture, results)
+    table = page.schemes_table(results, effort.learning_seeds)
+    days = page.days_table(results, real.FIRST_DAY, real.FRAMES_A_DAY)
+    return f"## Real demand\n\n![Delay hour by hour on days 26 to 30]({picture})\n\n{table}\n\n{days}"
 
 
 def _verdicts(sweeps: verdicts.Sweeps) -> list[Verdict]:

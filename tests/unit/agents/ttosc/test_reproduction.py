@@ -9,7 +9,7 @@ import pytest
 
 from agents.errors import AgentError
 from agents.intervals import Interval
-from agents.ttosc.reproduction import crew, page, plan, report, verdicts
+from agents.ttosc.reproduction import crew, page, plan, real, report, verdicts
 from agents.ttosc.reproduction.measuring import VERSION, Curve, Result, Stopped, blocks, key_of, measured, world_of
 from agents.ttosc.reproduction.plan import (
     FULL,
@@ -166,10 +166,11 @@ def test_a_figure_is_written_as_table_plot_and_claims(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setitem(plan.FIGURES, "fig5a", plan.FIGURES["fig5a"]._replace(schemes=(POPULARITY, GREEDY)))
     store = Store(tmp_path / "out")
-    todo = crew.missing(report.wanted(["fig5a"], TINY, everything=False), store)
+    request = report.Request(("fig5a",), TINY, command="edgerig")
+    todo = crew.missing(report.wanted(request), store)
     assert len(todo) == 2 * 2 * 2
     assert crew.make(todo, store, jobs=1, tell=lambda progress: None)
-    document = report.write(store, ["fig5a"], TINY, times=False, everything=False, command="edgerig")
+    document = report.write(store, request)
     assert [claim["name"] for claim in document["claims"]] == ["C5", "C6"]
     json.dumps(document)
     lines = (store.path / "fig5a.csv").read_text().splitlines()
@@ -210,3 +211,20 @@ def test_run_times_are_held_against_the_papers():
 
 def test_the_oracle_is_no_scheme_of_the_papers():
     assert ORACLE not in plan.PAPERS + plan.PROPOSED
+
+
+def test_real_demand_learns_from_the_days_before_those_that_count(tmp_path):
+    for effort in (FULL, QUICK):
+        for scheme in plan.SCHEMES:
+            for each in real.measurements(tmp_path / "milan.toml", scheme, effort):
+                assert each.learning_frames <= 20 * 24
+                assert (each.first_frame, each.counted_frames) == (25 * 24, 5 * 24)
+
+
+def test_real_demand_says_which_trace_is_missing(tmp_path, capsys):
+    (tmp_path / "milan_internet").mkdir()
+    command = ["reproduce", "ttosc", "real", "--out", str(tmp_path / "out")]
+    assert run_command([*command, "--data", str(tmp_path)]) == 2
+    assert "azure_functions" in capsys.readouterr().err
+    assert run_command(command) == 2
+    assert "--data" in capsys.readouterr().err
