@@ -21,6 +21,9 @@ TUNED = Scheme("tuned agents", "onnx", learns="tuned")
 MARGINAL = Scheme("marginal agents", "onnx", learns="marginal")
 POPULARITY = Scheme("Popularity", "popularity")
 GREEDY = Scheme("Greedy", "greedy", "greedy")
+DDPG = Scheme("DDPG on ILS-30", "ils:30", "ddpg")
+"""The paper does not say who deploys for its DDPG scheduler; the best that may be deployed by, here."""
+
 MARGINAL_GREEDY = Scheme("marginal greedy, EWMA", "marginal-greedy:ewma")
 ILS = Scheme("ILS-30, EWMA", "ils:30")
 ORACLE = Scheme("oracle", "oracle")
@@ -33,6 +36,7 @@ SCHEMES: Final = (
     MARGINAL,
     POPULARITY,
     GREEDY,
+    DDPG,
     MARGINAL_GREEDY,
     ILS,
     ORACLE,
@@ -44,7 +48,7 @@ SCHEMES: Final = (
 PROPOSED: Final = (LITERAL, TUNED, MARGINAL)
 """Readings of the paper's own scheme, the paper's figures first."""
 
-PAPERS: Final = (POPULARITY, GREEDY)
+PAPERS: Final = (POPULARITY, GREEDY, DDPG)
 """The paper's baselines."""
 
 FigureName = Literal["fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b"]
@@ -71,7 +75,7 @@ class Figure(NamedTuple):
         return self.metric == "gain_s"
 
 
-_SIXTH = tuple(scheme for scheme in SCHEMES if scheme not in (LITERAL, TUNED, ORACLE, RANDOM, CLOUD_ONLY))
+_SIXTH = tuple(scheme for scheme in SCHEMES if scheme not in (LITERAL, TUNED, DDPG, ORACLE, RANDOM, CLOUD_ONLY))
 _FIFTH = tuple(scheme for scheme in SCHEMES if scheme not in (RANDOM, CLOUD_ONLY))
 
 FIGURES: Final[dict[FigureName, Figure]] = {

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 from agents.ttosc.reproduction import page, pictures, real, verdicts
-from agents.ttosc.reproduction.plan import FIGURES, SCHEMES, Effort, FigureName, Measurement, measurements_of
+from agents.ttosc.reproduction.plan import (
+    FIGURES,
+    SCHEMES,
+    Effort,
+    FigureName,
+    Measurement,
+    default_measurements,
+    measurements_of,
+)
 from agents.ttosc.reproduction.store import Store
 from agents.ttosc.reproduction.tables import Sweep, defaults_of, sweeps_of
 from agents.ttosc.reproduction.timing import Times, measured_times

@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.claims import Scheme
 from agents.ttosc.reproduction.measuring import Result
-from agents.ttosc.reproduction.plan import GREEDY, LITERAL, MARGINAL, PAPERS, POPULARITY, PROPOSED, FigureName
+from agents.ttosc.reproduction.plan import DDPG, GREEDY, LITERAL, MARGINAL, PAPERS, POPULARITY, PROPOSED, FigureName
 from agents.ttosc.reproduction.tables import (
     Compared,
     Sweep,
@@ -166,7 +166,17 @@ def by_services(sweeps: Sweeps) -> list[Verdict]:
                  _trend(sweep, (*every, MARGINAL), delay_of, rises=True)),
         _verdict("C8", "5b", "The gap of Popularity and Greedy to the proposed scheme grows with the services.",
                  "gap, s, last - first", _gaps(sweep, (POPULARITY, GREEDY), (LITERAL, MARGINAL), rises=True)),
+        _verdict("C9", "5b", "With few services (fewer than 15) Popularity beats DDPG.",
+                 "delay, s, difference at the least J", _beside(sweep, POPULARITY, DDPG, 0)),
+        _verdict("C9", "5b", "With many services DDPG beats Popularity.",
+                 "delay, s, difference at the most J", _beside(sweep, DDPG, POPULARITY, -1)),
     ]  # fmt: skip
+
+
+def _beside(sweep: Sweep, scheme: Scheme, other: Scheme, place: int) -> list[Finding]:
+    """Whether a scheme is ahead of another at one point."""
+    own, theirs = (sweep.values(each, delay_of)[place] for each in (scheme, other))
+    return _finding(f"{scheme.name} - {other.name}", difference(own, theirs), rises=False)
 
 
 def by_demand(sweeps: Sweeps) -> list[Verdict]:
