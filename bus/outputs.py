@@ -59,7 +59,7 @@ class Output:
         self._xpub.sndhwm = QUEUE_FRAMES  # a subscriber that has stopped must not fill our memory
         # An XPUB never waits for anybody; without a wrapper or flags the call costs a third less.
         self.send: Callable[[bytes], object] = self._xpub.send
-        self.endpoint = sockets.listen(self._xpub)
+        self.endpoint = sockets.listen_for_subscribers(self._xpub)
 
     def drop(self, uid: str) -> None:
         """That subscriber is gone, whatever its link still says."""

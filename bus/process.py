@@ -61,6 +61,7 @@ class Process:
     Args:
         name: Process name, as in logs and in ``/process/{name}/done``.
         host: The name others reach us by. bind: The address that the sockets listen on.
+        topics_at: Host and address of what we publish, where that has a network of its own; None: as the rest.
         instance: Only for a process without a registry; otherwise ``join`` brings it.
         clock: Seconds, never going back. wall_ns: Nanoseconds of the day, for stamps.
         table: The topics there are; ``topics.TABLE.extended([...])`` adds one's own.
@@ -75,6 +76,7 @@ class Process:
         *,
         host: str = "127.0.0.1",
         bind: str = "127.0.0.1",
+        topics_at: tuple[str, str] | None = None,
         instance: int = 0,
         table: TopicTable = topics.TABLE,
         namespace: str = "/",
@@ -104,7 +106,7 @@ class Process:
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._look_s = 0.0  # when calls and notices have their next turn
         self.keys = keys
-        self.sockets = Sockets(host, bind, context, name)
+        self.sockets = Sockets(host, bind, context, name, topics_at)
         self.security = secure(keys, self.sockets, self.timers, self.measurements)
         self.pubsub = PubSub(self.sockets, self.timers, self.later, wall_ns, drop)
         self.pubsub.instance = instance

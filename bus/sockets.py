@@ -30,9 +30,17 @@ Context = zmq.Context[Socket]
 class Sockets:
     """Makes, polls and closes sockets; one thread owns all of them."""
 
-    def __init__(self, host: str, bind: str, context: Context | None, owner: str = "") -> None:
+    def __init__(
+        self,
+        host: str,
+        bind: str,
+        context: Context | None,
+        owner: str = "",
+        topics_at: tuple[str, str] | None = None,
+    ) -> None:
         self.host = host
         self.bind = bind
+        self.topics_at = topics_at or (host, bind)
         self.owner = owner
         self.framing = PLAIN
         self.tally = Tally(self.framing)  # of what is said outside topics
@@ -117,6 +125,11 @@ class Sockets:
 
     def _set_polled(self) -> None:
         self._polled = [(known, zmq.POLLIN) for known in self._handlers]
+
+    def listen_for_subscribers(self, socket: Socket) -> str:
+        """Bind the socket that publishes, where it may be on another network than calls; otherwise as ``listen``."""
+        host, bind = self.topics_at
+        return f"tcp://{host}:{self.listen(socket, f'tcp://{bind}:*').rpartition(':')[2]}"
 
     def listen(self, socket: Socket, address: str = "", domain: str = MEMBERS) -> str:
         """Bind (by default to any free port), and return the endpoint as others reach it.

@@ -3,6 +3,7 @@
 ScenarioError           a scenario or a trace cannot be used; holds every problem found      exit 2
 RunFolderError          the run folder cannot be made or written                             exit 2
 InvariantBroken         the world contradicts itself (a task lost or ended twice)            exit 4
+PlaceLost               this host has no address on a network, or another one than before     exit 3
 RunStalled              a slot did not end in time; says who waits for whom                  exit 3
 """
 
@@ -27,6 +28,10 @@ class RunFolderError(Exception):
 
 class InvariantBroken(Exception):
     """The world contradicts itself: a task ended twice or never."""
+
+
+class PlaceLost(Exception):
+    """This host has no address on a network that it needs, or another one than it told the others."""
 
 
 class RunStalled(Exception):

@@ -11,6 +11,7 @@ import faulthandler
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -26,9 +27,9 @@ from bus.messages import Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
 from bus.tally import Tally
-from emulator import keys, start_options
+from emulator import keys, places, start_options
 from emulator.assembly import build_network, delay_edges
-from emulator.errors import RunFolderError, RunStalled, ScenarioError
+from emulator.errors import PlaceLost, RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
 from emulator.layout import hosted
 from emulator.linking import faults_of
@@ -55,20 +56,30 @@ def main(arguments: Sequence[str]) -> int:
     """Run one process; returns its exit code.
 
     Args:
-        arguments: ``KIND --hub ADDRESS [--index N] [--count N] ...``; for the hub ``--run FOLDER``.
+        arguments: ``KIND --hub ADDRESS [--index N] [--count N] ...``; for the hub ``--run FOLDER``, or a scenario.
     """
     options = start_options.parser().parse_args(list(arguments))
+    if options.kind == "hub" and not options.run:
+        from emulator.unlaunched import run_unlaunched
+
+        return run_unlaunched(options, _start)
+    return _start(options)
+
+
+def _start(options: argparse.Namespace) -> int:
     # A process that is stuck can still say where: its stack goes to its log.
     faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=False)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         if options.keys:
             keys.use(options.keys)
-        keys.check_reach(options.bind, is_open=options.is_open)
+        options.place = places.place(options.host, options.bind, options.topics_host)
+        for address in (options.place.bind, options.place.topics_bind):
+            keys.check_reach(address, is_open=options.is_open)
         return _hub(options) if options.kind == "hub" else _member(options)
     except (LeaseRefused, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _give_up(options, str(error), 2)
-    except (BusError, NotReached, RunStalled) as error:
+    except (BusError, NotReached, PlaceLost, RunStalled) as error:
         return _give_up(options, str(error), 3)
     except Broken as error:
         return _give_up(options, f"invariant broken: {error}", 4)
@@ -94,27 +105,38 @@ def _hub(options: argparse.Namespace) -> int:
     folder = Path(options.run)
     text = (folder / "scenario.toml").read_text(encoding="utf-8")
     scenario = parse(text, origin=str(folder / "scenario.toml"))
-    process = Process(
-        "hub", host=options.host, bind=options.bind, drop=faults_of(scenario, "hub"), keys=keys.keys_of(HUB)
-    )
+    process = _process(options, "hub", scenario, HUB)
     stop_on_signals(process)
+    places.watch(options.place, process.timers.every, scenario.deadlines.hub_s)
     _watch_launcher(process)
     try:
         hub, registry = make_hub(
-            process, folder, scenario, text, f"tcp://{options.bind}:{options.port}", recorded=options.record
+            process, folder, scenario, text, f"tcp://{options.place.bind}:{options.port}", recorded=options.record
         )
         process.log_to_bus(scenario.slot_s)
-        url = serve_metrics(process, options.bind, options.metrics_port, peers=registry.peers, run=folder.name)
+        url = serve_metrics(process, options.place.bind, options.metrics_port, peers=registry.peers, run=folder.name)
         process.register(url)
-        address = registry.address.replace("0.0.0.0", options.host)  # noqa: S104 -- what the socket tells, not a bind
-        facts = {"hub": address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name}
+        facts = {"hub": registry.address, "metrics": url, "pid": os.getpid(), "scenario": scenario.name}
         facts |= {"keys": os.environ[keys.VARIABLE]} if process.keys is not None else {}
         write_json(folder / "hub.json", facts)
-        print(address, flush=True)
+        print(registry.address, flush=True)
         code = hub.run()
         return code if code in (0, 130) else _give_up(options, hub.reason, code)
     finally:
         process.close("the run is over")
+
+
+def _process(options: argparse.Namespace, name: str, scenario: Scenario, role: str) -> Process:
+    where: places.Place = options.place
+    return Process(
+        name,
+        host=where.host,
+        bind=where.bind,
+        topics_at=where.topics_at,
+        remap=options.remap,
+        drop=faults_of(scenario, name),
+        keys=keys.keys_of(role),
+    )
 
 
 def make_hub(
@@ -189,18 +211,13 @@ def _member(options: argparse.Namespace) -> int:
         print(f"node start: no hub answers at {options.hub}; check the address (RUN/hub.json has it)", file=sys.stderr)
         return 3
     setup, scenario, asked = answer
-    name = _name(options)
-    process = Process(
-        name,
-        host=options.host,
-        bind=options.bind,
-        remap=options.remap,
-        drop=faults_of(scenario, name),
-        keys=keys.keys_of(_role(options)),
-    )
+    if options.count == 0:
+        options.index, options.count = 0, scenario.edges.count
+    process = _process(options, _name(options), scenario, _role(options))
     process.sockets.tally.merge(asked)
     stop_on_signals(process)
     _watch_launcher(process)
+    places.watch(options.place, process.timers.every, scenario.deadlines.liveliness_s)
     process.on_hub_lost(lambda reason: _hub_lost(process, reason), scenario.deadlines.hub_s)
     if options.kind == "recorder":
         from emulator.recording import record_run
@@ -213,12 +230,16 @@ def _member(options: argparse.Namespace) -> int:
         told: list[Shutdown] = []
         next(iter(process.nodes.values())).subscribe("/hub/shutdown", lambda message, _header: told.append(message))
         process.log_to_bus(scenario.slot_s)
-        process.register(serve_metrics(process, options.bind, options.metrics_port))
+        process.register(serve_metrics(process, options.place.bind, options.metrics_port))
         process.spin(lambda: bool(told))
         if not told:
             return 0  # stopped by hand, or with its launcher: the run goes on without us, and waits for no report
         _report(process, options.hub)
         return told[0].code
+    except (LeaseRefused, CallTimeout):
+        if process.stopping:
+            return 0  # a spare that is not wanted any more
+        raise
     finally:
         process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
 
@@ -246,7 +267,8 @@ def _name(options: argparse.Namespace) -> str:
     if options.kind in ("cloud", "recorder"):
         return str(options.kind)
     if options.index is None:
-        return f"{options.kind}-{os.getpid()}"
+        # In containers everybody has the same few process ids.
+        return f"{options.kind}-{socket.gethostname()}-{os.getpid()}"
     last = options.index + options.count - 1
     return f"{options.kind}-{options.index}" + (f"-{last}" if last != options.index else "")
 

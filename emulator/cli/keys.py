@@ -33,8 +33,12 @@ FOLDER = click.argument("folder", metavar="[DIR]", required=False, type=click.Pa
 
 @keys_group.command("create")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def create_command(folder: Path) -> None:
+@click.option("--if-missing", is_flag=True, help="Leave a keystore that is there already as it is.")
+def create_command(folder: Path, if_missing: bool) -> None:
     """Make a keystore in DIR: a key pair for the hub, and an enrolment pair for each role."""
+    if if_missing and folder.is_dir() and Keystore(folder).has(HUB):
+        click.echo(f"{folder}: a keystore is there already")
+        return
     store = Keystore.create(folder)
     click.echo(f"{store.folder}: keys of {', '.join(KEYED_ROLES)}")
     click.echo(f"use it: edgerig run quickstart --keys {store.folder}")

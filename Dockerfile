@@ -1,0 +1,62 @@
+# Three images: node (what a run consists of), tools (report, plots, compiled scheduling), learn (training).
+#   docker build --target node -t edgerig-node .
+# Behind a proxy or an index of one's own: --build-arg PIP_INDEX_URL=... (and PIP_EXTRA_INDEX_URL, PIP_TRUSTED_HOST).
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# -- what needs pip: nothing of it but /opt/edgerig gets into an image -------------------------------------------------
+FROM ${PYTHON_IMAGE} AS build
+# Without a value they are not set, and pip takes its own index.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+# Exact versions, such as "numpy==2.4.6 msgspec==0.22.0", where numbers must be those of another installation.
+ARG PINS=""
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+COPY pyproject.toml ./
+COPY <<'SCRIPT' /usr/local/bin/install
+#!/bin/sh -e
+# install EXTRA... : the packages of the base install (none named) or of extras, without edgerig itself.
+python - "$@" <<'PYTHON' >/tmp/wanted
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+extras = sys.argv[1:]
+print("\n".join(s for e in extras for s in project["optional-dependencies"][e]) if extras else "\n".join(project["dependencies"]))
+PYTHON
+echo $PINS | tr ' ' '\n' >/tmp/pins
+pip --python /opt/edgerig/bin/python install --constraint /tmp/pins --requirement /tmp/wanted
+# Tests of other packages, and tools that convert models, are never run here.
+cd /opt/edgerig/lib/python3*/site-packages
+find . -type d -name tests -prune -exec rm -rf {} +
+rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
+SCRIPT
+RUN chmod +x /usr/local/bin/install && python -m venv --without-pip /opt/edgerig
+RUN --mount=type=cache,target=/root/.cache/pip install
+
+FROM build AS build-node
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/edgerig/bin/python install --no-deps .
+
+# -- node --------------------------------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS bare
+LABEL org.opencontainers.image.title="edgerig" \
+      org.opencontainers.image.description="A ROS-like message-bus testbed for mobile-edge control stacks" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# Many processes share the cores, and sums must not depend on how many threads there are.
+ENV PATH=/opt/edgerig/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 \
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# The folders that volumes are mounted on: a fresh volume takes over owner and rights.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /edgerig --shell /usr/sbin/nologin edgerig \
+    && install -d -o edgerig -g edgerig -m 755 /edgerig /edgerig/runs \
+    && install -d -o edgerig -g edgerig -m 700 /keys
+WORKDIR /edgerig
+USER 10001:10001
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["edgerig", "doctor", "--health"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["edgerig"]
+# An agent is what others bring images of: this one must need no command. The rest of a run names its kind.
+CMD ["node", "start", "agent"]
+
+FROM bare AS node
+COPY --from=build-node /opt/edgerig /opt/edgerig
