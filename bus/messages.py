@@ -158,13 +158,19 @@ class FrameReward(Message, frozen=True):
     all_cloud_s: float
 
 
-# -- the rental world: one slot ----------------------------------------------------------------------------------------
+# -- the rental world: one slot ---------------------------------------------------------------------------------------
+
+
+class Presence(Message, frozen=True):
+    """How many users of one cell are in range of each edge server in a slot: uint16 (edge,)."""
+
+    in_range: Array
 
 
 class Observation(Message, frozen=True):
-    """What an edge server shows its agent before a slot, as it is: values (field,), float64.
+    """What one edge server observes before a slot's decision.
 
-    Fields: the delay that users remember of it, users in range, spectrum, price of a unit, hour of the day.
+    values: float64 (5,): delay that users remember (s), users in range, spectrum (MHz), price of a unit, hour of day.
     """
 
     edge: int
@@ -187,6 +193,63 @@ class Rental(Message, frozen=True):
 
     edge: int
     units: int
+
+
+class RentalInForce(Message, frozen=True):
+    """What users get to know of an edge server before they choose.
+
+    units: rented in this slot. delay_s, users: what users remember of it. bandwidth_mhz: spectrum in this slot.
+    refused: why the agent's decision was not taken; empty when it was.
+    """
+
+    edge: int
+    units: int
+    delay_s: float
+    users: float
+    bandwidth_mhz: float
+    refused: str = ""
+
+
+class Requests(Message, frozen=True):
+    """Users of one cell who chose one edge server in a slot, by number.
+
+    user: uint32 (user,), number among all users; tasks: uint16 (user,); per_hertz: float64 (user,), bit/s/Hz of the
+    user's channel.
+    """
+
+    user: Array
+    tasks: Array
+    per_hertz: Array
+
+
+class Asked(Message, frozen=True):
+    """Where one cell's users sent what they asked for in a slot: tasks and users, float64 (edge + 1,), cloud last."""
+
+    tasks: Array
+    users: Array
+
+
+class RentalOutcome(Message, frozen=True):
+    """What a slot came to at one edge server.
+
+    units: rented. in_range, users: in range, and connected. tasks: received. compute_s: delay of a task in the server.
+    wait_s: delay summed over the tasks, transmission included. price: of a unit. bandwidth_mhz: spectrum. reward: its
+    local reward. remembered_s: the delay that users remember from now on. refused: why the agent's decision was not
+    taken; empty when it was.
+    """
+
+    edge: int
+    units: int
+    in_range: int
+    users: int
+    tasks: float
+    compute_s: float
+    wait_s: float
+    price: float
+    bandwidth_mhz: float
+    reward: float
+    remembered_s: float
+    refused: str = ""
 
 
 # -- emulated links ----------------------------------------------------------------------------------------------------

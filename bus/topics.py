@@ -22,9 +22,9 @@ from bus.qos import LATCHED, PAIRWISE, RELIABLE, ROUNDS, STREAM, Qos
 from bus.tally import Kind
 
 DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT = "deployment", "scheduling", "execution", "settlement"
-ORCHESTRATION, RENTAL = "orchestration", "rental"
+RENTAL, ORCHESTRATION = "rental", "orchestration"
 CLOCK, MEMBERSHIP, OTHER = "clock", "membership", "other"
-PHASES: Final = (DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT, ORCHESTRATION, RENTAL, CLOCK, MEMBERSHIP, OTHER)
+PHASES: Final = (DEPLOYMENT, SCHEDULING, RENTAL, ORCHESTRATION, EXECUTION, SETTLEMENT, CLOCK, MEMBERSHIP, OTHER)
 """Steps of the algorithms, to which every byte of a run is put down; a new kind of decision adds its own."""
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
@@ -133,9 +133,14 @@ TABLE: Final = TopicTable(
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True, phase=SETTLEMENT),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True, phase=SETTLEMENT),
         # the rental world
-        TopicSpec("/edge/{m}/observation", messages.Observation, phase=RENTAL),
-        TopicSpec("/agent/{m}/orchestration/{n}", messages.Orchestration, ROUNDS, phase=ORCHESTRATION),
+        TopicSpec("/cell/{m}/presence", messages.Presence, phase=RENTAL),
+        TopicSpec("/edge/{m}/observation", messages.Observation, digest=True, phase=RENTAL),
         TopicSpec("/agent/{m}/rental", messages.Rental, phase=RENTAL),
+        TopicSpec("/agent/{m}/orchestration/{n}", messages.Orchestration, ROUNDS, phase=ORCHESTRATION),
+        TopicSpec("/edge/{m}/rental_in_force", messages.RentalInForce, digest=True, phase=RENTAL),
+        TopicSpec("/cell/{m}/requests/{n}", messages.Requests, PAIRWISE, phase=EXECUTION),
+        TopicSpec("/cell/{m}/asked", messages.Asked, digest=True, phase=SETTLEMENT),
+        TopicSpec("/edge/{m}/rental_outcome", messages.RentalOutcome, digest=True, phase=SETTLEMENT),
         # control
         TopicSpec("/hub/frame", messages.Tick, plane="control", phase=CLOCK),
         TopicSpec("/hub/tick", messages.Tick, plane="control", phase=CLOCK),

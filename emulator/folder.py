@@ -13,10 +13,14 @@ from typing import Any, TextIO
 from bus.messages import LinkTraffic
 from emulator.errors import RunFolderError
 from emulator.model.ledger import FrameRow, SlotRow
+from emulator.model.rental_ledger import RentalEdgeRow, RentalRow
 
 TIMING_FIELDS = ("slot", "attempts", "wall_s", "schedule_s", "decision_s")
 TABLES = {"slots.csv": SlotRow._fields, "frames.csv": FrameRow._fields, "timing.csv": TIMING_FIELDS}
-"""Tables that every run has, and their columns."""
+"""Tables that every run of the offloading world has, and their columns."""
+
+RENTAL_TABLES = {"slots.csv": RentalRow._fields, "edges.csv": RentalEdgeRow._fields, "timing.csv": TIMING_FIELDS}
+"""Those of the rental world, where a frame is a slot."""
 
 RESETS = "resets.csv"
 MESSAGE_FIELDS = {

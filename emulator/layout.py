@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from emulator.scenario import Processes, Scenario
 
 KINDS = ("cell", "edge", "agent")
-"""Kinds of nodes of which there is one for each edge server."""
+"""Kinds of nodes of which there is one for each edge server; in the rental world, cells are as many as it says."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,30 @@ class Group:
 
 def groups(scenario: Scenario) -> list[Group]:
     """Processes of a run besides the hub, in the order of starting."""
-    plan = [Group("cloud", "cloud")]
+    plan = [Group("cloud", "cloud")] if scenario.rental is None else []
     for kind in KINDS:
         processes = getattr(scenario.processes, kind) if kind in Processes.__struct_fields__ else 0
-        for first, count in _shares(scenario.edges.count, processes):
+        for first, count in shares(count_of(scenario, kind), processes):
             name = f"{kind}-{first}" + (f"-{first + count - 1}" if count > 1 else "")
             plan.append(Group(name, kind, first, count))
     return plan
+
+
+def count_of(scenario: Scenario, kind: str) -> int:
+    """How many nodes of a kind there are."""
+    if kind == "cell" and scenario.rental is not None:
+        return scenario.rental.users.cells
+    return scenario.edges.count
+
+
+def pool(scenario: Scenario) -> dict[str, int | None]:
+    """The names that the hub leases: how many of each kind, None for one without a number."""
+    names: dict[str, int | None] = {kind: count_of(scenario, kind) for kind in KINDS}
+    if scenario.rental is None:
+        names["cloud"] = None
+        if scenario.scheduler.at == "cloud":
+            names["scheduler"] = None
+    return names
 
 
 def arguments_of(group: Group) -> list[str]:
@@ -43,11 +60,11 @@ def hosted(scenario: Scenario, kind: str, first: int | None, count: int) -> list
         return ["/cloud", *(["/scheduler"] if scenario.scheduler.at == "cloud" else [])]
     if kind not in KINDS:
         return []
-    indices = range(scenario.edges.count) if first is None else range(first, first + count)
+    indices = range(count_of(scenario, kind)) if first is None else range(first, first + count)
     return [f"/{kind}/{index}" for index in indices]
 
 
-def _shares(count: int, processes: int) -> list[tuple[int, int]]:
+def shares(count: int, processes: int) -> list[tuple[int, int]]:
     """Spread nodes over processes as evenly as can be; 0 processes: one each."""
     processes = min(processes or count, count)
     bounds = [count * k // processes for k in range(processes + 1)]

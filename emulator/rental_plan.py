@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from emulator.errors import ScenarioError
+from emulator.layout import shares
 from emulator.model.graph import (
     Floats,
     Graph,
@@ -67,6 +68,10 @@ class Plan:
     def users(self) -> int:
         """How many users there can be at a time."""
         return self.rental.users.pool
+
+    def cells(self) -> list[tuple[int, int]]:
+        """The users of each cell node: the first, and how many; equal parts of all, by number."""
+        return shares(self.users, self.rental.users.cells)
 
     def episode(self, slot: int) -> int:
         """The slot in which a slot's episode began."""

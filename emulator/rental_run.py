@@ -7,27 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agents import rental_rollout
 from agents.policy import per_edge_specs
 from agents.rental_policy import observes
-from bus.messages import RunStatus
-from emulator import summary
+from bus.digest import RunDigest
+from bus.messages import Asked, Message, RentalOutcome, RunStatus
+from emulator import records, rental_records, summary
 from emulator.errors import ScenarioError
-from emulator.folder import TABLES, Writer
+from emulator.folder import RENTAL_TABLES, Writer
 from emulator.model.rental_ledger import EpisodeRow, RentalEdgeRow, RentalRow, RentalTotals, close_slot
 from emulator.rental_plan import rental_of, resolve_rental
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
 
 INTERRUPTED = 130
-RENTAL_TABLES = {
-    "slots.csv": RentalRow._fields,
-    "edges.csv": RentalEdgeRow._fields,
-    "timing.csv": TABLES["timing.csv"],
-}
-"""Tables that every run of the rental world has, and their columns."""
 
 
 def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
@@ -35,9 +28,7 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
 
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
-    if on_bus:
-        raise ScenarioError(f"{scenario.name}: the rental world does not run as processes yet; use `edgerig sim`")
-    if scenario.link:
+    if scenario.link and not on_bus:
         raise ScenarioError(
             f"{scenario.name}: link: the rental world has no emulated links in one process; leave them out"
         )
@@ -52,7 +43,7 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
     """
     started_s = time.monotonic()
     writer = Writer(folder, RENTAL_TABLES)
-    world = RentalWorld(scenario)
+    world, digest = RentalWorld(scenario), RunDigest()
     totals = RentalTotals(world.plan.rental.episode_slots)
     decisions: list[float] = []
     refused, code = 0, 0
@@ -61,7 +52,9 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
         for played in rental_rollout.play(scenario, world):
             decisions += played.decision_s
             refused += played.refused
-            edges, row = rows_of(played.step)
+            said = rental_records.slot_records(played.step, world.plan)
+            digest.commit(played.step.slot, [records.digest_entry(topic, message) for topic, message in said])
+            edges, row = _rows(played.step, said)
             for edge in edges:
                 writer.add("edges.csv", edge)
             writer.add("slots.csv", row)
@@ -74,40 +67,19 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
             on_status(_status(scenario, totals, refused))
     except KeyboardInterrupt:
         code = INTERRUPTED
+    facts = {**totals.facts(), "digest": digest.hex(), "late": 0, "refused": refused, "missed": 0}
+    writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
     writer.close()
-    rental = world.plan.rental
-    spec = {"world": scenario.world, "spec": rental.spec, "zero_delay_bug": rental.zero_delay_bug}
-    facts = {**spec, **totals.facts(), "refused": refused, "digest": None, "notes": []}
-    wall_s = time.monotonic() - started_s
-    return summary.write_rental(folder, scenario, "in-process", wall_s, code, facts, np.array(decisions or [0.0]))
+    return summary.write(folder, scenario, "in-process", time.monotonic() - started_s, code, None)
 
 
-def rows_of(played: Played) -> tuple[list[RentalEdgeRow], RentalRow]:
-    """The lines of one slot, of the world's first copy."""
-    settled, now = played.settled, played.conditions
-    edges = []
-    for edge in range(played.units.shape[1]):
-        at = 0, edge
-        tasks = float(settled.tasks[at])
-        edges.append(
-            RentalEdgeRow(
-                slot=played.slot,
-                edge=edge,
-                units=int(played.units[at]),
-                users_in_range=int(played.observed[0, edge, 1]),
-                users=int(settled.users[at]),
-                tasks=tasks,
-                compute_s=float(settled.compute_s[at]),
-                delay_s=float(settled.wait_s[at]) / tasks if tasks else 0.0,
-                reward=float(settled.reward[at]),
-                bandwidth_mhz=float(now.bandwidth_mhz[at]),
-                price=float(now.price[at]),
-                remembered_s=float(settled.remembered.delay_s[at]),
-            )
-        )
-    away = (played.requests.edge < 0) & (played.requests.copy == 0)
-    cloud = float(played.requests.tasks[away].sum())
-    return edges, close_slot(int(played.hours[0]), edges, cloud)
+def _rows(played: Played, said: list[tuple[str, Message]]) -> tuple[list[RentalEdgeRow], RentalRow]:
+    """The lines of one slot, as the ledger writes them from what nodes say."""
+    outcomes = [message for _, message in said if isinstance(message, RentalOutcome)]
+    edges = [rental_records.edge_row(played.slot, message) for message in outcomes]
+    asked = [message for _, message in said if isinstance(message, Asked)]
+    *sent, cloud = rental_records.sent_of(asked, len(edges)).tolist()
+    return edges, close_slot(played.slot, int(played.hours[0]), edges, cloud, dict(enumerate(sent)))
 
 
 def _status(scenario: Scenario, totals: RentalTotals, refused: int) -> RunStatus:
@@ -119,7 +91,7 @@ def _status(scenario: Scenario, totals: RentalTotals, refused: int) -> RunStatus
         totals.delay_s,
         rental_of(scenario).users.cloud_s,
         totals.reward,
-        {"edge": totals.tasks, "cloud": totals.cloud},
+        totals.by_target(),
         0,
         0,
         refused,

@@ -19,7 +19,7 @@ import numpy as np
 from emulator.model.graph import Floats, Graph
 from emulator.model.rental import Ints, normalised
 from emulator.rental_crowd import Crowd, Requests
-from emulator.rental_edges import Conditions, EdgeServers, Settled, observation, offer_of
+from emulator.rental_edges import Conditions, EdgeServers, Remembered, Settled, observation, offer_of
 from emulator.rental_plan import build_plan, resolve_rental
 from emulator.scenario import Scenario
 
@@ -36,6 +36,7 @@ class Played:
         requests: What the users asked for.
         settled: What it came to.
         conditions: What the slot brought.
+        before: What users remembered when they chose.
         over: Whether it was the last of its episode.
     """
 
@@ -46,6 +47,7 @@ class Played:
     requests: Requests
     settled: Settled
     conditions: Conditions
+    before: Remembered
     over: bool
 
     @property
@@ -139,9 +141,9 @@ class RentalWorld:
         units = units.astype(np.int64)
         requests = self._crowd.request(offer_of(units, self._remembered, self._conditions), self._rows)
         settled = self._servers.settle(units, self._remembered, self._conditions, requests, units[:, 0] == 0)
-        self._remembered = settled.remembered
+        before, self._remembered = self._remembered, settled.remembered
         over = self.plan.episode(self.slot + 1) == self.slot + 1
-        played = Played(self.slot, self.hours, self.observed, units, requests, settled, self._conditions, over)
+        played = Played(self.slot, self.hours, self.observed, units, requests, settled, self._conditions, before, over)
         self._open(self.slot + 1)
         return played
 

@@ -72,6 +72,7 @@ class Sites(Table, frozen=True):
 class Users(Table, frozen=True):
     """How many users there are, how they move, and how they choose an edge server."""
 
+    cells: Annotated[int, Meta(ge=1, le=1000, description="nodes that look after users, each after a part of all")] = 2
     law: Annotated[
         Literal["pool", "poisson"],
         Meta(description="pool: each of so many is there or not; poisson: a new number each slot"),

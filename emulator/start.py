@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,17 @@ from emulator import keys, places, start_options
 from emulator.assembly import build_network, delay_edges
 from emulator.errors import PlaceLost, RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
-from emulator.layout import hosted
-from emulator.linking import faults_of
-from emulator.makers import MAKERS
+from emulator.layout import hosted, pool
+from emulator.linking import Maker, faults_of
 from emulator.model.ledger import Broken
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
 from emulator.start_order import NotReached, await_turn
 
 if TYPE_CHECKING:
+    from bus.node import Node
+    from emulator.folder import Writer
+    from emulator.nodes.books import Ledger
     from emulator.nodes.hub import Hub
 
 HUB_ANSWERS_S = 10.0
@@ -159,16 +161,14 @@ def make_hub(
         recorded: Whether to wait for a recorder, at the start and at the end.
     Raises: RunFolderError: a table cannot be written.
     """
-    from emulator.folder import Writer
+    from emulator.folder import RENTAL_TABLES, TABLES, Writer
     from emulator.nodes.hub import Hub
-    from emulator.nodes.ledger import LedgerNode
 
-    network = build_network(scenario)
-    writer = Writer(folder)
+    writer = Writer(folder, TABLES if scenario.rental is None else RENTAL_TABLES)
     store = keys.keystore() if process.keys is not None else None
     registry = Registry(
         process,
-        _pool(scenario) | ({"recorder": None} if recorded else {}),
+        pool(scenario) | ({"recorder": None} if recorded else {}),
         address=address,
         names=("/hub", "/ledger"),
         liveliness_s=scenario.deadlines.liveliness_s,
@@ -178,8 +178,22 @@ def make_hub(
         on_lost=lambda peer, reason: hub.on_lost(peer, reason),
     )
     node, ledger_node = process.node("/hub"), process.node("/ledger")
-    ledger = LedgerNode(
-        ledger_node,
+    hub = Hub(process, registry, node, _ledger(ledger_node, scenario, writer), scenario, text, writer)
+    return hub, registry
+
+
+def _ledger(node: Node, scenario: Scenario, writer: Writer) -> Ledger:
+    """The books of the scenario's world."""
+    if scenario.rental is not None:
+        from emulator.nodes.rental_ledger import RentalLedgerNode
+        from emulator.rental_plan import build_plan
+
+        return RentalLedgerNode(node, build_plan(scenario), scenario.seed, writer)
+    from emulator.nodes.ledger import LedgerNode
+
+    network = build_network(scenario)
+    return LedgerNode(
+        node,
         network,
         delay_edges(network),
         scenario.slots_per_frame,
@@ -187,16 +201,6 @@ def make_hub(
         wall=scenario.clock == "wall",
         outlive=scenario.tasks == "queued",
     )
-    hub = Hub(process, registry, node, ledger, scenario, text, writer)
-    return hub, registry
-
-
-def _pool(scenario: Scenario) -> dict[str, int | None]:
-    count = scenario.edges.count
-    pool: dict[str, int | None] = {"cell": count, "edge": count, "agent": count, "cloud": None}
-    if scenario.scheduler.at == "cloud":
-        pool["scheduler"] = None
-    return pool
 
 
 # -- everyone else -----------------------------------------------------------------------------------------------------
@@ -224,7 +228,7 @@ def _member(options: argparse.Namespace) -> int:
 
         return record_run(options, process, scenario, setup.scenario)
     try:
-        MAKERS[options.kind](options, process, scenario, setup.slot_wall_s or None)
+        makers_of(scenario)[options.kind](options, process, scenario, setup.slot_wall_s or None)
         from monitoring.exporter import serve_metrics
 
         told: list[Shutdown] = []
@@ -242,6 +246,17 @@ def _member(options: argparse.Namespace) -> int:
         raise
     finally:
         process.close(flush_s=FLUSH_S if process.membership.recorded else 0.0)
+
+
+def makers_of(scenario: Scenario) -> Mapping[str, Maker]:
+    """Who makes the nodes of the scenario's world."""
+    if scenario.rental is None:
+        from emulator.makers import MAKERS
+
+        return MAKERS
+    from emulator.rental_makers import MAKERS as RENTAL_MAKERS
+
+    return RENTAL_MAKERS
 
 
 def _setup(options: argparse.Namespace) -> tuple[Setup, Scenario, Tally] | None:

@@ -19,6 +19,15 @@ from emulator.folder import read_table, write_json
 from emulator.scenario import Scenario
 
 Floats = NDArray[np.float64]
+UNKNOWN: dict[str, Any] = {
+    "digest": None,
+    "late": None,
+    "late_slots": None,
+    "refused": None,
+    "notes": ["the hub ended before it could write its books; this is read from the tables"],
+}
+"""What only the hub could have told."""
+
 PACKAGES = ("edgerig", "numpy", "pyzmq", "msgspec", "numba")
 
 
@@ -65,8 +74,7 @@ def write(
     decisions = np.array(ledger.pop("decision_s", []) or [0.0])
     document = {
         **_heading(scenario, mode, wall_s, code),
-        "scheduler": f"{scenario.scheduler.kind}@{scenario.scheduler.at} ({scenario.scheduler.backend})",
-        "tasks_mode": scenario.tasks,
+        **_world(scenario),
         "first_slot_s": first_slot_s,
         **ledger,
         "messages": messages,
@@ -76,25 +84,6 @@ def write(
     if recording is not None:
         document["recording"] = recording
     return _written(folder, document)
-
-
-def write_rental(
-    folder: Path, scenario: Scenario, mode: str, wall_s: float, code: int, facts: dict[str, Any], decisions_s: Floats
-) -> dict[str, Any]:
-    """Write summary.json of a run of the rental world.
-
-    Args:
-        folder: The run folder.
-        scenario: The resolved scenario.
-        mode: How it was run.
-        wall_s: Seconds the run took.
-        code: Its exit code.
-        facts: What the ledger knows.
-        decisions_s: Seconds that each decision took, shape (decision,).
-    Returns: What was written; where it could not be, a note says so and the exit code is not 0.
-    """
-    heading = _heading(scenario, mode, wall_s, code)
-    return _written(folder, {**heading, **facts, "decision_s": _spread(decisions_s)})
 
 
 def _heading(scenario: Scenario, mode: str, wall_s: float, code: int) -> dict[str, Any]:
@@ -109,6 +98,14 @@ def _heading(scenario: Scenario, mode: str, wall_s: float, code: int) -> dict[st
         "versions": versions(),
         "wall_s": wall_s,
     }
+
+
+def _world(scenario: Scenario) -> dict[str, Any]:
+    """What of the world decides on its numbers."""
+    if scenario.rental is not None:
+        return {"world": "rental", "spec": scenario.rental.spec, "zero_delay_bug": scenario.rental.zero_delay_bug}
+    scheduler = scenario.scheduler
+    return {"scheduler": f"{scheduler.kind}@{scheduler.at} ({scheduler.backend})", "tasks_mode": scenario.tasks}
 
 
 def _spread(seconds: Floats) -> dict[str, float]:
@@ -133,6 +130,8 @@ def _ledger(folder: Path) -> dict[str, Any]:
             path.unlink()
         return facts
     slots = read_table(folder / "slots.csv") if (folder / "slots.csv").exists() else {}
+    if "hour" in slots:
+        return _rental_tables(slots)
     frames = read_table(folder / "frames.csv") if (folder / "frames.csv").exists() else {}
     tasks = np.array(slots.get("tasks", []))
     done = tasks - np.array(slots.get("dropped", []))
@@ -148,9 +147,20 @@ def _ledger(folder: Path) -> dict[str, Any]:
         "all_cloud_delay_s": mean("all_cloud_delay_s"),
         "reward": {"mean": float(np.mean(rewards)) if rewards else 0.0, "total": sum(rewards)},
         "tasks": {name: sum(slots.get(name, [])) for name in ("local", "peer", "cloud", "dropped")},
-        "digest": None,
-        "late": None,
-        "late_slots": None,
-        "refused": None,
-        "notes": ["the hub ended before it could write its books; this is read from the tables"],
+        **UNKNOWN,
+    }
+
+
+def _rental_tables(slots: dict[str, list[float]]) -> dict[str, Any]:
+    """The same of the rental world."""
+    count, rewards = len(slots["slot"]), slots["reward"]
+    tasks = sum(slots["tasks"])
+    waited_s = sum(delay_s * count for delay_s, count in zip(slots["delay_s"], slots["tasks"], strict=True))
+    return {
+        "slots": count,
+        "frames": count,
+        "delay_s": {"mean": waited_s / tasks if tasks else 0.0},
+        "reward": {"mean": sum(rewards) / max(count, 1), "total": sum(rewards)},
+        "tasks": {"edge": tasks, "cloud": sum(slots["cloud"]), "dropped": sum(slots["dropped"])},
+        **UNKNOWN,
     }

@@ -75,6 +75,11 @@ WORLD: Final = (
     ),
     Metric("edgerig_frame_reward_seconds", "gauge", "Reward of the last frame.", "frame_reward_seconds"),
     Metric("edgerig_reward_seconds_total", "counter", "Sum of the frames' positive rewards.", "reward_seconds"),
+    Metric("edgerig_slot_reward_money", "gauge", "Reward of the last slot, all edge servers (rental).", "slot_reward"),
+    Metric("edgerig_edge_reward_money", "gauge", "Local reward of the last slot (rental).", "edge_reward", ("edge",)),
+    Metric(
+        "edgerig_rented_units", "gauge", "Units of compute rented in the last slot (rental).", "rented_units", ("edge",)
+    ),
     Metric("edgerig_slot_number", "gauge", "Number of the last slot that was committed.", "slot"),
     Metric("edgerig_frame_number", "gauge", "Number of the frame of that slot.", "frame"),
 )

@@ -23,9 +23,10 @@ from bus.messages import LinkReport, Message, Roster
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.testing import Cluster
-from emulator import makers, scenario_file, start
+from emulator import scenario_file, start
 from emulator.assembly import resolve
 from emulator.folder import read_table
+from emulator.layout import count_of
 from emulator.linking import faults_of
 from emulator.scenario import Scenario
 
@@ -176,10 +177,10 @@ class ThreadRun:
         self.hub_process = Turning("hub", self)
         self.hub, self.registry = start.make_hub(self.hub_process, self.folder, self.scenario)
         self.hub_process.register()
-        count = self.scenario.edges.count
-        alone = [(m, 1) for m in range(count)]
-        self.start("cloud", "cloud", 0, 1)
-        for kind, default in (("cell", [(0, count)]), ("edge", alone), ("agent", alone)):
+        alone = [(m, 1) for m in range(self.scenario.edges.count)]
+        if self.scenario.rental is None:
+            self.start("cloud", "cloud", 0, 1)
+        for kind, default in (("cell", [(0, count_of(self.scenario, "cell"))]), ("edge", alone), ("agent", alone)):
             for first, size in self.layout.get(kind, default):
                 self.start(f"{kind}-{first}", kind, first, size)
         return self.hub.run()
@@ -190,7 +191,7 @@ class ThreadRun:
         self._starts[name] = (kind, first, count)
         options = argparse.Namespace(hub=self.registry.address, index=first, count=count, wait=5.0)
         wall_s = self.scenario.slot_s / self.scenario.rate if self.scenario.clock == "wall" else None
-        makers.MAKERS[kind](options, process, self.scenario, wall_s)
+        start.makers_of(self.scenario)[kind](options, process, self.scenario, wall_s)
         self._owners[process.instance] = process
         process.register()
 

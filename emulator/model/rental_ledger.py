@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from emulator.model.ledger import Broken
 
 
 class RentalEdgeRow(NamedTuple):
@@ -25,7 +27,10 @@ class RentalEdgeRow(NamedTuple):
 
 
 class RentalRow(NamedTuple):
-    """A line of slots.csv: all edge servers in one slot. cost: of the units; delay_s: per task at the edge."""
+    """A line of slots.csv: all edge servers in one slot.
+
+    cost: of the units; delay_s: per task at the edge; dropped: tasks that did not reach the edge server they went to.
+    """
 
     slot: int
     hour: int
@@ -36,6 +41,7 @@ class RentalRow(NamedTuple):
     tasks: float
     cloud: float
     delay_s: float
+    dropped: float = 0.0
 
 
 class EpisodeRow(NamedTuple):
@@ -46,24 +52,38 @@ class EpisodeRow(NamedTuple):
     reward: float
 
 
-def close_slot(hour: int, edges: Sequence[RentalEdgeRow], cloud: float) -> RentalRow:
+def close_slot(
+    slot: int, hour: int, edges: Sequence[RentalEdgeRow], cloud: float, sent: Mapping[int, float]
+) -> RentalRow:
     """Close one slot; sums are taken in the order of the edge servers.
 
     Args:
+        slot: Its number.
         hour: Of the day.
-        edges: One row of each edge server, in order; ``delay_s`` per task.
+        edges: One row of each edge server that took part, in order; ``delay_s`` per task.
         cloud: Tasks that found no edge server.
+        sent: Tasks that users sent to each edge server.
+    Returns: The slot's line; what was sent to an edge server and did not arrive is dropped.
+    Raises: Broken: an edge server served more than it was sent.
     Source: N2O section III.B.3 (the ASP's reward is the sum of the local ones).
     """
-    reward = cost = tasks = wait_s = 0.0
+    reward = cost = tasks = wait_s = dropped = 0.0
+    served = dict.fromkeys(sent, 0.0)
     for row in edges:
         reward += row.reward
         cost += row.units * row.price
         tasks += row.tasks
         wait_s += row.delay_s * row.tasks
+        served[row.edge] = row.tasks
+    for edge, count in served.items():
+        missing = sent.get(edge, 0.0) - count
+        # Written so that it also trips where something is not a number.
+        if not missing >= 0.0:
+            raise Broken(f"slot {slot}: edge server {edge} served {count!r} tasks, {-missing!r} more than it was sent")
+        dropped += missing
     units, users = sum(row.units for row in edges), sum(row.users for row in edges)
     delay_s = wait_s / tasks if tasks else 0.0
-    return RentalRow(edges[0].slot, hour, reward, units, cost, users, tasks, cloud, delay_s)
+    return RentalRow(slot, hour, reward, units, cost, users, tasks, cloud, delay_s, dropped)
 
 
 @dataclass
@@ -81,6 +101,7 @@ class RentalTotals:
     cost: float = 0.0
     tasks: float = 0.0
     cloud: float = 0.0
+    dropped: float = 0.0
     wait_s: float = 0.0
     episodes: list[float] = field(default_factory=list)
     _open: float = 0.0
@@ -98,6 +119,7 @@ class RentalTotals:
         self.cost += row.cost
         self.tasks += row.tasks
         self.cloud += row.cloud
+        self.dropped += row.dropped
         self.wait_s += row.delay_s * row.tasks
         self._open += row.reward
         if not self.episode_slots or (row.slot + 1) % self.episode_slots:
@@ -111,6 +133,13 @@ class RentalTotals:
         """Mean delay of the tasks that edge servers served, seconds."""
         return self.wait_s / self.tasks if self.tasks else 0.0
 
+    def by_target(self) -> dict[str, float]:
+        """Tasks by where they ended.
+
+        Source: ours: each task ends once.
+        """
+        return {"edge": self.tasks, "cloud": self.cloud, "dropped": self.dropped}
+
     def facts(self) -> dict[str, Any]:
         """The world's part of ``summary.json``.
 
@@ -119,9 +148,10 @@ class RentalTotals:
         slots = max(self.slots, 1)
         facts: dict[str, Any] = {
             "slots": self.slots,
+            "frames": self.slots,
             "reward": {"mean": self.reward / slots, "total": self.reward},
             "delay_s": {"mean": self.delay_s},
-            "tasks": {"edge": self.tasks, "cloud": self.cloud},
+            "tasks": self.by_target(),
             "units": {"mean": self.units / slots},
             "cost": {"mean": self.cost / slots, "total": self.cost},
         }

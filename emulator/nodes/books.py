@@ -2,20 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from bus.digest import Entry, RunDigest
 from bus.messages import Done
-from emulator import records
+from bus.slots import Now
 from emulator.folder import Writer
-from emulator.nodes.ledger import Ended, LedgerNode
+
+
+class Standing(NamedTuple):
+    """How a run stands, whatever its world.
+
+    Attributes:
+        delay_s: Mean delay of the tasks that were completed.
+        all_cloud_delay_s: The same, had all of them gone to the cloud.
+        reward: So far; seconds in the offloading world, money in the rental world.
+        tasks: By where they ended.
+    """
+
+    delay_s: float
+    all_cloud_delay_s: float
+    reward: float
+    tasks: dict[str, float]
+
+
+class Totals(Protocol):
+    """What a run adds up to."""
+
+    def facts(self) -> dict[str, Any]:
+        """The world's part of ``summary.json``."""
+        ...
+
+
+class Closing(Protocol):
+    """What is known of a slot when it is closed."""
+
+    @property
+    def now(self) -> Now:
+        """Which."""
+        ...
+
+
+class Ledger(Protocol):
+    """The books of one world: waits for how a slot ends, and writes it down when it counts."""
+
+    on_complete: Callable[[], None]
+    complete: bool
+    late: int
+    refused: int
+
+    @property
+    def totals(self) -> Totals:
+        """What the run adds up to."""
+        ...
+
+    def standing(self) -> Standing:
+        """How the run stands."""
+        ...
+
+    def begin_again(self, seed: int) -> None:
+        """Open new books, at slot 0, of a run with this seed."""
+        ...
+
+    def start(self, now: Now, left_s: Callable[[float], float | None]) -> None:
+        """Wait for how a slot ends."""
+        ...
+
+    def ended(self) -> Any:
+        """What is known of the slot (``Closing``); to be taken before the next one starts."""
+        ...
+
+    def close(self, ended: Any) -> list[Entry]:
+        """Write a slot down; returns what of it belongs to the digest beyond what nodes said."""
+        ...
+
+    def ends_frame(self, now: Now) -> bool:
+        """Whether agents must know of the slot before the next begins."""
+        ...
 
 
 class Books:
     """Writes slots down in their order. A slot of which a crash leaves no row did not count."""
 
-    def __init__(self, ledger: LedgerNode, writer: Writer) -> None:
+    def __init__(self, ledger: Ledger, writer: Writer) -> None:
         self._ledger = ledger
         self._writer = writer
         self._forget()
@@ -29,32 +99,25 @@ class Books:
     @property
     def delay_s(self) -> float:
         """Mean delay of the tasks that were completed."""
-        totals = self._ledger.totals
-        return totals.cost_s / totals.completed if totals.completed else 0.0
+        return self._ledger.standing().delay_s
 
-    def begin_again(self) -> None:
-        """Open new books, at slot 0, and empty the tables.
+    def begin_again(self, seed: int) -> None:
+        """Open new books, at slot 0, of a run with this seed, and empty the tables.
 
         Raises: RunFolderError: a table cannot be written.
         """
         self._forget()
-        self._ledger.begin_again()
+        self._ledger.begin_again(seed)
         self._writer.begin_again()
 
-    def close(self, ended: Ended, done: Iterable[Done]) -> None:
+    def close(self, ended: Closing, done: Iterable[Done]) -> None:
         """Write a slot down; at a frame's end, tell the reward.
 
         Raises: Broken: tasks were lost or ended twice. RunFolderError: a table cannot be written.
         """
-        now = ended.now
-        _row, frame = self._ledger.commit(ended)
-        entries: list[Entry] = [entry for each in done for entry in each.digests]
-        if frame is not None:
-            reward = records.frame_reward(frame)
-            self._ledger.reward.publish(reward, slot=now.slot, attempt=now.attempt)
-            entries.append(records.digest_entry(self._ledger.reward.topic, reward))
-        self.digest.commit(now.slot, entries)
-        self.counted = now.slot + 1
+        entries: list[Entry] = [*self._ledger.close(ended), *(entry for each in done for entry in each.digests)]
+        self.digest.commit(ended.now.slot, entries)
+        self.counted = ended.now.slot + 1
 
     def time(self, slot: int, attempts: int, wall_s: float, done: Iterable[Done]) -> None:
         """Write down how long a slot took, from its tick to the next, and what the processes say of their work.

@@ -31,9 +31,8 @@ from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.bindings import Bindings
-from emulator.nodes.books import Books
+from emulator.nodes.books import Books, Ledger
 from emulator.nodes.hub_links import HandLinks
-from emulator.nodes.ledger import LedgerNode
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
@@ -58,7 +57,7 @@ class Hub:
         process: Process,
         registry: Registry,
         node: Node,
-        ledger: LedgerNode,
+        ledger: Ledger,
         scenario: Scenario,
         scenario_text: str,
         writer: Writer,
@@ -328,7 +327,7 @@ class Hub:
         else:
             self._scenario = self._resets.scenario
             self._setup = Setup(self._resets.text, 0.0)
-            self._books.begin_again()
+            self._books.begin_again(self._scenario.seed)
             self._reports.begin_again(self._resets.counters)
             self._links.begin_again()
             self._roster_stale = True

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bus.codec import Header
+from bus.digest import Entry
 from bus.gather import Absent
 from bus.messages import Arrivals, DeploymentInForce, Outcome
 from bus.node import Node
@@ -20,6 +21,7 @@ from emulator.model import ledger
 from emulator.model.ledger import FrameRow, SlotRow, Sums, Totals
 from emulator.model.offloading import Floats, Network
 from emulator.model.serving import Ends
+from emulator.nodes.books import Standing
 from emulator.nodes.deadlines import OUTCOME
 
 BOOKED_SLOTS = 256
@@ -96,7 +98,15 @@ class LedgerNode:
             if wall:
                 node.subscribe(f"/cell/{m}/arrivals", partial(self._on_arrivals, m))
 
-    def begin_again(self) -> None:
+    def standing(self) -> Standing:
+        """How the run stands."""
+        totals = self.totals
+        completed = max(totals.completed, 1e-300)
+        mean_s = totals.cost_s / completed if totals.completed else 0.0
+        all_cloud_s = totals.all_cloud_s / completed if totals.completed else 0.0
+        return Standing(mean_s, all_cloud_s, totals.reward_s, dict(totals.tasks))
+
+    def begin_again(self, _seed: int = 0) -> None:
         """Open new books, at slot 0; metrics go on."""
         self.totals = Totals(self._edges_s)
         self.late = 0
@@ -200,6 +210,15 @@ class LedgerNode:
         self._book(row, ends, sums, reasons)
         self._frame(ended)
         return row, self._close_frame() if (len(self._rows) and self.ends_frame(now)) else None
+
+    def close(self, ended: Ended) -> list[Entry]:
+        """``commit``, and tell everyone the reward at a frame's end; returns what of that belongs to the digest."""
+        _row, frame = self.commit(ended)
+        if frame is None:
+            return []
+        reward = records.frame_reward(frame)
+        self.reward.publish(reward, slot=ended.now.slot, attempt=ended.now.attempt)
+        return [records.digest_entry(self.reward.topic, reward)]
 
     def _without_edge_server(self, now: Now) -> NDArray[np.bool_]:
         """Cells whose edge server does not take part, shape (edge,); found out once for each roster."""

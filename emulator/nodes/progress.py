@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bus.messages import RunStatus
 from bus.registry import Registry
-from emulator.nodes.ledger import LedgerNode
+from emulator.nodes.books import Ledger
 from emulator.scenario import Scenario
 
 
@@ -14,14 +14,13 @@ def run_status(
     phase: str,
     slot: int,
     scenario: Scenario,
-    ledger: LedgerNode,
+    ledger: Ledger,
     registry: Registry,
     members: Iterable[str],
     notes: Sequence[str],
 ) -> RunStatus:
     """How far a run is; slot is -1 before the first."""
-    totals = ledger.totals
-    completed = max(totals.completed, 1e-300)
+    standing = ledger.standing()
     beats = (registry.last_beat(peer.instance) for peer in registry.peers())
     sent = sum(beat.messages for beat in beats if beat is not None)
     return RunStatus(
@@ -29,10 +28,7 @@ def run_status(
         slot,
         scenario.slots,
         max(slot, 0) // scenario.slots_per_frame,
-        totals.cost_s / completed if totals.completed else 0.0,
-        totals.all_cloud_s / completed if totals.completed else 0.0,
-        totals.reward_s,
-        dict(totals.tasks),
+        *standing,
         sent,
         ledger.late,
         ledger.refused,

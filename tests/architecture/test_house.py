@@ -26,7 +26,7 @@ ONLY_IN = {
     "onnxruntime": "agents",
 }
 MOST_LINES = 400
-TABLES = {"bus/messages.py": 900}
+TABLES = {"bus/messages.py": 1000}
 """Every message is declared in one place, a reader looks one up rather than reading on."""
 
 

@@ -1,0 +1,102 @@
+"""Makes the nodes of each kind of process of the rental world, and what puts them back to their initial state.
+
+Wires processes together, so it may import upward; imports are kept to what the kind of process needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from bus.process import Process
+from bus.resets import Resettable
+from bus.slots import SlotDriver
+from emulator.linking import Maker, behind_links
+from emulator.makers import lease
+from emulator.rental_crowd import Crowd
+from emulator.rental_plan import Plan, build_plan
+from emulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from agents.rental_policy import RentalPolicy
+
+
+def _cells(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from emulator.nodes.rental_cell import RentalCellNode
+
+    plan = build_plan(scenario)
+    cells = lease(options, process, "cell")
+    nodes = [process.node(f"/cell/{cell}") for cell in cells]
+    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
+    made = [
+        RentalCellNode(node, driver, cell, plan, scenario.seed, crowd_of(plan, scenario.seed, cell))
+        for node, cell in zip(nodes, cells, strict=True)
+    ]
+
+    def begin_again(seed: int) -> None:
+        driver.begin_again()
+        for cell_node, cell in zip(made, cells, strict=True):
+            cell_node.begin_again(seed, crowd_of(plan, seed, cell))
+
+    Resettable(process, begin_again)
+
+
+def crowd_of(plan: Plan, seed: int, cell: int) -> Crowd:
+    """The users of one cell: an equal part of all, by number."""
+    first, members = plan.cells()[cell]
+    return Crowd(plan, [seed], first, members)
+
+
+def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from emulator.nodes.rental_decision import RentalKeeper
+    from emulator.nodes.rental_edge import RentalEdgeNode
+
+    plan = build_plan(scenario)
+    edges = lease(options, process, "edge")
+    nodes = [process.node(f"/edge/{edge}") for edge in edges]
+    driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
+    made = []
+    for node, edge in zip(nodes, edges, strict=True):
+        keeper = RentalKeeper(node, driver, edge, plan.rental.units, scenario.agent, None)
+        made.append(RentalEdgeNode(node, driver, edge, plan, scenario.seed, keeper))
+
+    def begin_again(seed: int) -> None:
+        driver.begin_again()
+        for edge_node in made:
+            edge_node.begin_again(seed, None)
+
+    Resettable(process, begin_again)
+
+
+def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from agents.rental_node import RentalAgentNode
+
+    plan = build_plan(scenario)
+    agents = lease(options, process, "agent")
+    policies = _policies(scenario, plan, scenario.seed, agents)
+    made = [
+        RentalAgentNode(process.node(f"/agent/{edge}"), edge, plan.edges, policy, slot_wall_s)
+        for edge, policy in zip(agents, policies, strict=True)
+    ]
+
+    def begin_again(seed: int) -> None:
+        for agent, policy in zip(made, _policies(scenario, plan, seed, agents), strict=True):
+            agent.begin_again(policy)
+
+    Resettable(process, begin_again)
+
+
+def _policies(scenario: Scenario, plan: Plan, seed: int, agents: list[int]) -> list[RentalPolicy]:
+    """New policies of some agents."""
+    from agents.policy import per_edge_specs
+    from agents.rental_policy import RentalSetting, make_rental_policy, observes
+
+    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)
+    found = []
+    for edge in agents:
+        own = None if observes(specs[edge]) == "network" else edge
+        found.append(make_rental_policy(specs[edge], RentalSetting(plan, own, seed, scenario.name)))
+    return found
+
+
+MAKERS: dict[str, Maker] = {"cell": behind_links(_cells), "edge": behind_links(_edges), "agent": behind_links(_agents)}

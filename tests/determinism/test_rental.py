@@ -1,0 +1,96 @@
+"""The rental world: however its nodes share processes, and in process, the tables and the digest are equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thread_run import Kill, ThreadRun
+
+from emulator import run as runs
+from emulator.scenario import Scenario
+from emulator.scenario_file import parse
+
+SMALL = """
+name = "small-rental"
+world = "rental"
+frames = 8
+[edges]
+count = 4
+[rental]
+episode_slots = 5
+random_start = true
+[rental.demand]
+load = 0.4
+[rental.users]
+cells = 3
+[deadlines]
+stop_s = 0.05
+liveliness_s = 60.0
+hub_s = 60.0
+"""
+TABLES = ("slots.csv", "edges.csv", "episodes.csv")
+APART = {"cell": [(0, 1), (1, 1), (2, 1)]}
+GROUPED = {"cell": [(0, 3)], "edge": [(0, 4)], "agent": [(0, 4)]}
+AUTHORS = '\n[rental]\nspec = "A"\nzero_delay_bug = "authors"\nepisode_slots = 6\n'
+
+WORLDS: dict[str, str] = {
+    "greedy": '[agent]\npolicy = "greedy-rule"\n',
+    "random": '[agent]\npolicy = "random"\n',
+    "mixed": '[agent]\npolicy = "0=all2,2=random,all1"\n',
+    "authors": '[agent]\npolicy = "random"\n',
+}
+
+
+def scenario_of(world: str) -> Scenario:
+    text = SMALL + WORLDS[world]
+    if world == "authors":
+        start, _, rest = text.partition("[rental]\n")
+        text = start + AUTHORS.lstrip("\n") + rest.partition("random_start = true\n")[2]
+    return runs.prepare(parse(text, origin=world), on_bus=True)
+
+
+def play(scenario: Scenario, folder: Path, **options: Any) -> ThreadRun:
+    run = ThreadRun(scenario, folder, **options)
+    assert run.play() == 0
+    return run
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, world: str) -> None:
+    scenario = scenario_of(world)
+    apart = play(scenario, tmp_path / "apart", layout=APART)
+    grouped = play(scenario, tmp_path / "grouped", layout=GROUPED)
+    here = runs.in_process(scenario, str(tmp_path / "here"), lambda status: None)
+    for table in TABLES:
+        assert (tmp_path / "apart" / table).read_bytes() == (tmp_path / "here" / table).read_bytes(), table
+        assert (tmp_path / "apart" / table).read_bytes() == (tmp_path / "grouped" / table).read_bytes(), table
+    assert apart.ledger()["digest"] == grouped.ledger()["digest"] == here.summary["digest"]
+    assert apart.ledger()["tasks"] == here.summary["tasks"]
+    assert here.summary["tasks"]["edge"] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("victim", "topic"),
+    [
+        ("edge-1", "/edge/1/observation"),
+        ("edge-1", "/edge/1/rental_in_force"),
+        ("edge-1", "/edge/1/rental_outcome"),
+        ("agent-2", "/agent/2/rental"),
+        ("cell-1", "/cell/1/presence"),
+        ("cell-1", "/cell/1/requests/2"),
+    ],
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_a_death_at_any_stage_loses_no_task(tmp_path: Path, victim: str, topic: str, before: bool) -> None:
+    scenario = scenario_of("mixed")
+    kill = Kill(victim, 3, topic, before=before, restart=True)
+    run = play(scenario, tmp_path / "killed", layout=APART, kills=[kill])
+    assert run.lost == [victim]
+    assert run.attempts(3) == (1 if victim.startswith("agent") and not before else 2)
+    assert run.ledger()["tasks"]["dropped"] == 0.0
+    assert len(run.slots()["slot"]) == scenario.slots
+    whole = play(scenario, tmp_path / "whole", layout=APART).slots()
+    for name in ("reward", "tasks", "cloud", "hour"):
+        assert run.slots()[name][:3] == whole[name][:3], "what was committed before stays"
