@@ -5,7 +5,7 @@ In lockstep nothing here is read: gathers close by messages alone.
 
 from __future__ import annotations
 
-SENSED = 0.1
+SENSED = 0.05
 DECISION = 0.25
 SCHEDULER_INPUT = 0.35
 SCHEDULE = 0.5

@@ -45,7 +45,6 @@ def test_people_and_several_seeds_are_told_the_reward(tmp_path, capsys):
 
 def test_what_cannot_be_is_one_line_and_exit_2(tmp_path, capsys):
     for arguments, said in (
-        (["run", "quickstart-rental"], "does not run as processes yet; use `edgerig sim`"),
         (["sim", "quickstart-rental", "--agent", "popularity"], "no such policy; known: all1"),
         (["sim", "quickstart", "--agent", "greedy-rule"], "no such policy; known: cloud-only"),
         (["sim", "quickstart-rental", "--scheduler", "nearest"], "the rental world has no scheduler"),
