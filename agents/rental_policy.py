@@ -106,7 +106,7 @@ Factory = Callable[[RentalSetting, str], RentalPolicy]
 
 
 def _load() -> None:
-    from agents import rental_baselines  # noqa: F401 -- they register themselves
+    from agents import rental_baselines, rental_networks  # noqa: F401 -- they register themselves
 
 
 _REGISTRY: Registry[Factory] = Registry(_load)

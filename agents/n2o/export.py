@@ -36,6 +36,10 @@ class Compared:
     other_choices: int
     choices: int
 
+    def __str__(self) -> str:
+        same = "the same" if not self.other_choices else f"all but {self.other_choices} the same"
+        return f"as PyTorch within {self.worst:.0e}, {same} of {self.choices} decisions"
+
 
 def export_q(weights: Weights, layout: Layout, hidden: tuple[int, ...], trained: str, out: Path) -> Compared:
     """Write tables and Q-networks of local agents.
@@ -149,10 +153,14 @@ def _compare_slopes(network: QNetwork, edge: int, weights: Weights, layout: Layo
 
 def _compare_actor(out: Path, edge: int, actors: Actors) -> Compared:
     observations = made_up(actors.layout, edge)
-    everyone = np.repeat(observations[:, None], actors.layout.agents, axis=1)
-    wanted = actors.rented(everyone)[:, edge]
-    found = ActorNetwork(out, edge).rented(observations)
-    return Compared(0.0, int((found != wanted).sum()), len(wanted))
+    everyone = actors.layout.scaled(np.repeat(observations[:, None], actors.layout.agents, axis=1))
+    with torch.no_grad():
+        answers = actors.answers(everyone)
+    wanted = answers[edge].numpy()
+    network = ActorNetwork(out, edge)
+    worst = float(np.abs(network.answers(observations) - wanted).max() / max(1.0, float(np.abs(wanted).max())))
+    others = int((network.rented(observations) != actors.chosen(answers)[:, edge]).sum())
+    return Compared(worst, others, len(wanted))
 
 
 def _checked(out: Path, parts: list[Compared]) -> Compared:

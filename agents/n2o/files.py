@@ -18,8 +18,9 @@ import tomli_w
 from numpy.typing import NDArray
 
 from agents.errors import AgentError
+from agents.n2o.dual_averaging import Slopes
 from agents.n2o.layout import FIELDS, Singles
-from agents.n2o.tables import Ints
+from agents.n2o.tables import Floats, Ints, LocalTable
 from agents.onnx_session import opened
 from emulator.model.graph import Graph
 
@@ -115,7 +116,7 @@ class QNetwork:
         found: Any = self._table.run(None, {"observation": _singles(observations)})[0]
         return found
 
-    def slopes(self, observations: NDArray[np.floating], rented: NDArray[np.floating]) -> tuple[Singles, Singles]:
+    def slopes(self, observations: NDArray[np.floating], rented: NDArray[np.floating]) -> tuple[Singles, Floats]:
         """Values and slopes at rentals that need not be whole.
 
         Args:
@@ -125,7 +126,11 @@ class QNetwork:
         Source: N2O Algorithm 1, -g_n(tau).
         """
         value, slope = self._anywhere.run(None, {"observation": _singles(observations), "rented": _singles(rented)})
-        return value, slope
+        return value, slope.astype(np.float64)
+
+    def valued(self, observations: NDArray[np.floating], actions: int) -> tuple[LocalTable, Slopes]:
+        """What an orchestrator takes: the table, and the slopes, of observations (state, field)."""
+        return LocalTable(self.table(observations), actions), lambda points: self.slopes(observations, points)[1]
 
 
 class ActorNetwork:
@@ -148,6 +153,11 @@ class ActorNetwork:
         Source: N2O section V, mu_n(o_n).
         """
         found: Ints = self._run(self._wanted, {"observation": _singles(observations)})[0]
+        return found
+
+    def answers(self, observations: NDArray[np.floating]) -> Singles:
+        """What the network says before that becomes a rental, shape (state, output)."""
+        found: Singles = self._run(["answer"], {"observation": _singles(observations)})[0]
         return found
 
 

@@ -18,7 +18,8 @@ from agents.checkpoint import CURVE
 from agents.curve import Axes, draw_curve
 from agents.extras import require_torch
 from agents.n2o.checkpoint import Folder, LogRow
-from agents.n2o.copies import Copies, Played, played
+from agents.n2o.copies import Copies, Played
+from agents.n2o.judge import JUDGES, judged
 from agents.n2o.layout import Layout
 from agents.n2o.replay import Slots
 from agents.n2o.worlds import copies_to_judge, copies_to_train
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 SAVE_S = 20.0
 TELL_S = 2.0
-JUDGES, JUDGED_SLOTS = 128, 48
-"""Copies of the world that judge what was learned, and at least so many slots in each."""
-
 WINDOW = 50
 """Episodes of the smoothed learning curve and of the progress shown."""
 
@@ -79,15 +77,15 @@ def train(
     require_torch()
     scenario, preset = folder.scenario(), folder.preset()
     world = copies_to_train(scenario, preset.copies)
-    from agents.n2o.learner import Learner
+    from agents.n2o.joint import learner_of
 
-    learner = Learner(preset, world.layout, scenario.seed)
-    done = learn(folder, learner, world, world.layout, stopped=stopped, tell=tell)
+    layout = world.layout
+    learner = learner_of(preset, layout, scenario.seed)
+    done = learn(folder, learner, world, layout, stopped=stopped, tell=tell)
     if done < preset.steps:
         return Trained(folder.path, done, preset.steps, None)
     judges = copies_to_judge(scenario, JUDGES)
-    episodes = -(-JUDGED_SLOTS // judges.episode_slots)
-    reward = played(judges, lambda seen: learner.greedy(world.layout.scaled(seen)), episodes)
+    reward = judged(judges, lambda seen: learner.greedy(layout.scaled(seen)))
     return Trained(folder.path, done, preset.steps, reward)
 
 

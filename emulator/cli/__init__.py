@@ -42,7 +42,9 @@ MODULES: Final = {
     "completion": ("completion", "Print the completion script of a shell."),
     "keys": ("keys", "Keys: who may join a run, and as what."),
     "train": ("learning", "Train agents."),
+    "distill": ("learning", "Turn planners that search into small actors that answer at once."),
     "export": ("learning", "Turn trained agents into ONNX files."),
+    "evaluate": ("learning", "What trained agents are worth, side by side."),
     "reproduce": ("reproducing", "Measure what a paper shows, and say which of it holds."),
     "bench": ("bench", "Measure: how fast, how exact, how large."),
 }

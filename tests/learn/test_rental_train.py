@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,13 +13,24 @@ from agents.checkpoint import CHECKPOINT, CURVE  # noqa: E402
 from agents.errors import AgentError  # noqa: E402
 from agents.n2o import train as training  # noqa: E402
 from agents.n2o.checkpoint import Folder  # noqa: E402
-from agents.n2o.presets import Preset  # noqa: E402
+from agents.n2o.exact import maximise  # noqa: E402
+from agents.n2o.joint import by_max_sum, whole_tables  # noqa: E402
+from agents.n2o.judge import trained_learner  # noqa: E402
+from agents.n2o.presets import Distilling, Preset  # noqa: E402
+from agents.n2o.team import QTeam  # noqa: E402
 from agents.n2o.train import train  # noqa: E402
+from agents.n2o.worlds import copies_to_judge  # noqa: E402
 from emulator.cli import run_command  # noqa: E402
 from emulator.scenario_file import load  # noqa: E402
 
 STEPS = 42
 WORLD = 'name = "small"\nworld = "rental"\nedges = {count = 4}\n[rental]\nspec = "P"\n[rental.users]\nin_range = 4.0\n'
+
+
+@pytest.fixture(autouse=True)
+def fewer_judges(monkeypatch):
+    for place in ("agents.n2o.train", "emulator.cli.learning_n2o_after", "agents.n2o.teach"):
+        monkeypatch.setattr(f"{place}.JUDGES", 4)
 
 
 @pytest.fixture
@@ -100,6 +113,67 @@ def test_the_command_trains_several_seeds_and_goes_on(tmp_path, scenario, capsys
     assert Folder(out / "seed-2").saved()[0] == 12
     assert run_command(command) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_coordinated_training_goes_on_as_if_it_had_not_been_stopped(tmp_path, scenario):
+    through, halted = (folder_at(tmp_path / part, scenario, "coordinated") for part in ("through", "halted"))
+    train(through)
+    train(halted, stopped=stopping_after(4))
+    train(halted)
+    same(through, halted)
+
+
+def test_coordinated_agents_act_by_max_sum_of_their_tables(tmp_path, scenario):
+    folder = folder_at(tmp_path / "run", scenario, "coordinated")
+    train(folder)
+    world = copies_to_judge(folder.scenario(), 16)
+    learner = trained_learner(folder, world.layout)
+    seen = world.begin(0)
+    scaled = world.layout.scaled(seen)
+    rented = learner.greedy(scaled)
+    assert np.array_equal(rented, by_max_sum(learner.nets.tables(learner.weights, scaled), world.layout))
+    assert not np.array_equal(
+        rented, whole_tables(learner.nets.tables(learner.weights, scaled), world.layout).own_best()
+    )
+
+
+def test_a_run_is_exported_evaluated_and_distilled_and_all_decide_alike(tmp_path, scenario, monkeypatch, capsys):
+    """With PyTorch or without, and alone or by a team; on the smallest worlds that will do."""
+    pytest.importorskip("onnx", reason="needs onnx: make learn-setup")
+    monkeypatch.setattr("agents.n2o.export.TRIALS", 200)
+    monkeypatch.setattr("emulator.cli.learning_n2o_after.PLAIN", Distilling(updates=20, round_slots=36))
+    folder = folder_at(tmp_path / "run", scenario)
+    train(folder)
+    run = str(folder.path)
+    assert run_command(["export", "n2o", run]) == 0
+    assert "the same of 800 decisions" in capsys.readouterr().out
+    assert run_command(["distill", "n2o", run, "--slots", "36", "--rounds", "1", "--teacher", "owner"]) == 0
+    assert "ratio" in capsys.readouterr().out
+    assert run_command(["evaluate", "n2o", run, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["by"] for row in rows] == ["madql", "owner", "maxsum", "n2o", "exact", "actors-owner"]
+    world = copies_to_judge(folder.scenario(), 16)
+    layout, seen = world.layout, world.begin(0)
+    learner, team = trained_learner(folder, layout), QTeam(folder.path / "onnx", layout.graph, layout.actions)
+    assert np.array_equal(team.decider("madql")(seen), learner.greedy(layout.scaled(seen)))
+    tables = whole_tables(learner.nets.tables(learner.weights, layout.scaled(seen)), layout)
+    assert np.array_equal(team.decider("exact")(seen), maximise(tables).rented)
+
+
+def test_what_a_training_does_not_have_is_a_line_and_exit_code_two(tmp_path, scenario, capsys):
+    pytest.importorskip("onnx", reason="needs onnx: make learn-setup")
+    central = folder_at(tmp_path / "central", scenario, "centralized")
+    local = folder_at(tmp_path / "local", scenario)
+    for command, said in (
+        (["export", "n2o", str(tmp_path / "none")], "holds no training"),
+        (["export", "n2o", str(local.path)], "no checkpoint yet"),
+        (["distill", "n2o", str(central.path)], "one centralised network"),
+        (["evaluate", "n2o", str(central.path)], "no checkpoint yet"),
+    ):
+        assert run_command(command) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert len(error.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

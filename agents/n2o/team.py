@@ -1,0 +1,83 @@
+"""All edge servers' exported networks in one process: what they rent together, however they are orchestrated.
+
+It needs onnxruntime, and never PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agents.n2o.dual_averaging import Slopes
+from agents.n2o.exact import maximise
+from agents.n2o.files import ActorNetwork, QNetwork, check_world, read_manifest
+from agents.n2o.network import orchestrated
+from agents.n2o.orchestrators import recipe
+from agents.n2o.tables import Floats, Ints, LocalTable, Tables
+from emulator.model.graph import Graph
+
+EXACT: Final = "exact"
+ALIASES: Final = {"maxsum": "max-sum:rounds=10", "madql": "own"}
+"""Short names of how a team decides, beside the specs of ``agents.n2o.orchestrators``."""
+
+
+class QTeam:
+    """Local Q-networks of all edge servers."""
+
+    def __init__(self, folder: Path, graph: Graph, actions: int) -> None:
+        """Load them.
+
+        Args:
+            folder: Of an export.
+            graph: Of the world they are to decide in.
+            actions: Rentals to choose from there.
+        Raises: AgentError: they are for another world, or cannot be read.
+        """
+        check_world(folder, read_manifest(folder, "q"), graph, actions)
+        self.graph = graph
+        self._actions = actions
+        self._networks = [QNetwork(folder, edge) for edge in range(graph.edges)]
+
+    def tables(self, observations: Floats) -> Tables:
+        """What all say to observations (state, edge, field)."""
+        values = [network.table(observations[:, edge]) for edge, network in enumerate(self._networks)]
+        return Tables(self.graph, tuple(LocalTable(each, self._actions) for each in values))
+
+    def decider(self, spec: str) -> Callable[[Floats], Ints]:
+        """How they decide: observations (state, edge, field) to rentals (state, edge).
+
+        Args:
+            spec: An orchestrator's, ``exact`` for the maximum of P2, ``madql`` for nobody orchestrating, or ``maxsum``.
+        Raises: AgentError: there is none of that name.
+        Source: N2O problem P2, and what is said of each orchestrator.
+        """
+        if spec == EXACT:
+            return lambda seen: maximise(self.tables(seen)).rented
+        made = recipe(ALIASES.get(spec, spec))
+
+        def decide(seen: Floats) -> Ints:
+            tables = self.tables(seen)
+            return orchestrated(made.parts(tables, partial(self._slopes, seen)), made.rounds).last
+
+        return decide
+
+    def _slopes(self, seen: Floats, edge: int) -> Slopes:
+        network = self._networks[edge]
+        return lambda points: network.slopes(seen[:, edge], points)[1]
+
+
+class ActorTeam:
+    """Distilled actors of all edge servers."""
+
+    def __init__(self, folder: Path, graph: Graph, actions: int) -> None:
+        """Load them; as ``QTeam``."""
+        check_world(folder, read_manifest(folder, "actor"), graph, actions)
+        self._networks = [ActorNetwork(folder, edge) for edge in range(graph.edges)]
+
+    def decide(self, observations: Floats) -> Ints:
+        """What each rents by itself: observations (state, edge, field) to rentals (state, edge)."""
+        return np.stack([net.rented(observations[:, edge]) for edge, net in enumerate(self._networks)], axis=1)

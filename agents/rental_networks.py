@@ -1,0 +1,132 @@
+"""Rental policies that were learned, by onnxruntime: each alone (``madql``, ``actor``), or a team that is orchestrated.
+
+``NAME`` takes the networks that come with edgerig for the scenario, ``NAME:DIR`` those of a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from agents.errors import AgentError
+from agents.n2o.dual_averaging import Slopes
+from agents.n2o.files import ActorNetwork, Kind, QNetwork, check_world, read_manifest
+from agents.n2o.tables import LocalTable
+from agents.n2o.team import QTeam
+from agents.rental_policy import RentalObservation, RentalOutcome, RentalPolicy, RentalSetting, register
+from emulator.model.graph import Floats
+from emulator.model.rental import Ints
+
+SHIPPED: Final = Path(__file__).with_name("shipped_rental")
+FOLDERS: Final[dict[Kind, str]] = {"q": "q", "actor": "actors"}
+TEAMS: Final = ("owner", "maxsum", "n2o")
+
+
+class Alone:
+    """One edge server's network says what to rent; nobody is asked."""
+
+    observes: Literal["local"] = "local"
+
+    def __init__(self, rented: Callable[[Floats], int]) -> None:
+        self._rented = rented
+
+    def decide(self, observation: RentalObservation) -> int:
+        """Units to rent."""
+        return self._rented(observation.values[None])
+
+    def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
+        """Learns nothing."""
+
+
+class Together:
+    """Networks of all edge servers and an orchestrator, whose letters travel in this process."""
+
+    observes: Literal["network"] = "network"
+
+    def __init__(self, team: QTeam, spec: str) -> None:
+        self._decide = team.decider(spec)
+
+    def decide(self, observation: RentalObservation) -> Ints:
+        """Units that each rents, shape (edge,)."""
+        return self._decide(observation.values[None])[0]
+
+    def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
+        """Learns nothing."""
+
+
+def valued(setting: RentalSetting, argument: str) -> Callable[[Floats], tuple[LocalTable, Slopes]]:
+    """What an orchestrator on the bus takes: observations (state, field) to an edge server's table and slopes.
+
+    Args:
+        setting: The world, and the edge server.
+        argument: A folder; nothing for the networks that come with edgerig.
+    Raises: AgentError: there are none, or for another world only.
+    """
+    network = QNetwork(folder_for(setting, argument, "q"), own_edge(setting))
+    actions = setting.plan.rental.units + 1
+    return lambda observations: network.valued(observations, actions)
+
+
+def folder_for(setting: RentalSetting, argument: str, kind: Kind) -> Path:
+    """The folder that is asked for, or the one that comes with edgerig: of the scenario's name, else any that fits.
+
+    Raises: AgentError: there is none, or it is for another world.
+    """
+    graph, actions = setting.plan.graph, setting.plan.rental.units + 1
+    if argument:
+        folder = Path(argument)
+        check_world(folder, read_manifest(folder, kind), graph, actions)
+        return folder
+    refused = []
+    folders = sorted(path.parent for path in SHIPPED.glob(f"*/{FOLDERS[kind]}/manifest.toml"))
+    for folder in sorted(folders, key=lambda folder: folder.parent.name != setting.scenario):
+        try:
+            check_world(folder, read_manifest(folder, kind), graph, actions)
+        except AgentError:
+            refused.append(folder.parent.name)
+        else:
+            return folder
+    raise AgentError(
+        f"no shipped rental networks fit this world (there are some for {', '.join(refused) or 'none'}); "
+        "train and export some, then name their folder: NAME:DIR"
+    )
+
+
+def own_edge(setting: RentalSetting) -> int:
+    """The edge server that a local policy decides for.
+
+    Raises: AgentError: none was given.
+    """
+    if setting.edge is None:
+        raise AgentError("a local network decides for one edge server and was given none")
+    return setting.edge
+
+
+@register("madql", "local")
+def _madql(setting: RentalSetting, argument: str) -> RentalPolicy:
+    """The own entry of the best row of the own table."""
+    network = QNetwork(folder_for(setting, argument, "q"), own_edge(setting))
+    others = (setting.plan.rental.units + 1) ** len(setting.plan.graph.neighbours[own_edge(setting)])
+    return Alone(lambda values: int(np.argmax(network.table(values)[0])) // others)
+
+
+@register("actor", "local")
+def _actor(setting: RentalSetting, argument: str) -> RentalPolicy:
+    """A distilled actor."""
+    network = ActorNetwork(folder_for(setting, argument, "actor"), own_edge(setting))
+    return Alone(lambda values: int(network.rented(values)[0]))
+
+
+def _register_teams() -> None:
+    for name in TEAMS:
+
+        @register(name, "network")
+        def _team(setting: RentalSetting, argument: str, name: str = name) -> RentalPolicy:
+            graph, actions = setting.plan.graph, setting.plan.rental.units + 1
+            return Together(QTeam(folder_for(setting, argument, "q"), graph, actions), name)
+
+
+_register_teams()
