@@ -19,12 +19,13 @@ except ImportError as missing:
     raise ImportError(f"emulator.env: {missing.name} is missing; install the extra 'learn'") from missing
 
 from emulator.assembly import resolve
+from emulator.env_seeds import EpisodeSeeds
 from emulator.linking import table_of
 from emulator.model import scheduling
 from emulator.model.offloading import Bools, Floats, FrameCosts, refusal
 from emulator.model.scheduling_pooled import PooledCosts
-from emulator.model.streams import Stream
 from emulator.records import services_of
+from emulator.rental_env import RentalEnv, rental_env
 from emulator.scenario import Scenario
 from emulator.world import FrameStep, Schedule, SlotStep, World
 
@@ -38,17 +39,19 @@ Stepped = tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, boo
 
 def parallel_env(
     scenario: Scenario, *, step: Literal["frame", "slot"] = "frame", max_frames: int | None = None
-) -> FrameEnv | SlotEnv:
+) -> FrameEnv | SlotEnv | RentalEnv:
     """An environment of a scenario; see ``docs/env.md``.
 
     Args:
-        scenario: Any scenario of the offloading world.
+        scenario: Any scenario. In the rental world a slot is a frame, and ``step`` makes no difference.
         step: ``frame``: edge servers deploy and the exact scheduler schedules. ``slot``: the agent ``scheduler``
             schedules every slot.
-        max_frames: Frames of an episode; the scenario's ``frames`` if not given.
+        max_frames: Frames of an episode; the scenario's ``frames`` if not given, or its ``rental.episode_slots``.
     Raises: ValueError: no such step, no frames, or emulated links between agents and edge servers: what an agent sees
         and decides passes none here.
     """
+    if scenario.world == "rental":
+        return rental_env(resolve(scenario), max_frames)
     table, edges = table_of(scenario), range(scenario.edges.count)
     pairs = [(f"/edge/{m}", f"/agent/{n}") for m in edges for n in edges] if scenario.link else []
     if any(table.find(edge, agent) or table.find(agent, edge) for edge, agent in pairs):
@@ -94,7 +97,7 @@ class FrameEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc,unused-ignore]
         }
         self.action_spaces: dict[str, Any] = {agent: spaces.MultiBinary(services) for agent in self.edges}
         self._schedule = exact_schedule(cast("Literal['numpy', 'numba']", scenario.scheduler.backend))
-        self._seed, self._episode = scenario.seed, -1
+        self._seeds = EpisodeSeeds(scenario.seed)
 
     def observation_space(self, agent: str) -> Any:
         """The space of what an agent sees, the same object each time."""
@@ -113,18 +116,10 @@ class FrameEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc,unused-ignore]
             options: Not read.
         Returns: Observations and infos.
         """
-        if seed is not None:
-            self._seed, self._episode = seed, -1
-        self._episode += 1
-        self.world = World(msgspec.structs.replace(self.scenario, seed=self._episode_seed()))
+        self.world = World(msgspec.structs.replace(self.scenario, seed=self._seeds.following(seed)))
         self.agents = list(self.possible_agents)
         self._refused = [""] * len(self.edges)
         return self._observe(), self._infos()
-
-    def _episode_seed(self) -> int:
-        if self._episode == 0:
-            return self._seed
-        return int(Stream(self._seed, "/env", "episodes", draws=4).generator(self._episode).integers(2**62))
 
     def step(self, actions: Mapping[str, Any]) -> Stepped:
         """Play a frame.
