@@ -10,6 +10,7 @@ import msgspec
 
 from emulator import run as runs
 from emulator.cli.progress import Progress, tell
+from emulator.errors import ScenarioError
 from emulator.layout import groups
 from emulator.scenario_file import load
 
@@ -25,6 +26,10 @@ def demo_command(scenario: str, frames: int | None, agents: str) -> int:
     found = load(scenario)
     if frames is not None:
         found = msgspec.structs.replace(found, frames=frames)
+    if found.world != "offloading":
+        raise ScenarioError(
+            f"{scenario}: is of the {found.world} world, which the demo does not show; use `edgerig sim`"
+        )
     processes = len(groups(found)) + 1
     click.echo(
         f"{found.name}: {found.edges.count} cells, {found.services.count} services, {found.frames} frames of "

@@ -62,6 +62,8 @@ def _created(
     scenario: str, preset: str, changes: tuple[str, ...], seeds: range, worlds: bool, out: Path
 ) -> list[Folder]:
     read = load(scenario, changes)
+    if read.world != "offloading":
+        raise AgentError(f"{scenario}: is of the {read.world} world; TTOSC's agents learn in the offloading world")
     folders = []
     for seed in seeds:
         own = msgspec.structs.replace(read, seed=seed, world_seed=seed if worlds else read.world_seed)

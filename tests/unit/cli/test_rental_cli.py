@@ -66,3 +66,18 @@ def test_check_and_schema_know_the_world(capsys):
     assert 'zero_delay_bug = "authors"' in capsys.readouterr().out
     assert run_command(["schema"]) == 0
     assert "Rental" in json.loads(capsys.readouterr().out)["$defs"]
+
+
+def test_what_is_of_the_other_world_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("emulator.cli.learning_ttosc.require_torch", lambda: None)
+    for arguments, said in (
+        (["demo", "quickstart-rental"], "is of the rental world, which the demo does not show"),
+        (
+            ["train", "ttosc", "quickstart-rental", "--out", str(tmp_path / "x")],
+            "is of the rental world; TTOSC's agents",
+        ),
+    ):
+        assert run_command(arguments) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1
+        assert said in lines[0]
