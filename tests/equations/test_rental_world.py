@@ -1,7 +1,9 @@
 """The rental world against figures measured with another implementation, and what may depend on what."""
 
 import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -199,3 +201,10 @@ def test_there_are_as_many_users_as_the_paper_says() -> None:
 def test_a_decision_that_is_none_is_refused(units: np.ndarray[Any, Any]) -> None:
     with pytest.raises(ValueError, match="units"):
         RentalWorld(rental(4, spec="P")).step(units)
+
+
+def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "rental.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, str(page), "exec"), {})  # the page's own code
+    assert "(1, 3, 5, 7) 2" in capsys.readouterr().out
