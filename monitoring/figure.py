@@ -46,6 +46,14 @@ def draw(comparison: Comparison, png: Path) -> None:
         _sizes(sizes[0], rows)
     columns = 2 if max(len(row.label) for row in rows) <= LONGEST_OF_TWO else 1
     figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
+    saved(figure, png)
+
+
+def saved(figure: Figure, png: Path) -> None:
+    """Write a picture.
+
+    Raises: ReportError: it cannot be written.
+    """
     try:
         figure.savefig(png, format="png", pil_kwargs={"optimize": True})
     except OSError as error:
@@ -68,7 +76,7 @@ def _lines(axes: Any, rows: tuple[Row, ...]) -> None:
     axes.set_xlabel("frame")
     axes.set_ylabel("delay per task [s]")
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    _plain(axes)
+    plain(axes)
 
 
 def _baseline(axes: Any, first: Row, *, shared: bool) -> None:
@@ -124,7 +132,7 @@ def _sizes(axes: Any, rows: tuple[Row, ...]) -> None:
 def _name_bars(axes: Any, rows: tuple[Row, ...]) -> None:
     axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
     axes.invert_yaxis()
-    _plain(axes)
+    plain(axes)
     axes.tick_params(axis="y", length=0)
     for k, tick in enumerate(axes.get_yticklabels()):
         tick.set_color(colour_of(k))
@@ -140,7 +148,8 @@ def colour_of(index: int) -> str:
     return RUN_COLOURS[index % len(RUN_COLOURS)]
 
 
-def _plain(axes: Any) -> None:
+def plain(axes: Any) -> None:
+    """Axes without a frame."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=INK, labelsize=9)

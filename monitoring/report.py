@@ -84,12 +84,12 @@ def compare(folders: Sequence[Path]) -> Comparison:
     if not folders:
         raise ReportError("no run to report on; give a run folder")
     found = [runs.read(Path(folder)) for folder in folders]
-    rows = tuple(_row(run, label, found[0]) for run, label in zip(found, _labels(found), strict=True))
+    rows = tuple(_row(run, label, found[0]) for run, label in zip(found, labels(found), strict=True))
     return Comparison(rows, tuple(_notes(rows)))
 
 
-def _labels(found: Sequence[Run]) -> list[str]:
-    """Labels of the runs, with the folder's name where two would be alike."""
+def labels(found: Sequence[Run]) -> list[str]:
+    """Labels of runs, with the folder's name where two would be alike."""
     count = Counter(run.label for run in found)
     return [run.label if count[run.label] == 1 else f"{run.label} ({run.folder.name})" for run in found]
 
@@ -166,7 +166,7 @@ def unpaired(run: Run, first: Run) -> str:
     for key in ("seed", "world_seed"):
         if run.setting(key) != first.setting(key):
             return f"{key} is {run.setting(key)}, not {first.setting(key)}"
-    differing = [key for key, *_ in _differences(run.scenario, first.scenario) if key.startswith("demand.")]
+    differing = [key for key, *_ in differences(run.scenario, first.scenario) if key.startswith("demand.")]
     if differing:
         return f"{differing[0]} differs"
     if not np.array_equal(run.slots["slot"], first.slots["slot"]):
@@ -181,10 +181,11 @@ def _paired(run: Run, first: Run) -> Paired | None:
     difference = run.slots["delay_s"][both] - first.slots["delay_s"][both]
     if not len(difference):
         return None
-    return Paired(len(difference), float(difference.mean()), _half_width(difference))
+    return Paired(len(difference), float(difference.mean()), half_width(difference))
 
 
-def _half_width(values: Floats) -> float | None:
+def half_width(values: Floats) -> float | None:
+    """Half the 95 % interval of a mean; None without SciPy or with one value."""
     if len(values) < 2:
         return None
     try:
@@ -194,12 +195,12 @@ def _half_width(values: Floats) -> float | None:
     return float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2.0) * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Keys, with dots, whose values differ."""
     for key in sorted(one.keys() | other.keys()):
         a, b = one.get(key), other.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            yield from _differences(a, b, f"{prefix}{key}.")
+            yield from differences(a, b, f"{prefix}{key}.")
         elif a != b:
             yield f"{prefix}{key}", a, b
 
@@ -222,7 +223,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _others(one: Document, other: Document) -> list[str]:
-    return [key for key, *_ in _differences(one, other) if key not in DECIDERS] if one and other else []
+    return [key for key, *_ in differences(one, other) if key not in DECIDERS] if one and other else []
 
 
 # -- as text and as a picture ------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Run:
         """Who decided and who scheduled."""
         policy = self.setting("agent.policy", self.summary.get("agent"))
         scheduler = self.setting("scheduler.kind", str(self.summary.get("scheduler", "")).partition("@")[0])
+        if self.setting("world") == "rental":
+            scheduler = None  # nobody schedules there
         return " + ".join(str(part) for part in (policy, scheduler) if part) or self.folder.name
 
     def setting(self, key: str, default: object = None) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from monitoring.report import Comparison, Row
@@ -17,15 +17,38 @@ NOTHING: Final = "-"
 
 def render(comparison: Comparison, width: int) -> str:
     """The table; below 60 columns it is as wide as 60."""
+    cells = [[value(row) for row in comparison.rows] for _, value in LINES]
+    names = [name for name, _ in LINES]
+    if len(comparison.rows) > 1:
+        others = comparison.rows[1:]
+        names += ["slot minus A [s]", "  95 % interval [s]"]
+        cells += [["", *map(_difference, others)], ["", *map(_interval, others)]]
+    titles = [f"{row.label}  {row.run.folder}" for row in comparison.rows]
+    return laid_out(titles, names, cells, comparison.notes, width)
+
+
+def laid_out(
+    titles: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[str]], notes: Sequence[str], width: int
+) -> str:
+    """Runs beside each other, in blocks where not all fit.
+
+    Args:
+        titles: Of the runs.
+        names: Of the lines.
+        cells: A row for each line, a cell for each run.
+        notes: Sentences below.
+        width: Columns of the terminal; what is below 60 is taken as 60.
+    """
     width = max(width, NARROWEST)
-    names = {id(row): _letter(k) for k, row in enumerate(comparison.rows)}
-    lines = [_cut(f"{names[id(row)]}  {row.label}  {row.run.folder}", width) for row in comparison.rows]
+    letters = [_letter(k) for k in range(len(titles))]
+    lines = [_cut(f"{letter}  {title}", width) for letter, title in zip(letters, titles, strict=True)]
     a_block = (width - NAME_WIDTH) // CELL_WIDTH
-    for start in range(0, len(comparison.rows), a_block):
-        rows = comparison.rows[start : start + a_block]
-        lines += ["", "".join([" " * NAME_WIDTH, *(names[id(row)].rjust(CELL_WIDTH) for row in rows)])]
-        lines += _block(rows, first=comparison.rows[0])
-    for note in comparison.notes:
+    for start in range(0, len(titles), a_block):
+        block = slice(start, start + a_block)
+        lines += ["", _line("", letters[block])]
+        shown = [(name, row[block]) for name, row in zip(names, cells, strict=True)]
+        lines += [_line(name, row) for name, row in shown if any(row)]
+    for note in notes:
         lines += ["", *textwrap.wrap(note, width, break_on_hyphens=False)]
     return "\n".join(lines) + "\n"
 
@@ -38,19 +61,11 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def _block(rows: Sequence[Row], first: Row) -> Iterator[str]:
-    for name, value in LINES:
-        yield _line(name, [value(row) for row in rows])
-    if any(row is not first for row in rows):
-        yield _line("slot minus A [s]", ["" if row is first else _difference(row) for row in rows])
-        yield _line("  95 % interval [s]", ["" if row is first else _interval(row) for row in rows])
-
-
 def _line(name: str, cells: Sequence[str]) -> str:
     return name.ljust(NAME_WIDTH) + "".join(cell.rjust(CELL_WIDTH) for cell in cells)
 
 
-def _number(value: float | None, scale: float = 1.0) -> str:
+def number(value: float | None, scale: float = 1.0) -> str:
     """Three digits after the point, or four in all where that is less."""
     if value is None:
         return NOTHING
@@ -76,15 +91,15 @@ def _interval(row: Row) -> str:
 
 LINES: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
     ("slots", lambda row: f"{row.slots:,}"),
-    ("delay, mean [s]", lambda row: _number(row.delay_s)),
-    ("delay, p50 [s]", lambda row: _number(row.p50_s)),
-    ("delay, p95 [s]", lambda row: _number(row.p95_s)),
-    ("all to cloud [s]", lambda row: _number(row.all_cloud_s)),
-    ("reward a frame [s]", lambda row: _number(row.reward_s)),
+    ("delay, mean [s]", lambda row: number(row.delay_s)),
+    ("delay, p50 [s]", lambda row: number(row.p50_s)),
+    ("delay, p95 [s]", lambda row: number(row.p95_s)),
+    ("all to cloud [s]", lambda row: number(row.all_cloud_s)),
+    ("reward a frame [s]", lambda row: number(row.reward_s)),
     ("tasks local [%]", _share("local")),
     ("tasks peer [%]", _share("peer")),
     ("tasks cloud [%]", _share("cloud")),
     ("tasks dropped [%]", _share("dropped")),
-    ("wire [kB/slot]", lambda row: _number(row.wire_bytes, 1e-3)),
-    ("decision, p50 [ms]", lambda row: _number(row.decision_p50_s, 1e3)),
+    ("wire [kB/slot]", lambda row: number(row.wire_bytes, 1e-3)),
+    ("decision, p50 [ms]", lambda row: number(row.decision_p50_s, 1e3)),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -68,27 +70,45 @@ def compare_command(folders: tuple[str, ...], png: str | None, no_plot: bool, as
     """Put RUN folders side by side: table and delay plot."""
     paths = [Path(folder) for folder in folders]
     if as_json:
-        from monitoring.report import ReportError, compare
+        from monitoring.report import ReportError
 
         try:
-            comparison = compare(paths)
+            comparison = _reports(paths).compare(paths)
         except ReportError as error:
             raise click.ClickException(str(error)) from None
-        click.echo(json.dumps(msgspec.to_builtins(comparison), indent=2))
+        click.echo(json.dumps(_document(comparison), indent=2))
         return
     _side_by_side(paths, None if no_plot else Path(png) if png else paths[-1] / "compare.png")
+
+
+def _document(comparison: Any) -> dict[str, Any]:
+    """A comparison as JSON: of a run its folder, not all its tables."""
+    rows = [
+        {each.name: getattr(row, each.name) for each in dataclasses.fields(row)} | {"run": str(row.run.folder)}
+        for row in comparison.rows
+    ]
+    document: dict[str, Any] = msgspec.to_builtins({"rows": rows, "notes": comparison.notes})
+    return document
+
+
+def _reports(folders: list[Path]) -> Any:
+    """The module that compares runs of these runs' world."""
+    from monitoring import rental_report, report
+
+    return rental_report if rental_report.fits(folders) else report
 
 
 def _side_by_side(folders: list[Path], png: Path | None) -> None:
     import shutil
 
-    from monitoring.report import ReportError, compare, plot, table
+    from monitoring.report import ReportError
 
     try:
-        comparison = compare(folders)
-        click.echo("\n" + table(comparison, min(100, shutil.get_terminal_size().columns)))
+        reports = _reports(folders)
+        comparison = reports.compare(folders)
+        click.echo("\n" + reports.table(comparison, min(100, shutil.get_terminal_size().columns)))
         if png is not None:
-            plot(comparison, png)
+            reports.plot(comparison, png)
             click.echo(f"\nplot  {png}")
     except ReportError as error:
         raise click.ClickException(str(error)) from None

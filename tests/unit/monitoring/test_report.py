@@ -103,7 +103,7 @@ def test_runs_on_the_same_demand_are_paired_slot_by_slot(first: Path, tmp_path: 
 
 def test_the_interval_is_students() -> None:
     values = np.array([1.0, 2.0, 3.0, 4.0])
-    half_width = report._half_width(values)
+    half_width = report.half_width(values)
     assert half_width == pytest.approx(3.182446 * np.sqrt(5.0 / 3.0) / 2.0, rel=1e-6)
 
 
