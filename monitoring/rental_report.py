@@ -93,7 +93,9 @@ def _row(run: Run, label: str, first: Run) -> RentalRow:
         run,
         label,
         slots,
-        *(float(run.slots[name].mean()) if slots else None for name in ("reward", "units", "cost")),
+        _mean_of(run, "reward"),
+        _mean_of(run, "units"),
+        _mean_of(run, "cost"),
         float((run.slots["delay_s"] * run.slots["tasks"]).sum() / tasks["tasks"]) if tasks["tasks"] else None,
         float(tasks["cloud"] / asked) if asked else None,
         run.wire_bytes / slots if run.wire_bytes is not None and slots else None,
@@ -101,6 +103,11 @@ def _row(run: Run, label: str, first: Run) -> RentalRow:
         difference,
         why,
     )
+
+
+def _mean_of(run: Run, column: str) -> float | None:
+    values = run.slots.get(column)
+    return float(values.mean()) if values is not None and len(values) else None
 
 
 def unpaired(run: Run, first: Run) -> str:

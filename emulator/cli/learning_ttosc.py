@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from agents.errors import AgentError
 from agents.extras import require_onnx, require_torch
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, preset_of
