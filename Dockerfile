@@ -51,7 +51,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /edgerig --shel
     && install -d -o edgerig -g edgerig -m 700 /keys
 WORKDIR /edgerig
 USER 10001:10001
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --start-interval=15s --retries=3 \
     CMD ["edgerig", "doctor", "--health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["edgerig"]

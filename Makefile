@@ -29,7 +29,7 @@ check: $(STAMP)  ## the quick loop: format, lint, types, import contracts, unit 
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not processes and not soak" tests
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not processes and not soak and not containers" tests
 
 format: $(STAMP)  ## rewrite to the house format
 	@$(BIN)/ruff format .
@@ -40,7 +40,7 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak and not learn" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak and not learn and not containers" tests
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m learn tests/learn

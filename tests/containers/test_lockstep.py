@@ -1,0 +1,94 @@
+"""A whole run in containers: the numbers are those of the same run as processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from container_stack import Stack, run
+from live_run import ROOT, finished
+
+pytestmark = pytest.mark.containers
+
+MOST_BYTES = 330e6
+
+
+@pytest.fixture
+def stack(image: str) -> Iterator[Stack]:
+    made = Stack("lockstep", EDGERIG_FRAMES="40", EDGERIG_SLOT_WALL_S="0")
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+def test_slots_csv_of_40_frames_equals_that_of_the_local_run_byte_for_byte(stack: Stack, tmp_path: Path) -> None:
+    stack.compose("up", "-d")
+    assert run("docker", "wait", *stack.containers("hub")).strip() == "0", stack.compose("logs", "hub")
+    folder = stack.folder(tmp_path / "runs")
+    there = json.loads((folder / "summary.json").read_text())
+    done = finished(
+        "run", "quickstart", "--set", f'scheduler.backend="{there["scheduler"].split("(")[1][:-1]}"', "--out", "local",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    here = json.loads((tmp_path / "local" / "summary.json").read_text())
+    assert {name: here["versions"][name] for name in there["versions"]} == there["versions"]
+    assert (folder / "slots.csv").read_bytes() == (tmp_path / "local" / "slots.csv").read_bytes()
+    assert (folder / "frames.csv").read_bytes() == (tmp_path / "local" / "frames.csv").read_bytes()
+    assert there["digest"] == here["digest"]
+    members = [each for kind in ("demand", "edge", "agent", "cloud") for each in stack.containers(kind)]
+    ended = run("docker", "wait", *members).split()
+    assert ended == ["0"] * 12, "everyone ends with the run, and well"
+
+
+def test_the_image_is_small_and_holds_nothing_to_build_with(image: str) -> None:
+    assert int(run("docker", "image", "inspect", "-f", "{{.Size}}", image)) <= MOST_BYTES
+    script = "id -u; command -v gcc cc make git; ls /opt/edgerig/bin; cat > /opt/x || echo sealed"
+    done = run("docker", "run", "--rm", "--read-only", "--entrypoint", "sh", image, "-c", script, check=False)
+    user, *tools = done.split()
+    assert user != "0"
+    assert {"edgerig", "sealed"} <= set(tools)
+    assert not {"pip", "pip3"} & set(tools)
+    assert not [tool for tool in tools if tool.startswith("/")]
+    labels = json.loads(run("docker", "image", "inspect", "-f", "{{json .Config.Labels}}", image))
+    assert labels["org.opencontainers.image.title"] == "edgerig"
+
+
+def test_what_compose_yaml_promises(image: str) -> None:
+    services = json.loads(Stack("read").compose("--profile", "*", "config", "--format", "json"))["services"]
+    published = {name: each["ports"] for name, each in services.items() if each.get("ports")}
+    assert set(published) <= {"prometheus", "grafana"}
+    assert all(port["host_ip"] == "127.0.0.1" for ports in published.values() for port in ports)
+    agents = services["agent"]
+    assert not agents.get("command")
+    assert "healthcheck" not in agents
+    assert not [name for name, each in services.items() if "agent" in each.get("depends_on", {})]
+    assert not [name for name, each in services.items() if "grafana" in each.get("depends_on", {})]
+    writable = {
+        (name, volume["source"])
+        for name, each in services.items()
+        for volume in each.get("volumes", [])
+        if volume["type"] == "volume" and not volume.get("read_only")
+    }
+    assert {pair for pair in writable if pair[1] in ("runs", "keys")} == {("hub", "runs"), ("keys", "keys")}
+    assert services["hub"]["restart"] == "no"
+    assert all(each["read_only"] and each["cap_drop"] == ["ALL"] for each in services.values())
+    tags = [each["image"].partition(":")[2] for each in services.values()]
+    assert "latest" not in tags
+    assert all(tags)
+
+
+def test_compose_has_no_warning(image: str) -> None:
+    done = subprocess.run(("docker", "compose", "config", "-q"), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_alert_rules_do_what_they_say(engine: None) -> None:
+    promtool = ("docker", "run", "--rm", "-v", f"{ROOT}/monitoring/prometheus:/rules:ro", "--entrypoint", "promtool")
+    image = "prom/prometheus:v3.5.0"
+    assert "SUCCESS" in run(*promtool, image, "check", "config", "/rules/prometheus.yml")
+    run(*promtool, image, "test", "rules", "/rules/alerts_test.yml")
