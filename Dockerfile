@@ -60,3 +60,27 @@ CMD ["node", "start", "agent"]
 
 FROM bare AS node
 COPY --from=build-node /opt/edgerig /opt/edgerig
+
+# -- tools: report, plots, compiled scheduling -------------------------------------------------------------------------
+FROM build-node AS build-tools
+RUN --mount=type=cache,target=/root/.cache/pip install fast report
+
+FROM bare AS tools
+# Compiled code is kept where it can be written; a volume or a tmpfs there saves seconds at every start.
+ENV NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib
+COPY --from=build-tools /opt/edgerig /opt/edgerig
+HEALTHCHECK NONE
+CMD ["--help"]
+
+# -- learn: training ---------------------------------------------------------------------------------------------------
+FROM build-node AS build-learn
+# Where torch without CUDA comes from.
+ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+RUN --mount=type=cache,target=/root/.cache/pip \
+    PIP_EXTRA_INDEX_URL="${TORCH_INDEX_URL} ${PIP_EXTRA_INDEX_URL}" install learn reference
+
+FROM bare AS learn
+ENV MPLCONFIGDIR=/tmp/matplotlib
+COPY --from=build-learn /opt/edgerig /opt/edgerig
+HEALTHCHECK NONE
+CMD ["train", "--help"]

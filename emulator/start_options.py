@@ -36,8 +36,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=_port, default=0, help="port of the hub; 0: any free one")
     for role in ("cell", "edge", "agent"):
         made.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
-    made.add_argument("--index", type=int, default=None, help="first index; the next free one if left out")
-    made.add_argument("--count", type=int, default=1, help="how many nodes this process hosts; 0: all there are")
+    made.add_argument(
+        "--index",
+        type=int,
+        default=os.environ.get("EDGERIG_INDEX") or None,
+        help="first index; the next free one if left out",
+    )
+    made.add_argument(
+        "--count",
+        type=int,
+        default=os.environ.get("EDGERIG_COUNT") or "1",
+        help="how many nodes this process hosts; 0: all there are",
+    )
     made.add_argument(
         "--wait",
         type=float,

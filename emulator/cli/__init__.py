@@ -39,6 +39,7 @@ MODULES: Final = {
     "reset": ("reset", "Start a live run again at slot 0 with another seed, in its processes."),
     "link": ("link", "Emulated links of a live run: how they measure; set, cut and heal them."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),
+    "compose": ("containers", "Write a compose file for a scenario: a container for each process."),
     "completion": ("completion", "Print the completion script of a shell."),
     "keys": ("keys", "Keys: who may join a run, and as what."),
     "train": ("learning", "Train agents."),

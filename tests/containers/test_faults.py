@@ -42,7 +42,8 @@ def lost(stack: Stack, node: str) -> bool:
 
 def whole(stack: Stack) -> bool:
     up = stack.query("edgerig_node_up")
-    return len(up) == 3 * EDGES + 2 and all(up.values())
+    wanted = {f"/{kind}/{n}" for kind in ("edge", "agent", "cell") for n in range(EDGES)} | {"/cloud", "/scheduler"}
+    return wanted <= up.keys() and all(up.values()) and set(stack.holders()) >= {n for n in wanted if n[1] in "ea"}
 
 
 def firing(stack: Stack, alert: str) -> bool:
