@@ -11,6 +11,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -92,24 +93,16 @@ class TrainingFolder(Generic[Preset, Row]):
 
     def save(self, done: int, arrays: Arrays) -> None:
         """Keep what learning goes on from after so many steps, whole or not at all."""
-        with (self.path / f"{CHECKPOINT}.new").open("wb") as file:
-            everything: dict[str, Any] = {**arrays, self.unit: np.array(done)}
-            np.savez(file, **everything)
-            file.flush()
-            os.fsync(file.fileno())
-        (self.path / f"{CHECKPOINT}.new").replace(self.path / CHECKPOINT)
+        write_arrays(self.path / CHECKPOINT, {**arrays, self.unit: np.array(done)})
 
     def saved(self) -> tuple[int, Arrays] | None:
         """How many steps were learned from, and what learning goes on from; None before the first checkpoint."""
-        path = self.path / CHECKPOINT
-        if not path.exists():
+        arrays = read_arrays(self.path / CHECKPOINT)
+        if arrays is None:
             return None
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays: Arrays = {name: archive[name] for name in archive.files}
-            return int(arrays.pop(self.unit)), arrays
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise AgentError(f"{path}: cannot be read ({error}); train again") from None
+        if self.unit not in arrays:
+            raise AgentError(f"{self.path / CHECKPOINT}: cannot be read (it tells no {self.unit}); train again")
+        return int(arrays.pop(self.unit)), arrays
 
     def rows(self, done: int) -> list[Row]:
         """Lines of the log up to a step; what came after the last checkpoint is done again."""
@@ -129,3 +122,28 @@ class TrainingFolder(Generic[Preset, Row]):
         fresh = self.path / f"{name}.new"
         fresh.write_bytes(content)
         fresh.replace(self.path / name)
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Put arrays into a file that replaces the one before only when it is whole and on the disk."""
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        everything: dict[str, Any] = dict(arrays)
+        np.savez(file, **everything)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def read_arrays(path: Path) -> Arrays | None:
+    """What ``write_arrays`` has put there; None if there is no file.
+
+    Raises: AgentError: the file is something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise AgentError(f"{path}: cannot be read ({error}); train again") from None

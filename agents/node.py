@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy import Observation, Policy, Reward
+from agents.lessons import HEADROOM, QUICK_S, Lessons
+from agents.policy import LearningPolicy, Observation, Policy, Reward
 from bus.codec import Header
 from bus.gather import Absent
 from bus.messages import Deployment, FrameReward, Roster, Tick
@@ -19,10 +20,6 @@ from emulator.model.offloading import Floats, Network
 
 INPUT_SHARE = 0.2
 """Share of a slot after which, on the wall clock, it decides on what has come."""
-
-QUICK_S = 0.25
-HEADROOM = 10.0
-"""A decision that took longer than QUICK_S once is announced from then on, with that much room."""
 
 
 class AgentNode:
@@ -53,8 +50,11 @@ class AgentNode:
         self._frames: list[tuple[int, int]] = []  # slot and roster of frames whose roster is not here yet
         self._again: tuple[int, int] | None = None  # slot and attempt of a roster whose frame is not here yet
         self._begun = -1
+        self._now = (-1, 0)
         self._unrewarded: Callable[[], None] | None = None
         self._observed: dict[int, Observation] = {}
+        wall = slot_wall_s is not None
+        self._lessons = Lessons(node, edge, policy, wall=wall) if isinstance(policy, LearningPolicy) else None
         self._slowest_s = 0.0
         self._shown = range(network.edges) if policy.observes == "network" else [edge]
         self._deployment = node.publisher(f"/agent/{edge}/deployment")
@@ -67,6 +67,8 @@ class AgentNode:
     def begin_again(self, policy: Policy) -> None:
         """Back to the initial state with a policy that has learned nothing; the roster stays until the next comes."""
         self._policy = policy
+        if self._lessons is not None and isinstance(policy, LearningPolicy):
+            self._lessons.begin_again(policy)
         self._frames.clear()
         self._again = self._unrewarded = None
         self._begun = -1
@@ -98,9 +100,12 @@ class AgentNode:
 
     def _begin(self, slot: int, attempt: int) -> None:
         self._node.begin(slot, attempt)
+        self._now = (slot, attempt)
         self._unrewarded = None
         own = f"/edge/{self._edge}"
         if own not in self._members or self.name not in self._members:
+            if self._lessons is not None:
+                self._lessons.undecided(slot // self._slots_per_frame)
             return
         edges = [m for m in self._shown if f"/edge/{m}" in self._members]
         self._node.gather(
@@ -115,11 +120,24 @@ class AgentNode:
     def _decide(self, slot: int, attempt: int, edges: list[int], messages: list[Any]) -> None:
         frame = slot // self._slots_per_frame
         if self._deadline_s is None and frame - 1 in self._observed:
-            # In lockstep what a frame was worth is learned before the next is decided, however late it was repaired.
+            # In lockstep what a frame was worth is known before the next is decided, however late it was repaired.
             self._unrewarded = partial(self._decide, slot, attempt, edges, messages)
             return
         observation = Observation(frame, self._counts(edges, messages))
-        self._observed[frame] = observation
+        answer = partial(self._answer, slot, attempt, observation)
+        if self._lessons is None:
+            self._observed[frame] = observation
+            answer()
+            return
+        self._lessons.seen(observation)
+        if self._deadline_s is None:
+            self._lessons.when_learned(frame - 1, answer)
+        else:  # slots of the wall clock wait for nobody
+            answer()
+
+    def _answer(self, slot: int, attempt: int, observation: Observation) -> None:
+        if (slot, attempt) != self._now:
+            return  # learning took longer than the attempt
         if self._slowest_s > QUICK_S:
             # The loop stands still while a policy thinks; who says so beforehand is not taken for dead.
             self._node.process.busy(HEADROOM * self._slowest_s)
@@ -127,7 +145,9 @@ class AgentNode:
         wanted = self._policy.decide(observation)
         self._slowest_s = max(self._slowest_s, perf_counter() - start_s)
         row = wanted[self._edge] if self._policy.observes == "network" else wanted
-        message = Deployment(self._edge, frame, records.services_of(row))
+        if self._lessons is not None:
+            self._lessons.decided(observation, row)
+        message = Deployment(self._edge, observation.frame, records.services_of(row))
         into_ns = self._node.reached_ns("observation")
         links = self._node.process.links
         t_sim_ns = slot * links.clock.slot_ns + into_ns if links is not None and into_ns else 0
@@ -145,9 +165,12 @@ class AgentNode:
         return everyone
 
     def _on_reward(self, reward: FrameReward, _header: Header) -> None:
+        if self._lessons is not None:
+            self._lessons.rewarded(reward)
+            return
         observation = self._observed.pop(reward.frame, None)
         self._observed = {frame: seen for frame, seen in self._observed.items() if frame > reward.frame}
-        if observation is not None:
+        if observation is not None and not isinstance(self._policy, LearningPolicy):
             self._policy.after_frame(observation, Reward(reward.frame, reward.reward_s, reward.delay_s))
         if self._unrewarded is not None:
             decide, self._unrewarded = self._unrewarded, None

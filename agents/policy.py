@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from agents.registry import Observes, Registry
 from emulator.model.offloading import Bools, Floats, Network
 from emulator.model.streams import Stream
 
+Signal = Literal["marginal_gains"]
 DRAWS_PER_FRAME = 4096
 
 
@@ -45,6 +47,28 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Experience:
+    """A frame that is over, as a policy learns from it.
+
+    Attributes:
+        frame: The frame.
+        seen: What it was decided on: tasks of the frame before, shape (slot, service).
+        deployed: What was in force as far as is known: what was decided, or what a signal says; shape (service,).
+        reward: What the frame was worth.
+        seen_next: Tasks of the frame itself, shape (slot, service).
+        gains_s: Seconds per task that each deployed service saved by being there, summed over slots, shape (service,),
+            0 where not deployed; None unless the policy declares the signal ``marginal_gains``.
+    """
+
+    frame: int
+    seen: Floats
+    deployed: Bools
+    reward: Reward
+    seen_next: Floats
+    gains_s: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Setting:
     """The world a policy decides in.
 
@@ -56,6 +80,7 @@ class Setting:
         backend: ``numpy`` or ``numba``, for planners.
         upcoming: Tasks of a frame to come, shape (edge, slot, service); only the in-process world can give it.
         scenario: Name of the scenario, by which actors that come with edgerig are found.
+        state: Where a policy that learns keeps what it has learned; None: nowhere.
     """
 
     network: Network
@@ -65,6 +90,7 @@ class Setting:
     backend: Literal["numpy", "numba"] = "numpy"
     upcoming: Callable[[int], Floats] | None = None
     scenario: str = ""
+    state: Path | None = None
 
     def generator(self, frame: int) -> np.random.Generator:
         """Random numbers of one frame: the edge server's own, or common to all where one plans for all."""
@@ -100,12 +126,45 @@ class NetworkPolicy(Protocol):
         ...
 
 
-Policy = LocalPolicy | NetworkPolicy
+@runtime_checkable
+class LearningPolicy(Protocol):
+    """Decides for one edge server and learns meanwhile; instead of ``after_frame`` it gets whole experiences.
+
+    ``learn`` and ``save`` run in a thread beside the agent's loop, one after the other. In lockstep both are over
+    before the next decision, which so tells that what the frame taught is kept. On the wall clock ``decide`` may be
+    asked meanwhile, and answers by what was learned before.
+
+    Attributes:
+        signals: What it wants to be told beyond the reward; what nobody wants is not sent.
+    """
+
+    observes: Literal["local"]
+    signals: frozenset[Signal]
+
+    def decide(self, observation: Observation) -> Bools:
+        """The services to deploy, shape (service,); must fit the storage."""
+        ...
+
+    def resume(self) -> None:
+        """Go on from what a process before this one has saved in the same run, if there is anything."""
+        ...
+
+    def learn(self, experience: Experience) -> None:
+        """Learn from the frame that is over."""
+        ...
+
+    def save(self) -> None:
+        """Keep all that learning goes on from, whole or not at all."""
+        ...
+
+
+Policy = LocalPolicy | LearningPolicy | NetworkPolicy
 Factory = Callable[[Setting, str], Policy]
 
 
 def _load() -> None:
     from agents import baselines, onnx_actor, planners  # noqa: F401 -- they register themselves
+    from agents.ttosc import online  # noqa: F401
 
 
 _REGISTRY: Registry[Factory] = Registry(_load)

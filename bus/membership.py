@@ -57,6 +57,8 @@ class Membership:
         self.hub_deadline_s = 10.0
         self.on_lease_lost: Callable[[], None] = self._raise_lease_lost
         self.on_hub_lost: Callable[[str], None] = _raise_hub_lost
+        self.working: list[Callable[[], float]] = []
+        """How long each thread of ours may work yet: what is slow for that reason is not dead."""
         self._process = process
         self._ask: Ask | None = None
         self._record: Peer | None = None  # as last sent, like the methods; and the type ids that were sent
@@ -290,6 +292,7 @@ class Membership:
         slot, attempt = max(((c.slot, c.attempt) for c in collectors), default=(0, 0))
         waiting = [sentence for c in collectors for sentence in c.waiting()]
         waiting += self.unmatched_now()
+        busy_s = max([busy_s, *(left_s() for left_s in self.working)])
         self._ask("beat", vital_signs(self._process, slot, attempt, waiting, busy_s), BeatAck, self._on_beat_ack)
 
     def _start_beats(self) -> None:

@@ -158,6 +158,19 @@ class FrameReward(Message, frozen=True):
     all_cloud_s: float
 
 
+class MarginalGains(Message, frozen=True):
+    """What an edge server deployed in a frame, and what each of these services was worth there by itself.
+
+    services: by index and ascending; gain_s: float64 (service deployed,), seconds per task, summed over slots as the
+    reward is; less than 0 where the tasks of all would have been done sooner without that service.
+    """
+
+    edge: int
+    frame: int
+    services: tuple[int, ...]
+    gain_s: Array
+
+
 # -- the rental world: one slot ---------------------------------------------------------------------------------------
 
 

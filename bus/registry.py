@@ -68,6 +68,7 @@ class Registry:
             index: ``{"cloud": None}`` grants /cloud.
         liveliness_s: Wall seconds of silence after which a registered process is lost.
         grace_s: The same for one that holds names but has not registered yet (it may be compiling).
+        max_busy_s: The longest silence that is believed of who announces one.
         enrolled: Whose keys leases are granted to; needed if the process has keys.
         on_join, on_ready, on_lost: Called from the loop with the Peer; on_lost also with the reason. on_ready comes for
             each graph version that the peer has matched.
@@ -82,6 +83,7 @@ class Registry:
         names: tuple[str, ...] = (HUB,),
         liveliness_s: float = 5.0,
         grace_s: float = 30.0,
+        max_busy_s: float = 30.0,
         enrolled: Enrolled | None = None,
         on_join: Callable[[Peer], None] | None = None,
         on_ready: Callable[[Peer], None] | None = None,
@@ -92,7 +94,7 @@ class Registry:
         self._process = process
         self._pool = NamePool(pool, names)
         self.states = StateBook(self._pool)
-        self._grace_s = grace_s
+        self._grace_s, self._max_busy_s = grace_s, max_busy_s
         self._on_join = on_join or _ignore
         self._on_ready = on_ready or _ignore
         self._on_lost = on_lost or _ignore
@@ -312,7 +314,7 @@ class Registry:
         if entry is None:
             return BeatAck(False)
         entry.heard_s = self._process.clock()
-        entry.busy_until_s = entry.heard_s + beat.busy_s if beat.busy_s > 0.0 else 0.0
+        entry.busy_until_s = entry.heard_s + min(beat.busy_s, self._max_busy_s) if beat.busy_s > 0.0 else 0.0
         entry.beat = beat
         return BeatAck(True)
 

@@ -52,6 +52,7 @@ class Sockets:
         self._asking: dict[tuple[str, str], Asking] = {}  # by endpoint, and the key that we show there
         self._watch: Watch | None = None
         self._watched: list[Socket] = []
+        self._closing: list[Callable[[], None]] = []
         self._security: Security | None = None
 
     @property
@@ -93,6 +94,12 @@ class Sockets:
             self._set_polled()
         self._watched.append(socket)
         self._watch.add(socket, handler)
+
+    def hear(self, descriptor: int, handler: Callable[[], None], close: Callable[[], None]) -> None:
+        """Poll a descriptor that is no socket's; ``handler`` reads it, ``close`` closes it before the sockets."""
+        self._handlers[descriptor] = handler
+        self._closing.append(close)
+        self._set_polled()
 
     def look_again(self, socket: Socket) -> None:
         """Something was sent on a watched socket."""
@@ -189,6 +196,8 @@ class Sockets:
 
     def close(self, flush_s: float = 0.0) -> None:
         """Close all; what is published may take ``flush_s`` to get out."""
+        for close in self._closing:
+            close()
         lingers = {int(zmq.DEALER): LEAVE_MS, int(zmq.XPUB): round(flush_s * 1000)}
         for socket in self._all():
             self.handshakes.forget(socket)

@@ -22,9 +22,10 @@ from bus.qos import LATCHED, PAIRWISE, RELIABLE, ROUNDS, STREAM, Qos
 from bus.tally import Kind
 
 DEPLOYMENT, SCHEDULING, EXECUTION, SETTLEMENT = "deployment", "scheduling", "execution", "settlement"
-RENTAL, ORCHESTRATION = "rental", "orchestration"
+RENTAL, ORCHESTRATION, LEARNING = "rental", "orchestration", "learning"
 CLOCK, MEMBERSHIP, OTHER = "clock", "membership", "other"
-PHASES: Final = (DEPLOYMENT, SCHEDULING, RENTAL, ORCHESTRATION, EXECUTION, SETTLEMENT, CLOCK, MEMBERSHIP, OTHER)
+_DECIDING: Final = (DEPLOYMENT, SCHEDULING, RENTAL, ORCHESTRATION, EXECUTION, SETTLEMENT, LEARNING)
+PHASES: Final = (*_DECIDING, CLOCK, MEMBERSHIP, OTHER)
 """Steps of the algorithms, to which every byte of a run is put down; a new kind of decision adds its own."""
 
 _PLACEHOLDERS: Final = {"origin": "(?:edge|cell)", "to": "(?:[0-9]+|cloud)", "name": "[A-Za-z0-9_.-]+"}
@@ -132,6 +133,8 @@ TABLE: Final = TopicTable(
         TopicSpec("/cloud/completed/cell/{m}", messages.Completed, PAIRWISE, phase=EXECUTION),
         TopicSpec("/{origin}/{m}/outcome", messages.Outcome, digest=True, phase=SETTLEMENT),
         TopicSpec("/ledger/frame_reward", messages.FrameReward, LATCHED, digest=True, phase=SETTLEMENT),
+        # told to agents that want it for learning; nothing is sent to others
+        TopicSpec("/ledger/marginal_gains/{m}", messages.MarginalGains, phase=LEARNING),
         # the rental world
         TopicSpec("/cell/{m}/presence", messages.Presence, phase=RENTAL),
         TopicSpec("/edge/{m}/observation", messages.Observation, digest=True, phase=RENTAL),

@@ -78,6 +78,11 @@ def _next_free(root: Path, stem: str) -> Path:
     raise RunFolderError(f"{root}: holds {MOST_RUNS} runs of {stem}; remove some")
 
 
+def state_of(run: Path, edge: int) -> Path:
+    """Where in a run folder the agent of an edge server keeps what it learns; whoever writes there makes it."""
+    return run / "agents" / str(edge)
+
+
 class Writer:
     """Writes a run's tables, a line at each commit."""
 

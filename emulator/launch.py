@@ -101,7 +101,7 @@ class Launcher:
             nodes = hosted(self._scenario, group.kind, group.first, group.count)
             if not self._order.waits_for(nodes, states):
                 self._held.remove(group)
-                self._spawn(group.name, group.kind, [*arguments_of(group), "--hub", self.address])
+                self._spawn(group.name, group.kind, self._arguments(group, self.address))
 
     def _node_states(self) -> NodeStates:
         """What the hub knows; nothing while it does not answer."""
@@ -116,7 +116,12 @@ class Launcher:
         """Start only the agents' processes, for a hub that is there already."""
         for group in groups(self._scenario):
             if group.kind == "agent":
-                self._spawn(group.name, group.kind, [*arguments_of(group), "--hub", address])
+                self._spawn(group.name, group.kind, self._arguments(group, address))
+
+    def _arguments(self, group: Group, address: str) -> list[str]:
+        """How to start a member; agents may keep what they learn in the run folder."""
+        run = ["--run", str(self._folder.resolve())] if group.kind == "agent" else []
+        return [*arguments_of(group), *run, "--hub", address]
 
     def _recorder(self) -> list[tuple[str, str, list[str]]]:
         if not self._record:

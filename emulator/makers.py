@@ -6,16 +6,19 @@ Wires processes together, so it may import upward; imports are kept to what the 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 import numpy as np
 
+from agents.errors import AgentError
 from bus.node import Node
 from bus.process import Process
 from bus.resets import Resettable
 from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
+from emulator.folder import state_of
 from emulator.linking import Maker, behind_links
 from emulator.model.offloading import frame_costs
 from emulator.nodes.edge_decision import Orphan
@@ -113,21 +116,31 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
 
     network = build_network(scenario)
     agents = lease(options, process, "agent")
+    folder = Path(options.run) if options.run else None
     made = [
         AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
-        for edge, policy in zip(agents, _policies(scenario, agents, warm=True), strict=True)
+        for edge, policy in zip(agents, _policies(scenario, agents, folder, warm=True), strict=True)
     ]
 
     def begin_again(seed: int) -> None:
-        for agent, policy in zip(made, _policies(_seeded(scenario, seed), agents, warm=False), strict=True):
+        policies = _policies(_seeded(scenario, seed), agents, folder, warm=False)
+        for agent, policy in zip(made, policies, strict=True):
             agent.begin_again(policy)
 
     Resettable(process, begin_again)
 
 
-def _policies(scenario: Scenario, agents: list[int], *, warm: bool) -> list[Policy]:
-    """New policies of some agents; who plans for all does it once for those that share a process."""
-    from agents.policy import Setting, make_policy, observes, per_edge_specs, warm_up
+def _policies(scenario: Scenario, agents: list[int], folder: Path | None, *, warm: bool) -> list[Policy]:
+    """New policies of some agents; who plans for all does it once for those that share a process.
+
+    Args:
+        scenario: What they decide in.
+        agents: Their edge servers.
+        folder: The run's, where those that learn keep what they have learned.
+        warm: Whether the process begins: they go on from what one before it kept, and load what they need.
+    Raises: AgentError: a policy cannot work here.
+    """
+    from agents.policy import LearningPolicy, Setting, make_policy, observes, per_edge_specs, warm_up
 
     network = build_network(scenario)
     specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
@@ -139,8 +152,21 @@ def _policies(scenario: Scenario, agents: list[int], *, warm: bool) -> list[Poli
         own = None if observes(spec) == "network" else edge
         policy = planners.get(spec)
         if policy is None:
-            setting = Setting(network, scenario.slots_per_frame, own, scenario.seed, backend, scenario=scenario.name)
+            setting = Setting(
+                network,
+                scenario.slots_per_frame,
+                own,
+                scenario.seed,
+                backend,
+                scenario=scenario.name,
+                state=None if folder is None else state_of(folder, edge),
+            )
             policy = make_policy(spec, setting)
+            if isinstance(policy, LearningPolicy):
+                if folder is None:
+                    raise AgentError(f"agent {spec}: keeps what it learns in the run folder; give --run FOLDER")
+                if warm:
+                    policy.resume()
             if warm:
                 warm_up(policy, setting)
         if policy.observes == "network" and not scenario.link:  # over links everyone sees something else

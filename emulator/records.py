@@ -17,6 +17,7 @@ from bus.messages import (
     DeploymentInForce,
     FrameObservation,
     FrameReward,
+    MarginalGains,
     Message,
     Outcome,
     Schedule,
@@ -109,3 +110,8 @@ def stacked(arrays: list[Array]) -> Floats:
 def frame_reward(row: FrameRow) -> FrameReward:
     """The reward of a frame."""
     return FrameReward(row.frame, row.reward_s, row.delay_s, row.all_cloud_delay_s)
+
+
+def marginal_gains(edge: int, frame: int, deployed: Bools, gains_s: Floats) -> MarginalGains:
+    """What each deployed service of an edge server was worth, arrays of shape (service,)."""
+    return MarginalGains(edge, frame, services_of(deployed), Array.of(gains_s[deployed]))

@@ -120,7 +120,9 @@ class NodeReplay:
             node = process.node(self.name)
             makers.make_scheduler_node(node, SlotDriver(node, scenario.slots_per_frame, None), scenario)
         else:
-            options = argparse.Namespace(hub="", index=int(index) if index else None, count=1, wait=0.0)
+            options = argparse.Namespace(
+                hub="", index=int(index) if index else None, count=1, wait=0.0, run=self._folder.name
+            )
             if kind == "cloud":
                 # Without the scheduler beside it: what that said is among the inputs.
                 makers.make_cloud_node(options, process, scenario, None)

@@ -64,11 +64,24 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
     if scenario.agent.orphan not in ("keep", "empty"):
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
+    _check_policies(resolved, specs)
     if on_bus and resolved.scheduler.backend == "numba":
         if not any(Path(scheduling.__file__).parent.glob("__pycache__/*.nbi")):
             tell("compiling the scheduler and the planners (once; up to half a minute)")
         _compile(resolved, set(specs))
     return resolved
+
+
+def _check_policies(scenario: Scenario, specs: list[str]) -> None:
+    """Let each policy that is not known to work anywhere say what it lacks, before any process is started.
+
+    Raises: AgentError: it cannot work here.
+    """
+    network = build_network(scenario)
+    for spec in set(specs):
+        if observes(spec) == "local":
+            edge = specs.index(spec)
+            make_policy(spec, Setting(network, scenario.slots_per_frame, edge, scenario.seed, scenario=scenario.name))
 
 
 def _compile(scenario: Scenario, specs: set[str]) -> None:
@@ -77,9 +90,9 @@ def _compile(scenario: Scenario, specs: set[str]) -> None:
     nothing = np.zeros((network.edges, network.services))
     rollout.scheduler_of(scenario)(nothing, frame_costs(network, nothing.astype(np.bool_)))
     for spec in specs:
-        edge = 0 if observes(spec) == "local" else None
-        setting = Setting(network, scenario.slots_per_frame, edge, scenario.seed, "numba", scenario=scenario.name)
-        warm_up(make_policy(spec, setting), setting)
+        if observes(spec) == "network":  # the others compile nothing
+            setting = Setting(network, scenario.slots_per_frame, None, scenario.seed, "numba", scenario=scenario.name)
+            warm_up(make_policy(spec, setting), setting)
 
 
 @contextlib.contextmanager
@@ -174,7 +187,7 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
     decisions: list[float] = []
     refused, code = 0, 0
     try:
-        for played in rollout.play(scenario, world):
+        for played in rollout.play(scenario, world, folder):
             decisions += played.decision_s
             refused += played.step.row.refused
             first = played.step.slots[0].row.slot

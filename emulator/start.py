@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.errors import AgentError
 from bus.accounting import REPORT, link_report
 from bus.client import Client
 from bus.credentials import HUB, OBSERVER
 from bus.errors import BusError, CallTimeout, KeyRefused, KeystoreError, LeaseRefused, PeerLost
 from bus.keystore import Enrolled
-from bus.messages import Query, Setup, Shutdown, Stopped
+from bus.messages import Peer, Query, Setup, Shutdown, Stopped
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry
 from bus.tally import Tally
@@ -79,7 +80,7 @@ def _start(options: argparse.Namespace) -> int:
         for address in (options.place.bind, options.place.topics_bind):
             keys.check_reach(address, is_open=options.is_open)
         return _hub(options) if options.kind == "hub" else _member(options)
-    except (LeaseRefused, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
+    except (LeaseRefused, AgentError, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _give_up(options, str(error), 2)
     except (BusError, NotReached, PlaceLost, RunStalled) as error:
         return _give_up(options, str(error), 3)
@@ -173,26 +174,34 @@ def make_hub(
         names=("/hub", "/ledger"),
         liveliness_s=scenario.deadlines.liveliness_s,
         grace_s=scenario.deadlines.start_s,
+        max_busy_s=scenario.deadlines.max_busy_s,
         enrolled=Enrolled(store) if store is not None else None,
-        on_join=lambda peer: hub.on_join(peer),
+        on_join=lambda peer: joined(peer),
         on_lost=lambda peer, reason: hub.on_lost(peer, reason),
     )
     node, ledger_node = process.node("/hub"), process.node("/ledger")
-    hub = Hub(process, registry, node, _ledger(ledger_node, scenario, writer), scenario, text, writer)
+    ledger, wanted = _ledger(ledger_node, scenario, writer)
+    hub = Hub(process, registry, node, ledger, scenario, text, writer)
+
+    def joined(peer: Peer) -> None:
+        wanted(peer)
+        hub.on_join(peer)
+
     return hub, registry
 
 
-def _ledger(node: Node, scenario: Scenario, writer: Writer) -> Ledger:
-    """The books of the scenario's world."""
+def _ledger(node: Node, scenario: Scenario, writer: Writer) -> tuple[Ledger, Callable[[Peer], None]]:
+    """The books of the scenario's world, and what lets a process that joins declare what it wants to be told."""
     if scenario.rental is not None:
         from emulator.nodes.rental_ledger import RentalLedgerNode
         from emulator.rental_plan import build_plan
 
-        return RentalLedgerNode(node, build_plan(scenario), scenario.seed, writer)
+        return RentalLedgerNode(node, build_plan(scenario), scenario.seed, writer), lambda peer: None
     from emulator.nodes.ledger import LedgerNode
+    from emulator.nodes.signals import GainSignals
 
     network = build_network(scenario)
-    return LedgerNode(
+    ledger = LedgerNode(
         node,
         network,
         delay_edges(network),
@@ -201,6 +210,8 @@ def _ledger(node: Node, scenario: Scenario, writer: Writer) -> Ledger:
         wall=scenario.clock == "wall",
         outlive=scenario.tasks == "queued",
     )
+    ledger.signals = signals = GainSignals(node, network, frame_gains)
+    return ledger, signals.want
 
 
 # -- everyone else -----------------------------------------------------------------------------------------------------
@@ -251,7 +262,7 @@ def _member(options: argparse.Namespace) -> int:
 def makers_of(scenario: Scenario) -> Mapping[str, Maker]:
     """Who makes the nodes of the scenario's world."""
     if scenario.rental is None:
-        from emulator.makers import MAKERS
+        from emulator.makers import MAKERS, frame_gains
 
         return MAKERS
     from emulator.rental_makers import MAKERS as RENTAL_MAKERS

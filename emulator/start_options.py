@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="edgerig node start", description="Start one process of a run.")
     made.add_argument("kind", choices=KINDS)
     made.add_argument("--hub", default=os.environ.get("EDGERIG_HUB", ""), help="the hub's address, tcp://HOST:PORT")
-    made.add_argument("--run", help="the run folder (hub only)")
+    made.add_argument("--run", help="the run folder (hub, and agents that learn)")
     made.add_argument("--bind", default="127.0.0.1", help="address to listen on")
     made.add_argument("--keys", default="", help="the keystore [default: EDGERIG_KEYS]")
     made.add_argument(

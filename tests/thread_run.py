@@ -189,7 +189,7 @@ class ThreadRun:
         """Start one process of the run."""
         process = self.processes[name] = Turning(name, self)
         self._starts[name] = (kind, first, count)
-        options = argparse.Namespace(hub=self.registry.address, index=first, count=count, wait=5.0)
+        options = argparse.Namespace(hub=self.registry.address, index=first, count=count, wait=5.0, run=self.folder)
         wall_s = self.scenario.slot_s / self.scenario.rate if self.scenario.clock == "wall" else None
         start.makers_of(self.scenario)[kind](options, process, self.scenario, wall_s)
         self._owners[process.instance] = process

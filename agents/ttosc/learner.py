@@ -5,6 +5,8 @@ Source: TTOSC Algorithm 1; what the presets change about it is said there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from agents.checkpoint import Arrays
 from agents.policy import first_fit
 from agents.tensors import copied, kept, one_thread, restore
 from agents.ttosc.knapsack import best_packing, packing_of
-from agents.ttosc.networks import Shape, action_values, drawn_weights, scaled_input, service_values
+from agents.ttosc.networks import Shape, Weights, action_values, drawn_weights, scaled_input, service_values
 from agents.ttosc.presets import Preset
 from agents.ttosc.replay import Replay, Trajectory
 from emulator.model.offloading import Bools, Floats, Network
@@ -23,25 +25,30 @@ from emulator.model.streams import Stream
 class Learner:
     """The agents of some edge servers: networks, target networks, optimiser and memory."""
 
-    def __init__(self, preset: Preset, network: Network, slots_per_frame: int, seed: int) -> None:
+    def __init__(
+        self, preset: Preset, network: Network, slots_per_frame: int, seed: int, agents: Sequence[int] | None = None
+    ) -> None:
         """Begin with random weights.
 
         Args:
             preset: How they learn.
-            network: The world; one agent for each of its edge servers.
+            network: The world.
             slots_per_frame: K.
             seed: Draws weights, exploration and batches, each agent by streams of its own.
+            agents: The edge servers whose agents these are; one agent for each edge server if left out.
         """
         one_thread()
         self._preset = preset
         self._network = network
         self._packing = packing_of(network.service_bytes, network.storage_bytes)
-        self._agents = list(range(network.edges))
+        self._agents = list(range(network.edges) if agents is None else agents)
         self._explore = [Stream(seed, f"/agent/{m}", "exploration", draws=network.services + 1) for m in self._agents]
         self.shape = Shape(network.services, preset.hidden, preset.layers)
         self.weights = {
             name: tensor.requires_grad_() for name, tensor in drawn_weights(self.shape, self._agents, seed).items()
         }
+        self.acting = self.weights
+        """What decisions are made by; whoever decides while these agents learn puts a copy here."""
         self._target = copied(self.weights)
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=preset.learning_rate)
         self._replay = Replay(preset.buffer, self._agents, slots_per_frame, network.services, seed)
@@ -56,28 +63,29 @@ class Learner:
         Source: Algorithm 1, line 5.
         """
         epsilon = self._preset.epsilon_of(frame)
-        deployed = None if not counts.shape[1] else self.best(counts[:, None])[:, 0]
+        deployed = None if not counts.shape[1] else self.best(counts[:, None], self.acting)[:, 0]
         explored = 0
         rows = []
-        for agent, stream in enumerate(self._explore):
+        for row, (agent, stream) in enumerate(zip(self._agents, self._explore, strict=True)):
             generator = stream.generator(frame)
             if deployed is not None and generator.random() >= epsilon:
-                rows.append(deployed[agent])
+                rows.append(deployed[row])
                 continue
             rows.append(first_fit(generator.permutation(self._network.services), self._network, agent))
             explored += 1
         return np.stack(rows), explored
 
-    def best(self, counts: NDArray[np.floating]) -> Bools:
+    def best(self, counts: NDArray[np.floating], weights: Weights | None = None) -> Bools:
         """The deployments of greatest value.
 
         Args:
             counts: Tasks of a frame, shape (agent, batch, slot, service).
+            weights: Whose values; those that learn if left out.
         Returns: Shape (agent, batch, service).
         Source: TTOSC P5.
         """
         with torch.no_grad():
-            values = service_values(self.weights, self._preset.layers, self._scaled(counts)).numpy()
+            values = service_values(weights or self.weights, self._preset.layers, self._scaled(counts)).numpy()
         return self._packed(values)
 
     def remember(self, seen: Floats, deployed: Bools, reward_s: float, gains_s: Floats, seen_next: Floats) -> None:
@@ -126,7 +134,7 @@ class Learner:
 
     def _packed(self, values: NDArray[np.float32]) -> Bools:
         agents, batch, services = values.shape
-        rows = np.repeat(np.arange(agents), batch)
+        rows = np.repeat(np.array(self._agents), batch)
         packed = best_packing(values.reshape(-1, services).astype(np.float64), self._packing, rows)
         return packed.reshape(agents, batch, services)
 

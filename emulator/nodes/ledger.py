@@ -23,6 +23,7 @@ from emulator.model.offloading import Floats, Network
 from emulator.model.serving import Ends
 from emulator.nodes.books import Standing
 from emulator.nodes.deadlines import OUTCOME
+from emulator.nodes.signals import GainSignals
 
 BOOKED_SLOTS = 256
 """Arrivals that are later than so many slots of the wall clock are not told from those that were in time."""
@@ -81,6 +82,8 @@ class LedgerNode:
         self._gone_of: frozenset[str] = frozenset()
         self._wall = wall
         self._outlive = outlive
+        self.signals: GainSignals | None = None
+        """Tells agents that learn more than the reward; None: nobody is told."""
         self.begin_again()
         self.reward = node.publisher("/ledger/frame_reward")
         count = node.process.measurements
@@ -123,6 +126,8 @@ class LedgerNode:
         self._rows: list[SlotRow] = []
         self._deployed = 0
         self._frame_refused = 0
+        if self.signals is not None:
+            self.signals.begin_again()
 
     def start(self, now: Now, left_s: Any) -> None:
         """Wait for how the slot ends in every cell; ``left_s`` as ``SlotDriver.left_s``."""
@@ -209,7 +214,9 @@ class LedgerNode:
         self._in_flight, self._in_flight_before = in_flight, after
         self._book(row, ends, sums, reasons)
         self._frame(ended)
-        return row, self._close_frame() if (len(self._rows) and self.ends_frame(now)) else None
+        if self.signals is not None:
+            self.signals.slot(ends.arrived)
+        return row, self._close_frame(now) if (len(self._rows) and self.ends_frame(now)) else None
 
     def close(self, ended: Ended) -> list[Entry]:
         """``commit``, and tell everyone the reward at a frame's end; returns what of that belongs to the digest."""
@@ -289,14 +296,18 @@ class LedgerNode:
             self._deployed = sum(len(message.services) for message in said)
             self._frame_refused = sum(1 for message in said if message.refused)
             self.refused += self._frame_refused
+            if self.signals is not None:
+                self.signals.decided(said)
 
-    def _close_frame(self) -> FrameRow:
+    def _close_frame(self, now: Now) -> FrameRow:
         frame = ledger.close_frame(self._rows, self._deployed, self._frame_refused)
         self._rows = []
         self._writer.frame(frame)
         self.totals.add_frame(frame)
         self._reward_gauge.value = frame.reward_s
         self._reward_sum.value += max(0.0, frame.reward_s)
+        if self.signals is not None:
+            self.signals.close(now.frame, now.slot, now.attempt)
         return frame
 
 

@@ -1,0 +1,222 @@
+"""The policy ``ttosc``: Algorithm 1 for one edge server, which learns while it decides.
+
+It needs PyTorch, which is loaded with the first decision: who only checks a SPEC starts without.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from agents.actor_files import world_digest
+from agents.baselines import own_edge
+from agents.checkpoint import SCENARIO, TRAINING, Arrays, read_arrays, write_arrays
+from agents.errors import AgentError
+from agents.extras import require_torch
+from agents.policy import Experience, Observation, Policy, Setting, Signal, register
+from agents.ttosc.checkpoint import Folder
+from agents.ttosc.presets import PRESETS, Preset
+from emulator.assembly import build_network, resolve
+from emulator.folder import state_of
+from emulator.model.offloading import Bools
+
+if TYPE_CHECKING:
+    from agents.ttosc.learner import Learner
+
+STATE = "state.npz"
+DEFAULT = "marginal"
+
+_log = logging.getLogger("agent")
+
+
+class Start(NamedTuple):
+    """Where learning begins.
+
+    Attributes:
+        preset: How to learn.
+        frames: Frames that were learned from before; exploration, learning rate and all draws go on from there.
+        arrays: What the learner goes on from; None: random weights.
+    """
+
+    preset: Preset
+    frames: int = 0
+    arrays: Arrays | None = None
+
+
+class OnlineAgent:
+    """One agent of TTOSC that decides, remembers and learns by itself, frame by frame."""
+
+    observes: Literal["local"] = "local"
+
+    def __init__(self, setting: Setting, start: Start) -> None:
+        """Make an agent that learns on from a start.
+
+        Args:
+            setting: The world; with a ``state`` that is where ``save`` keeps what was learned.
+            start: Where it begins.
+        """
+        self.signals: frozenset[Signal] = frozenset(["marginal_gains"] if start.preset.credit == "marginal" else [])
+        self._edge = own_edge(setting, "ttosc")
+        self._setting = setting
+        self._start = start
+        self._learned = start.frames  # up to which frame, counted from the beginning of all learning
+        self._made: Learner | None = None
+
+    @property
+    def learner(self) -> Learner:
+        """Networks, optimiser and memory; made when first needed."""
+        if self._made is None:
+            from agents.ttosc.learner import Learner
+
+            setting, preset = self._setting, self._start.preset
+            self._made = Learner(preset, setting.network, setting.slots_per_frame, setting.seed, [self._edge])
+            if self._start.arrays is not None:
+                self._take(self._start.arrays)
+        return self._made
+
+    def decide(self, observation: Observation) -> Bools:
+        """The packing of greatest value, or with the probability of its age a random one.
+
+        Source: Algorithm 1, line 5.
+        """
+        rows, _ = self.learner.decide(self._start.frames + observation.frame, observation.counts[None])
+        return rows[0]
+
+    def learn(self, experience: Experience) -> None:
+        """Remember a frame and take one step of gradient descent.
+
+        Source: Algorithm 1, lines 11 to 15.
+        """
+        from agents.tensors import copied, one_thread
+
+        one_thread()  # what PyTorch was told counts for the thread that told it
+        learner, slots = self.learner, self._setting.slots_per_frame
+        frame = self._start.frames + experience.frame
+        if len(experience.seen) == len(experience.seen_next) == slots:  # not before an edge server has seen a frame
+            gains_s = np.zeros(experience.deployed.shape) if experience.gains_s is None else experience.gains_s
+            learner.remember(
+                experience.seen[None],
+                experience.deployed[None],
+                experience.reward.reward_s,
+                gains_s[None],
+                experience.seen_next[None],
+            )
+        learner.learn(frame)
+        learner.acting = copied(learner.weights)
+        self._learned = frame + 1
+
+    # -- what is kept --------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Keep weights, target network, optimiser, memory, and the counter that exploration and draws follow.
+
+        Raises: AgentError: the disk does not take it.
+        """
+        folder = self._setting.state
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_arrays(folder / STATE, {**self.learner.arrays(), **self._facts(), "frames": np.array(self._learned)})
+        except OSError as error:
+            text = f"{folder / STATE}: what was learned cannot be kept ({error.strerror}); make room"
+            raise AgentError(text) from None
+
+    def resume(self) -> None:
+        """Take up what ``save`` kept earlier in this run; what another seed's episode left is not taken."""
+        folder = self._setting.state
+        saved = None if folder is None else read_arrays(folder / STATE)
+        if saved is None or any(str(saved.get(name)) != str(value) for name, value in self._facts().items()):
+            return
+        self._take(saved)
+        self._learned = int(saved["frames"])
+        count = int(saved["replay.added"])
+        _log.info("/agent/%d goes on with what it learned up to frame %d (%d frames)", self._edge, self._learned, count)
+
+    def _take(self, arrays: Arrays) -> None:
+        from agents.tensors import copied
+
+        self.learner.restore(arrays)
+        self.learner.acting = copied(self.learner.weights)
+
+    def _facts(self) -> Arrays:
+        """What a state is of."""
+        setting, start = self._setting, self._start
+        return {
+            "edge": np.array(self._edge),
+            "seed": np.array(setting.seed),
+            "begun_at": np.array(start.frames),
+            "preset": np.array(msgspec.json.encode(start.preset).decode()),
+            "world": np.array(world_digest(setting.network, setting.slots_per_frame)),
+        }
+
+
+def start_of(argument: str, setting: Setting) -> Start:
+    """What stands after ``ttosc:`` in a SPEC: a preset, a folder of a training, or one of a run that learned.
+
+    Raises: AgentError: it is none of these, or of another world.
+    """
+    name = argument or DEFAULT
+    if name in PRESETS:
+        return Start(PRESETS[name])
+    path = Path(name)
+    if (path / SCENARIO).exists() and (path / TRAINING).exists():
+        return _of_training(Folder(path), setting)
+    kept = state_of(path, own_edge(setting, "ttosc")) / STATE
+    saved = read_arrays(kept)
+    if saved is None:
+        raise AgentError(
+            f"agent ttosc:{name}: is no preset ({', '.join(PRESETS)}), no folder of `edgerig train ttosc`, and no run "
+            f"whose agent of edge {setting.edge} learned ({kept} is missing)"
+        )
+    try:
+        preset = msgspec.json.decode(str(saved["preset"]), type=Preset)
+        frames, world = int(saved["frames"]), str(saved["world"])
+    except (KeyError, ValueError, msgspec.ValidationError) as error:
+        raise AgentError(f"{kept}: cannot be read ({error}); learn again") from None
+    _check(kept, world, setting)
+    return Start(preset, frames, saved)
+
+
+def _of_training(folder: Folder, setting: Setting) -> Start:
+    scenario = resolve(folder.scenario())
+    _check(folder.path, world_digest(build_network(scenario), scenario.slots_per_frame), setting)
+    saved = folder.saved()
+    if saved is None:
+        raise AgentError(f"{folder.path}: has no checkpoint yet; let it train longer")
+    return Start(folder.preset(), saved[0], of_agent(saved[1], own_edge(setting, "ttosc")))
+
+
+def _check(path: Path, world: str, setting: Setting) -> None:
+    if world != world_digest(setting.network, setting.slots_per_frame):
+        raise AgentError(
+            f"{path}: learned in another world (servers, links, cloud, services or slots_per_frame differ); "
+            "use its scenario and world_seed, or begin with a preset: ttosc:marginal"
+        )
+
+
+PER_AGENT = ("seen", "deployed", "gains_s", "seen_next")
+"""Parts of the memory that have the agent as second axis."""
+
+
+def of_agent(arrays: Arrays, row: int) -> Arrays:
+    """One agent's part of what agents that were trained together go on from."""
+    found: Arrays = {}
+    for name, value in arrays.items():
+        kind, _, part = name.partition(".")
+        if kind == "replay":
+            found[name] = value[:, row : row + 1] if part in PER_AGENT else value
+        else:
+            found[name] = value[row : row + 1] if value.ndim else value
+    return found
+
+
+@register("ttosc", "local")
+def _ttosc(setting: Setting, argument: str) -> Policy:
+    """An agent that learns on the bus."""
+    require_torch()
+    return OnlineAgent(setting, start_of(argument, setting))
