@@ -20,7 +20,7 @@ from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.folder import state_of
 from emulator.linking import Maker, behind_links
-from emulator.model.offloading import frame_costs
+from emulator.model.offloading import Bools, Floats, Network, frame_costs
 from emulator.nodes.edge_decision import Orphan
 from emulator.scenario import Scenario
 
@@ -220,6 +220,13 @@ def _schedule(scenario: Scenario) -> Schedule:
     from agents.schedulers import make_scheduler
 
     return make_scheduler(scenario.scheduler.kind, cast("Backend", scenario.scheduler.backend)).schedule
+
+
+def frame_gains(network: Network, tasks: Floats, deployed: Bools) -> Floats:
+    """What each service was worth in a frame (``Gains``); the search is only loaded when somebody wants to know."""
+    from agents.ttosc.credit import marginal_gains
+
+    return marginal_gains(network, tasks, deployed)
 
 
 MAKERS: dict[str, Maker] = {

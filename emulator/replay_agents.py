@@ -69,8 +69,9 @@ class AgentReplay:
     def _stand_in(self, hub: Node) -> dict[str, Publisher]:
         """Publish what agents hear, hear what they decide."""
         made = {topic: hub.publisher(topic) for topic in (ROSTER, FRAME, "/hub/shutdown")}
-        reward = "/ledger/frame_reward"
-        made[reward] = self._process.node("/ledger").publisher(reward)
+        ledger = self._process.node("/ledger")
+        told = {said.topic for turn in self.turns for said in turn.inputs if said.topic.startswith("/ledger/")}
+        made |= {topic: ledger.publisher(topic) for topic in sorted(told | {"/ledger/frame_reward"})}
         for m in range(self.scenario.edges.count):
             node, topic = self._process.node(f"/edge/{m}"), f"/edge/{m}/frame_observation"
             made[topic] = node.publisher(topic)

@@ -6,6 +6,7 @@ import argparse
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,6 +20,7 @@ from emulator import makers, records
 from emulator.assembly import build_network, delay_edges
 from emulator.folder import Writer
 from emulator.nodes.ledger import LedgerNode
+from emulator.nodes.signals import GainSignals
 from emulator.replay import Answer, ReplayStalled, Said, Turn, Verdicts, judge, scenario_of, script
 from emulator.scenario import Scenario
 from monitoring.bag_reader import Bag
@@ -40,7 +42,15 @@ class Stage(Process):
 class LedgerStage:
     """Does with a ledger what the hub does: starts it with each slot, commits when it is complete."""
 
-    def __init__(self, process: Process, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, process: Process, scenario: Scenario, folder: Path, said: Iterable[str]) -> None:
+        """Make it.
+
+        Args:
+            process: Its process.
+            scenario: The run's.
+            folder: For its tables.
+            said: Topics that it published in the run; some it only publishes for those who want them.
+        """
         network = build_network(scenario)
         self._slots_per_frame = scenario.slots_per_frame
         self._roster = Roster(0, ())
@@ -51,6 +61,8 @@ class LedgerStage:
         self._ledger = LedgerNode(
             node, network, delay_edges(network), scenario.slots_per_frame, Writer(folder), outlive=outlive
         )
+        self._ledger.signals = GainSignals(node, network, makers.frame_gains)
+        self._ledger.signals.publish(said)
         node.subscribe("/hub/roster", self._on_roster)
         node.subscribe("/hub/tick", self._on_tick)
 
@@ -115,7 +127,8 @@ class NodeReplay:
         kind, _, index = self.name.lstrip("/").partition("/")
         process, scenario = self._tested, self.scenario
         if kind == "ledger":
-            self._ledger = LedgerStage(process, scenario, Path(self._folder.name))
+            said = {topic for turn in self.turns for topic, _ in turn.expected}
+            self._ledger = LedgerStage(process, scenario, Path(self._folder.name), said)
         elif kind == "scheduler":
             node = process.node(self.name)
             makers.make_scheduler_node(node, SlotDriver(node, scenario.slots_per_frame, None), scenario)

@@ -197,6 +197,7 @@ def _ledger(node: Node, scenario: Scenario, writer: Writer) -> tuple[Ledger, Cal
         from emulator.rental_plan import build_plan
 
         return RentalLedgerNode(node, build_plan(scenario), scenario.seed, writer), lambda peer: None
+    from emulator.makers import frame_gains
     from emulator.nodes.ledger import LedgerNode
     from emulator.nodes.signals import GainSignals
 
@@ -262,7 +263,7 @@ def _member(options: argparse.Namespace) -> int:
 def makers_of(scenario: Scenario) -> Mapping[str, Maker]:
     """Who makes the nodes of the scenario's world."""
     if scenario.rental is None:
-        from emulator.makers import MAKERS, frame_gains
+        from emulator.makers import MAKERS
 
         return MAKERS
     from emulator.rental_makers import MAKERS as RENTAL_MAKERS

@@ -5,7 +5,7 @@ An agent declares that it wants this by subscribing its topic; whoever does not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -36,9 +36,12 @@ class GainSignals:
         self._deployed = np.zeros((self._network.edges, self._network.services), dtype=np.bool_)
 
     def want(self, peer: Peer) -> None:
-        """A process joined: publish what its nodes subscribe, if nobody did before."""
-        wanted = {record.topic for node in peer.nodes for record in node.subscribes}
-        for topic in sorted(wanted & self._topics.keys()):
+        """A process joined: publish what its nodes subscribe."""
+        self.publish({record.topic for node in peer.nodes for record in node.subscribes})
+
+    def publish(self, wanted: Iterable[str]) -> None:
+        """Publish those topics of ours, from now on, that nobody wanted before."""
+        for topic in sorted(self._topics.keys() & set(wanted)):
             m = self._topics[topic]
             if m not in self._publishers:
                 self._publishers[m] = self._node.publisher(topic)
