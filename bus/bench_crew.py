@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -70,6 +71,11 @@ class Crew:
     def pids(self) -> dict[str, int]:
         """The children's process ids, by name."""
         return {name: child.pid for name, (child, _) in self._children.items() if child.pid is not None}
+
+    def cpu_s(self) -> float:
+        """CPU time of all threads of all children, as the scheduler counts it."""
+        tasks = (task for pid in self.pids().values() for task in Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
     def tell(self, word: Any, *names: str) -> None:
         """Send a word to some children; to all, if none is named."""

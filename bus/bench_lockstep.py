@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, cast
 
@@ -130,15 +129,10 @@ class Lockstep:
 
     def turn(self, seconds: float) -> Turn:
         """Let the hub give ticks for so long."""
-        before = self._cpu_s()
+        before = self._crew.cpu_s()
         self._crew.tell(seconds, HUB)
         ticks, elapsed = self._crew.hear(HUB, START_S + seconds)
-        return Turn(ticks, elapsed, self._cpu_s() - before)
-
-    def _cpu_s(self) -> float:
-        """CPU time of all threads of all processes, as the scheduler counts it."""
-        tasks = (task for pid in self._crew.pids().values() for task in Path(f"/proc/{pid}/task").iterdir())
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return Turn(ticks, elapsed, self._crew.cpu_s() - before)
 
 
 def _main(line: Line, where: str, shape: Shape, number: int) -> None:

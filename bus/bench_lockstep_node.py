@@ -9,7 +9,7 @@ from typing import Any, Final
 from bus import topics
 from bus.bench_lockstep import HUB, START_S, Conductor, Follower, Shape, sample_topic
 from bus.bench_sample import Sample, sample
-from bus.messages import Member, Roster, Tick
+from bus.messages import Member, Roster, Shutdown, Tick
 from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
@@ -24,19 +24,21 @@ TABLE: Final = topics.TABLE.extended([TopicSpec("/bench/{n}/sample", Sample)])
 
 def ends(shape: Shape, number: int) -> Conductor | Follower:
     """See ``MEANS``."""
-    return _Hub(shape) if number < 0 else _Nodes(shape, number)
+    return Hub(shape) if number < 0 else _Nodes(shape, number)
 
 
-class _Hub:
+class Hub:
     """Gives ticks, gathers what the processes acknowledge."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, role: str = "edge") -> None:
+        self.ended_s: list[float] = []
+        """When each tick was acknowledged by everyone."""
         self._process = process = Process(HUB, table=TABLE)
-        self._registry = Registry(process, {"edge": shape.nodes}, liveliness_s=LIVELINESS_S, grace_s=LIVELINESS_S)
+        self._registry = Registry(process, {role: shape.nodes}, liveliness_s=LIVELINESS_S, grace_s=LIVELINESS_S)
         self._node = node = process.node("/hub")
         self._tick = node.publisher("/hub/tick")
         self._roster = node.publisher("/hub/roster")
-        node.publisher("/hub/shutdown")
+        self._shutdown = node.publisher("/hub/shutdown")
         self._names = tuple(f"bench{k}" for k in range(shape.processes))
         for name in self._names:
             node.collect("done", f"/process/{name}/done", name)
@@ -65,6 +67,10 @@ class _Hub:
             raise TimeoutError(f"slot {self._slot} does not end; waiting for {self._node.waiting()[:8]}")
         return self._slot - before
 
+    def shut_down(self, shutdown: Shutdown) -> None:
+        """Tell everyone that it is over."""
+        self._shutdown.publish(shutdown)
+
     def _begin(self) -> None:
         self._slot += 1
         slot = self._slot
@@ -73,7 +79,8 @@ class _Hub:
         self._node.gather("done", self._names, slot, 0, self._ended)
 
     def _ended(self, _done: list[Any]) -> None:
-        if time.perf_counter() < self._end_s:
+        self.ended_s.append(time.perf_counter())
+        if self.ended_s[-1] < self._end_s:
             self._begin()
         else:
             self._idle = True

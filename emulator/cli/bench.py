@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ BARS: dict[str, tuple[str, float]] = {
     "node_uss_mb": ("at most", 35.0),
     "tools_ms": ("at most", 250.0),
     "killed_shown_s": ("at most", 5.0),
+    "n2o_ms_p50": ("at most", 150.0),
+    "owner_ms_p50": ("at most", 50.0),
+    "owner_payload_bytes": ("at most", 200.0),
+    "max_sum_payload_bytes": ("at most", 150.0),
+    "headroom_owner": ("at least", 0.95),
+    "headroom_owner_loss_50": ("at least", 0.85),
+    "headroom_owner_loss_80": ("at least", 0.75),
+    "headroom_max_sum": ("at least", 0.95),
     **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
     **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }
@@ -130,19 +139,36 @@ def bus(
         raise click.UsageError(str(error)) from None
     code = _tell("bus", result, as_json)
     if picture is not None:
-        _draw(result, picture)
+        _draw("bus", result, picture)
     return code
 
 
-def _draw(result: dict[str, Any], picture: str) -> None:
+def _draw(name: str, result: dict[str, Any], picture: str) -> None:
     try:
-        from emulator import bench_bus_picture
+        drawing = import_module(f"emulator.bench_{name}_picture")
     except ImportError as error:
         raise click.UsageError(f"no picture: {error.name} is missing; pip install 'edgerig[report]'") from None
     try:
-        bench_bus_picture.draw(result, BARS, Path(picture))
+        drawing.draw(result, BARS, Path(picture))
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{picture}: {error}") from None
+
+
+@bench.command("orchestration")
+@_quick
+@click.option("-o", "--output", "picture", type=click.Path(dir_okay=False), help="Draw the figures into this PNG.")
+@_seed
+@_json
+def orchestration(quick: bool, picture: str | None, seed: int, as_json: bool) -> int:
+    """Agents that talk to neighbours: time and bytes of a decision of nine processes, and what talking recovers."""
+    from emulator import bench_orchestration
+
+    options = bench_orchestration.QUICK if quick else bench_orchestration.Options()
+    result = bench_orchestration.run(replace(options, seed=seed))
+    code = _tell("orchestration", result, as_json)
+    if picture is not None:
+        _draw("orchestration", result, picture)
+    return code
 
 
 @bench.command("tools")
@@ -165,6 +191,8 @@ def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:
     click.echo(f"bench {name}")
     for key, value in result.items():
         bar = f"  {BARS[key][0]} {BARS[key][1]:g}{': MISSED' if key in missed else ''}" if key in BARS else ""
+        if key == "headroom_by_round":
+            continue  # for the picture
         if isinstance(value, dict):
             _tell_all(key, value)
         else:

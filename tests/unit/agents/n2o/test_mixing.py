@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from n2o_tables import drawn_networks, square, stealing
+from n2o_tables import drawn_networks, economy, square
 
 from agents.errors import AgentError
 from agents.n2o import orchestrators
@@ -74,16 +74,16 @@ def test_dual_averaging_works_with_a_common_centre_and_hardly_moves_as_published
 
 
 def test_consensus_recovers_most_and_says_more_the_larger_the_network() -> None:
-    assert np.mean([recovered("consensus", make(square(3), 48, 11)) for make in (drawn_networks, stealing)]) > 0.75
+    assert np.mean([recovered("consensus", make(square(3), 48, 11)) for make in (drawn_networks, economy)]) > 0.75
     for side in (2, 4):
-        tables = stealing(square(side), 1, 1)
+        tables = economy(square(side), 1, 1)
         course = orchestrated(recipe("consensus:rounds=3").parts(tables), 3)
         assert set(course.payload_bytes.values()) == {3 * 4 * 2 * side**2}
 
 
 def test_n2o_sends_its_whole_vector_each_round() -> None:
     for side, each in ((2, 16), (3, 36), (4, 64), (5, 100)):
-        tables = stealing(square(side), 1, 1)
+        tables = economy(square(side), 1, 1)
         course = orchestrated(recipe("n2o:slopes=secant").parts(tables), 50)
         assert set(course.payload_bytes.values()) == {50 * each}
 
@@ -140,7 +140,7 @@ def test_published_n2o_takes_the_slopes_of_networks() -> None:
 @pytest.mark.parametrize("name", orchestrators.NAMES)
 def test_every_orchestrator_is_made_by_name(name: str) -> None:
     slopes = ":slopes=secant" if name == "n2o" else ""
-    tables = stealing(square(2), 2, 1)
+    tables = economy(square(2), 2, 1)
     made = recipe(name + slopes)
     assert orchestrated(made.parts(tables), made.rounds).last.shape == (2, 4)
 

@@ -5,13 +5,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from n2o_tables import drawn_networks, square, stealing
+from n2o_tables import drawn_networks, economy, square
 
 from agents.n2o.conditional import OwnerSide, Polishing, two_hop_colours
 from agents.n2o.exact import maximise
+from agents.n2o.example_tables import trained_networks
+from agents.n2o.headroom import Yardstick
 from agents.n2o.letters import Letter, Orchestrator, relative, whole
 from agents.n2o.max_sum import MaxSum
 from agents.n2o.network import Lost, losing, nothing_lost, orchestrated
+from agents.n2o.orchestrators import recipe
 from agents.n2o.tables import LocalTable, Tables
 from emulator.model.graph import Graph, linked
 
@@ -37,7 +40,7 @@ def headroom(kind: Kind, tables: Tables, rounds: int, lost: Callable[[int], Lost
 
 
 def both(side: int) -> list[Tables]:
-    return [make(square(side), STATES[side], 11) for make in (drawn_networks, stealing)]
+    return [make(square(side), STATES[side], 11) for make in (drawn_networks, economy)]
 
 
 @pytest.mark.parametrize("side", [2, 3, 4, 5])
@@ -68,7 +71,7 @@ def test_polishing_never_gives_anything_away() -> None:
 
 
 def test_polishing_ends_where_no_single_rental_helps() -> None:
-    tables = stealing(square(3), 24, 11)
+    tables = economy(square(3), 24, 11)
     rented = orchestrated(parts(Polishing, tables), 60).last
     best = tables.total(rented)
     for edge in range(9):
@@ -88,7 +91,7 @@ def test_nobody_within_two_hops_polishes_at_the_same_time() -> None:
 
 @pytest.mark.parametrize("kind", [OwnerSide, MaxSum, Polishing])
 def test_before_the_first_round_or_alone_everyone_rents_what_its_own_table_likes(kind: Kind) -> None:
-    for tables in (stealing(square(2), 24, 3), drawn_networks(linked(3, []), 24, 3)):
+    for tables in (economy(square(2), 24, 3), drawn_networks(linked(3, []), 24, 3)):
         course = orchestrated(parts(kind, tables), 3, lambda *_: True)
         np.testing.assert_array_equal(course.rented[0], tables.own_best())
     np.testing.assert_array_equal(course.last, tables.own_best())
@@ -97,7 +100,7 @@ def test_before_the_first_round_or_alone_everyone_rents_what_its_own_table_likes
 @pytest.mark.parametrize(("kind", "each"), [(OwnerSide, 9), (Polishing, 9), (MaxSum, 16)])
 def test_letters_weigh_what_was_said_whatever_the_network(kind: Kind, each: int) -> None:
     for side in (2, 4):
-        tables = stealing(square(side), 1, 3)
+        tables = economy(square(side), 1, 3)
         course = orchestrated(parts(kind, tables), 5)
         assert set(course.payload_bytes) == {(m, n) for m, those in enumerate(tables.graph.neighbours) for n in those}
         assert set(course.payload_bytes.values()) == {5 * each}
@@ -133,3 +136,24 @@ def test_what_is_sent_leaves_out_what_changes_no_choice() -> None:
     assert relative(values).tolist() == [[2.5, -2.0]]
     assert whole(relative(values)).tolist() == [[0.0, 2.5, -2.0]]
     assert Letter(relative(values), np.array([2])).payload_bytes == 9
+
+
+@pytest.fixture(scope="module")
+def trained() -> Yardstick:
+    networks = trained_networks()
+    return Yardstick(networks.tables, networks.slopes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "loss", "least"),
+    [("owner", 0.0, 0.95), ("owner", 0.5, 0.85), ("owner", 0.8, 0.75), ("max-sum", 0.0, 0.95)],
+)
+def test_on_trained_networks_the_headroom_is_recovered(
+    trained: Yardstick, spec: str, loss: float, least: float
+) -> None:
+    assert trained.lossy(recipe(spec), loss, seed=1) >= least
+
+
+def test_on_trained_networks_published_n2o_recovers_nothing(trained: Yardstick) -> None:
+    assert 0.8 < trained.floor_share < 0.95
+    assert trained.by_round(recipe("n2o"), 50)[-1] < 0.1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from n2o_tables import drawn_networks, square, stealing
+from n2o_tables import drawn_networks, economy, square
 
 from agents.n2o import exact
 from agents.n2o.tables import LocalTable, Tables, joint_rentals, tabulated
@@ -53,7 +53,7 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("side", [2, 3])
-@pytest.mark.parametrize("make", [drawn_networks, stealing])
+@pytest.mark.parametrize("make", [drawn_networks, economy])
 def test_elimination_finds_what_brute_force_finds(side: int, make: type[object]) -> None:
     tables = make(square(side), 16, 3)
     found, sought = exact.maximise(tables), exact.brute_force(tables)
@@ -83,7 +83,7 @@ def test_a_frontier_on_a_five_by_five_grid_is_ten_rentals_wide() -> None:
 
 
 def test_states_are_solved_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = stealing(square(3), 9, 5)
+    tables = economy(square(3), 9, 5)
     together = exact.maximise(tables)
     monkeypatch.setattr(exact, "AT_ONCE", 2 * 3**7)
     apart = exact.maximise(tables)
