@@ -43,11 +43,13 @@ class Pace:
         self._tell(Progress(done, self._end, delay_s(), left_s))
 
 
-def refuse_unresumable(scenario: Scenario) -> None:
-    """Refuse worlds whose state is more than their slot: they could not be resumed.
+def refuse_untrainable(scenario: Scenario) -> None:
+    """Refuse another world, and worlds whose state is more than their slot: they could not be resumed.
 
     Raises: AgentError: it is such a world.
     """
+    if scenario.world != "offloading":
+        raise AgentError(f'{scenario.name}: is a {scenario.world} world; this training is for world = "offloading"')
     if scenario.tasks == "queued" or scenario.link:
         what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links"
         raise AgentError(f"{scenario.name}: training does not know {what}; train without, and run the export with it")

@@ -20,7 +20,7 @@ from agents.ddpg.folder import Folder, LogRow
 from agents.extras import require_torch
 from agents.rollout import Team, scheduler_of
 from agents.schedulers import Nearest
-from agents.training import COUNTED_FRAMES, SAVE_FRAMES, Pace, Progress, refuse_unresumable
+from agents.training import COUNTED_FRAMES, SAVE_FRAMES, Pace, Progress, refuse_untrainable
 from emulator.assembly import resolve
 from emulator.model.offloading import Floats, FrameCosts
 from emulator.model.scheduling import schedule_cost
@@ -95,7 +95,7 @@ def train(
     """
     require_torch()
     scenario = resolve(msgspec.structs.replace(folder.scenario(), frames=frames))
-    refuse_unresumable(scenario)
+    refuse_untrainable(scenario)
     preset = folder.preset()
     places = [_Place(scenario, index) for index in range(preset.worlds)]
     from agents.ddpg.learner import Learner

@@ -18,7 +18,7 @@ from agents.checkpoint import CURVE
 from agents.curve import Axes, draw_curve
 from agents.extras import require_torch
 from agents.rollout import play, scheduler_of
-from agents.training import COUNTED_FRAMES, SAVE_FRAMES, Pace, Progress, refuse_unresumable
+from agents.training import COUNTED_FRAMES, SAVE_FRAMES, Pace, Progress, refuse_untrainable
 from agents.ttosc.checkpoint import Folder, LogRow
 from agents.ttosc.credit import marginal_gains
 from agents.ttosc.presets import Preset
@@ -72,7 +72,7 @@ def train(
     """
     require_torch()
     scenario = resolve(msgspec.structs.replace(folder.scenario(), frames=frames))
-    refuse_unresumable(scenario)
+    refuse_untrainable(scenario)
     preset = folder.preset()
     world = World(scenario)
     from agents.ttosc.learner import Learner

@@ -14,6 +14,7 @@ from agents.ddpg.presets import DEFAULT
 from agents.ddpg.train import Trained, train
 from agents.errors import AgentError
 from agents.extras import require_onnx, require_torch
+from agents.training import refuse_untrainable
 from emulator.assembly import resolve
 from emulator.cli.training_words import from_the_start, stopped_early, telling
 from emulator.cli.trainings import asked_to_stop, run_trainings
@@ -47,6 +48,7 @@ def train_command(
         frames = _frames(slots, folder.scenario().slots_per_frame)
     else:
         read = msgspec.structs.replace(load(start, changes), seed=seed)
+        refuse_untrainable(read)
         frames = _frames(slots, read.slots_per_frame)
         folder = Folder.create(out, resolve(read), replace(DEFAULT, worlds=worlds))
     (end,) = run_trainings(partial(_one, frames), [folder.path], jobs=1)

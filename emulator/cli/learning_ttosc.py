@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from agents.errors import AgentError
 from agents.extras import require_onnx, require_torch
+from agents.training import refuse_untrainable
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, preset_of
 from agents.ttosc.train import Trained, train
@@ -63,8 +63,7 @@ def _created(
     scenario: str, preset: str, changes: tuple[str, ...], seeds: range, worlds: bool, out: Path
 ) -> list[Folder]:
     read = load(scenario, changes)
-    if read.world != "offloading":
-        raise AgentError(f"{scenario}: is of the {read.world} world; TTOSC's agents learn in the offloading world")
+    refuse_untrainable(read)
     folders = []
     for seed in seeds:
         own = msgspec.structs.replace(read, seed=seed, world_seed=seed if worlds else read.world_seed)

@@ -31,16 +31,18 @@ def one_line(capsys):
     return lines[0]
 
 
-def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys):
+@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, kind):
     installed()
-    assert run_command(["train", "ttosc", "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
+    assert run_command(["train", kind, "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
     assert "'.[learn]'" in one_line(capsys)
     assert not (tmp_path / "run").exists()
 
 
-def test_without_onnx_an_export_names_the_extra(tmp_path, installed, capsys):
+@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+def test_without_onnx_an_export_names_the_extra(tmp_path, installed, capsys, kind):
     installed("torch")
-    assert run_command(["export", "ttosc", str(tmp_path)]) == 2
+    assert run_command(["export", kind, str(tmp_path)]) == 2
     assert "'.[learn]'" in one_line(capsys)
 
 
@@ -58,6 +60,27 @@ def test_what_does_not_go_together_is_said(tmp_path, installed, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     assert run_command(["train", "ttosc", *arguments]) == 2
     assert said in one_line(capsys)
+
+
+@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+@pytest.mark.parametrize(
+    ("scenario", "change", "said"),
+    [("quickstart-rental", [], "is a rental world"), ("quickstart", ["--set", "tasks=queued"], "does not know tasks")],
+)
+def test_a_world_that_cannot_be_trained_in_is_refused_before_a_folder_is_made(
+    tmp_path, installed, capsys, kind, scenario, change, said
+):
+    installed("torch")
+    assert run_command(["train", kind, scenario, *change, "--out", str(tmp_path / "run")]) == 2
+    assert said in one_line(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_slots_are_whole_frames(tmp_path, installed, capsys):
+    installed("torch")
+    assert run_command(["train", "ddpg", "quickstart", "--slots", "7", "--out", str(tmp_path / "run")]) == 2
+    assert "multiple of slots_per_frame" in one_line(capsys)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_existing_folder_is_left_alone(tmp_path, installed, capsys):
