@@ -49,7 +49,8 @@ def refuse_untrainable(scenario: Scenario) -> None:
     Raises: AgentError: it is such a world.
     """
     if scenario.world != "offloading":
-        raise AgentError(f'{scenario.name}: is a {scenario.world} world; this training is for world = "offloading"')
+        what = f"is of the {scenario.world} world; TTOSC's agents and schedulers learn in the offloading world"
+        raise AgentError(f"{scenario.name}: {what}")
     if scenario.tasks == "queued" or scenario.link:
         what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links"
         raise AgentError(f"{scenario.name}: training does not know {what}; train without, and run the export with it")

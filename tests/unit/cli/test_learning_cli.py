@@ -65,7 +65,10 @@ def test_what_does_not_go_together_is_said(tmp_path, installed, monkeypatch, cap
 @pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
 @pytest.mark.parametrize(
     ("scenario", "change", "said"),
-    [("quickstart-rental", [], "is a rental world"), ("quickstart", ["--set", "tasks=queued"], "does not know tasks")],
+    [
+        ("quickstart-rental", [], "is of the rental world"),
+        ("quickstart", ["--set", "tasks=queued"], "does not know tasks"),
+    ],
 )
 def test_a_world_that_cannot_be_trained_in_is_refused_before_a_folder_is_made(
     tmp_path, installed, capsys, kind, scenario, change, said
