@@ -88,7 +88,8 @@ def test_a_death_at_any_stage_loses_no_task(tmp_path: Path, victim: str, topic: 
     kill = Kill(victim, 3, topic, before=before, restart=True)
     run = play(scenario, tmp_path / "killed", layout=APART, kills=[kill])
     assert run.lost == [victim]
-    assert run.attempts(3) == (1 if victim.startswith("agent") and not before else 2)
+    # An agent that has decided is not missed in that slot, unless the hub hears of its death before the slot is over.
+    assert run.attempts(3) in ((1, 2) if victim.startswith("agent") and not before else (2,))
     assert run.ledger()["tasks"]["dropped"] == 0.0
     assert len(run.slots()["slot"]) == scenario.slots
     whole = play(scenario, tmp_path / "whole", layout=APART).slots()
