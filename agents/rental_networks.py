@@ -14,9 +14,12 @@ import numpy as np
 from agents.errors import AgentError
 from agents.n2o.dual_averaging import Slopes
 from agents.n2o.files import ActorNetwork, Kind, QNetwork, check_world, read_manifest
+from agents.n2o.network import nothing_lost
+from agents.n2o.orchestrators import recipe
+from agents.n2o.rental_agent import Orchestrated
 from agents.n2o.tables import LocalTable
-from agents.n2o.team import QTeam
-from agents.rental_policy import RentalObservation, RentalOutcome, RentalPolicy, RentalSetting, register
+from agents.n2o.team import ALIASES, QTeam
+from agents.rental_policy import LostIn, RentalObservation, RentalOutcome, RentalPolicy, RentalSetting, register
 from emulator.model.graph import Floats
 from emulator.model.rental import Ints
 
@@ -46,12 +49,15 @@ class Together:
 
     observes: Literal["network"] = "network"
 
-    def __init__(self, team: QTeam, spec: str) -> None:
+    def __init__(self, team: QTeam, spec: str, lost: LostIn | None = None) -> None:
+        """Let a team decide; ``lost`` says which letters of a slot do not come."""
         self._decide = team.decider(spec)
+        self._lost = lost
 
     def decide(self, observation: RentalObservation) -> Ints:
         """Units that each rents, shape (edge,)."""
-        return self._decide(observation.values[None])[0]
+        lost = nothing_lost if self._lost is None else self._lost(observation.slot)
+        return self._decide(observation.values[None], lost)[0]
 
     def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
         """Learns nothing."""
@@ -95,6 +101,22 @@ def folder_for(setting: RentalSetting, argument: str, kind: Kind) -> Path:
     )
 
 
+def talks(spec: str) -> bool:
+    """Whether agents of that spec write to each other on the bus."""
+    return spec.partition(":")[0] in TEAMS
+
+
+def negotiator(spec: str, setting: RentalSetting) -> Orchestrated:
+    """What an agent on the bus decides by that writes to its neighbours.
+
+    Raises: AgentError: its networks are not there, or for another world only.
+    """
+    name, _, argument = spec.partition(":")
+    plan = setting.plan
+    made = recipe(ALIASES.get(name, name))
+    return Orchestrated(plan.graph, own_edge(setting), made, plan.rental.units + 1, valued(setting, argument))
+
+
 def own_edge(setting: RentalSetting) -> int:
     """The edge server that a local policy decides for.
 
@@ -113,6 +135,7 @@ def _madql(setting: RentalSetting, argument: str) -> RentalPolicy:
     return Alone(lambda values: int(np.argmax(network.table(values)[0])) // others)
 
 
+@register("onnx", "local")
 @register("actor", "local")
 def _actor(setting: RentalSetting, argument: str) -> RentalPolicy:
     """A distilled actor."""
@@ -126,7 +149,8 @@ def _register_teams() -> None:
         @register(name, "network")
         def _team(setting: RentalSetting, argument: str, name: str = name) -> RentalPolicy:
             graph, actions = setting.plan.graph, setting.plan.rental.units + 1
-            return Together(QTeam(folder_for(setting, argument, "q"), graph, actions), name)
+            team = QTeam(folder_for(setting, argument, "q"), graph, actions)
+            return Together(team, name, setting.lost)
 
 
 _register_teams()

@@ -51,6 +51,10 @@ class RentalOutcome:
     reward: Floats
 
 
+LostIn = Callable[[int], Callable[[int, int, int], bool]]
+"""Slot to what is lost in it: round, sender and receiver to whether that letter does not come."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RentalSetting:
     """The world a policy decides in.
@@ -60,12 +64,14 @@ class RentalSetting:
         edge: The edge server it decides for; None when one policy decides for all.
         seed: The run's seed.
         scenario: Name of the scenario.
+        lost: Which letters between agents a slot's links withhold, where all decide in one process; None: none.
     """
 
     plan: Plan
     edge: int | None
     seed: int
     scenario: str = ""
+    lost: LostIn | None = None
 
     def generator(self, slot: int) -> np.random.Generator:
         """Random numbers of one slot: the edge server's own, or common to all where one decides for all."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from agents.n2o.network import withheld
 from agents.policy import per_edge_specs
 from agents.rental_policy import (
     RentalObservation,
@@ -17,6 +19,7 @@ from agents.rental_policy import (
     make_rental_policy,
     observes,
 )
+from emulator.linking import table_of
 from emulator.model.graph import Floats
 from emulator.model.rental import Ints
 from emulator.rental_world import Played, RentalWorld
@@ -40,9 +43,11 @@ class RentalTeam:
         self._graph, self._most = world.graph, world.most_units
         self._policies: list[RentalPolicy] = []
         shared: dict[str, RentalPolicy] = {}
+        table = table_of(scenario)
+        lost = partial(withheld, table, scenario.seed) if scenario.link else None
         for edge, spec in enumerate(specs):
             everyone = observes(spec) == "network"
-            setting = RentalSetting(world.plan, None if everyone else edge, scenario.seed, scenario.name)
+            setting = RentalSetting(world.plan, None if everyone else edge, scenario.seed, scenario.name, lost)
             if not everyone or spec not in shared:
                 shared[spec] = make_rental_policy(spec, setting)
             self._policies.append(shared[spec])

@@ -6,6 +6,7 @@ Wires processes together, so it may import upward; imports are kept to what the 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bus.process import Process
@@ -69,34 +70,66 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
 
 
 def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
-    from agents.rental_node import RentalAgentNode
+    """Agents that decide by themselves, or such that write to their neighbours before."""
+    from agents.policy import per_edge_specs
+    from agents.rental_networks import talks
+    from agents.rental_policy import observes
 
     plan = build_plan(scenario)
     agents = lease(options, process, "agent")
-    policies = _policies(scenario, plan, scenario.seed, agents)
-    made = [
-        RentalAgentNode(process.node(f"/agent/{edge}"), edge, plan.edges, policy, slot_wall_s)
-        for edge, policy in zip(agents, policies, strict=True)
-    ]
-
-    def begin_again(seed: int) -> None:
-        for agent, policy in zip(made, _policies(scenario, plan, seed, agents), strict=True):
-            agent.begin_again(policy)
-
+    specs = dict(enumerate(per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)))
+    make = _talking if talks(specs[agents[0]]) else _silent
+    begin_again = make(process, scenario, plan, {edge: specs[edge] for edge in agents}, slot_wall_s)
     Resettable(process, begin_again)
 
 
-def _policies(scenario: Scenario, plan: Plan, seed: int, agents: list[int]) -> list[RentalPolicy]:
-    """New policies of some agents."""
-    from agents.policy import per_edge_specs
+def _silent(
+    process: Process, scenario: Scenario, plan: Plan, specs: Mapping[int, str], slot_wall_s: float | None
+) -> Callable[[int], None]:
+    from agents.rental_node import RentalAgentNode
     from agents.rental_policy import RentalSetting, make_rental_policy, observes
 
-    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)
-    found = []
-    for edge in agents:
+    def policy(edge: int, seed: int) -> RentalPolicy:
         own = None if observes(specs[edge]) == "network" else edge
-        found.append(make_rental_policy(specs[edge], RentalSetting(plan, own, seed, scenario.name)))
-    return found
+        return make_rental_policy(specs[edge], RentalSetting(plan, own, seed, scenario.name))
+
+    made = {
+        edge: RentalAgentNode(
+            process.node(f"/agent/{edge}"), edge, plan.edges, policy(edge, scenario.seed), slot_wall_s
+        )
+        for edge in specs
+    }
+
+    def begin_again(seed: int) -> None:
+        for edge, agent in made.items():
+            agent.begin_again(policy(edge, seed))
+
+    return begin_again
+
+
+def _talking(
+    process: Process, scenario: Scenario, plan: Plan, specs: Mapping[int, str], slot_wall_s: float | None
+) -> Callable[[int], None]:
+    from agents.n2o.rental_agent import Orchestrated, RentalAgentNode
+    from agents.rental_networks import negotiator
+    from agents.rental_policy import RentalSetting
+
+    def policy(edge: int, seed: int) -> Orchestrated:
+        return negotiator(specs[edge], RentalSetting(plan, edge, seed, scenario.name))
+
+    nodes = {edge: process.node(f"/agent/{edge}") for edge in specs}
+    driver = SlotDriver(next(iter(nodes.values())), scenario.slots_per_frame, slot_wall_s)
+    made = {
+        edge: RentalAgentNode(node, driver, plan.graph, edge, policy(edge, scenario.seed))
+        for edge, node in nodes.items()
+    }
+
+    def begin_again(seed: int) -> None:
+        driver.begin_again()
+        for edge, agent in made.items():
+            agent.begin_again(policy(edge, seed))
+
+    return begin_again
 
 
 MAKERS: dict[str, Maker] = {"cell": behind_links(_cells), "edge": behind_links(_edges), "agent": behind_links(_agents)}

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from agents import rental_rollout
+from agents.errors import AgentError
 from agents.policy import per_edge_specs
+from agents.rental_networks import talks
 from agents.rental_policy import observes
 from bus.digest import RunDigest
-from bus.messages import Asked, Message, RentalOutcome, RunStatus
+from bus.messages import Asked, LinkShape, Message, RentalOutcome, RunStatus
 from emulator import records, rental_records, summary
 from emulator.errors import ScenarioError
 from emulator.folder import RENTAL_TABLES, Writer
+from emulator.linking import shape_of
 from emulator.model.rental_ledger import EpisodeRow, RentalEdgeRow, RentalRow, RentalTotals, close_slot
 from emulator.rental_plan import rental_of, resolve_rental
 from emulator.rental_world import Played, RentalWorld
@@ -28,12 +31,30 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
 
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
-    if scenario.link and not on_bus:
-        raise ScenarioError(
-            f"{scenario.name}: link: the rental world has no emulated links in one process; leave them out"
+    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)
+    if any(map(talks, specs)) and len(set(specs)) > 1:
+        raise AgentError(
+            f"agent {scenario.agent.policy!r}: agents that write to their neighbours need neighbours who do the same; "
+            "give all edge servers one policy"
         )
-    per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)
+    if not on_bus:
+        _check_links(scenario)
     return resolve_rental(scenario)
+
+
+def _check_links(scenario: Scenario) -> None:
+    """In one process, links are those between agents, and all they can do is lose letters.
+
+    Raises: ScenarioError: the scenario has others.
+    """
+    for link in scenario.link:
+        ends = (link.source, link.target)
+        between_agents = all(end.lstrip("/").startswith("agent/") for end in ends)
+        if not between_agents or shape_of(link) != LinkShape(loss=link.loss):
+            raise ScenarioError(
+                f"{scenario.name}: link: from {link.source} to {link.target}: in one process, links of the rental "
+                "world are between agents and have a loss only; use `edgerig run`"
+            )
 
 
 def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus], None]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from agents.n2o.letters import Letter, Orchestrator
 from agents.n2o.tables import Ints
 from bus.link_channel import Draw, draw_of
+from bus.link_table import LinkTable
 
 Lost = Callable[[int, int, int], bool]
 """Round, sender and receiver to whether that letter is lost."""
@@ -42,6 +43,30 @@ def losing(share: float, seed: int, slot: int, kind: Kind = "one_way") -> Lost:
             topic = letter_topic(*link) if kind == "one_way" else "symmetric"
             draws[link] = draw_of(seed, f"/agent/{link[0]}", f"/agent/{link[1]}", topic)
         return draws[link](slot, round_, 0)[0] < share
+
+    return lost
+
+
+def withheld(table: LinkTable, seed: int, slot: int) -> Lost:
+    """Which letters of a slot the emulated links between agents lose, as they do on the bus.
+
+    Args:
+        table: The links.
+        seed: Of the run.
+        slot: The slot.
+    Source: ours: messages are lost one by one, each way.
+    """
+    draws: dict[tuple[int, int], tuple[Draw, float]] = {}
+
+    def lost(round_: int, sender: int, receiver: int) -> bool:
+        link = sender, receiver
+        if link not in draws:
+            source, target = f"/agent/{sender}", f"/agent/{receiver}"
+            shaped = table.find(source, target)
+            draw = draw_of(seed, source, target, letter_topic(sender, receiver))
+            draws[link] = draw, 0.0 if shaped is None else shaped.shape.loss
+        draw, share = draws[link]
+        return share > 0.0 and draw(slot, round_, 0)[0] < share
 
     return lost
 

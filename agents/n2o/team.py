@@ -5,17 +5,16 @@ It needs onnxruntime, and never PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from agents.n2o.dual_averaging import Slopes
 from agents.n2o.exact import maximise
 from agents.n2o.files import ActorNetwork, QNetwork, check_world, read_manifest
-from agents.n2o.network import orchestrated
+from agents.n2o.network import Lost, nothing_lost, orchestrated
 from agents.n2o.orchestrators import recipe
 from agents.n2o.tables import Floats, Ints, LocalTable, Tables
 from emulator.model.graph import Graph
@@ -23,6 +22,14 @@ from emulator.model.graph import Graph
 EXACT: Final = "exact"
 ALIASES: Final = {"maxsum": "max-sum:rounds=10", "madql": "own"}
 """Short names of how a team decides, beside the specs of ``agents.n2o.orchestrators``."""
+
+
+class Decide(Protocol):
+    """How a team decides."""
+
+    def __call__(self, seen: Floats, lost: Lost = nothing_lost) -> Ints:
+        """Observations (state, edge, field), and which letters are lost, to rentals (state, edge)."""
+        ...
 
 
 class QTeam:
@@ -47,7 +54,7 @@ class QTeam:
         values = [network.table(observations[:, edge]) for edge, network in enumerate(self._networks)]
         return Tables(self.graph, tuple(LocalTable(each, self._actions) for each in values))
 
-    def decider(self, spec: str) -> Callable[[Floats], Ints]:
+    def decider(self, spec: str) -> Decide:
         """How they decide: observations (state, edge, field) to rentals (state, edge).
 
         Args:
@@ -56,12 +63,12 @@ class QTeam:
         Source: N2O problem P2, and what is said of each orchestrator.
         """
         if spec == EXACT:
-            return lambda seen: maximise(self.tables(seen)).rented
+            return lambda seen, lost=nothing_lost: maximise(self.tables(seen)).rented
         made = recipe(ALIASES.get(spec, spec))
 
-        def decide(seen: Floats) -> Ints:
+        def decide(seen: Floats, lost: Lost = nothing_lost) -> Ints:
             tables = self.tables(seen)
-            return orchestrated(made.parts(tables, partial(self._slopes, seen)), made.rounds).last
+            return orchestrated(made.parts(tables, partial(self._slopes, seen)), made.rounds, lost).last
 
         return decide
 

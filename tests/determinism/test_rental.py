@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from thread_run import Kill, ThreadRun
 
+from agents.errors import AgentError
 from emulator import run as runs
-from emulator.scenario import Scenario
-from emulator.scenario_file import parse
+from emulator.scenario import Link, Scenario
+from emulator.scenario_file import load, parse
 
 SMALL = """
 name = "small-rental"
@@ -69,6 +71,30 @@ def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, world:
     assert apart.ledger()["digest"] == grouped.ledger()["digest"] == here.summary["digest"]
     assert apart.ledger()["tasks"] == here.summary["tasks"]
     assert here.summary["tasks"]["edge"] > 0.0
+
+
+LOSING = (Link(source="agent/*", target="agent/*", loss=0.3),)
+
+
+@pytest.mark.parametrize("loss", [False, True])
+@pytest.mark.parametrize("agent", ["owner", "maxsum", "n2o", "madql", "onnx"])
+def test_agents_that_write_to_each_other_decide_the_same_on_the_bus_and_in_process(
+    tmp_path: Path, agent: str, loss: bool
+) -> None:
+    shipped = load("quickstart-rental", ["frames=3", f"agent.policy={agent}", "rental.first_slot=110"])
+    scenario = runs.prepare(msgspec.structs.replace(shipped, link=LOSING if loss else ()), on_bus=True)
+    bus = play(scenario, tmp_path / "bus", layout={"edge": [(0, 4), (4, 5)], "agent": [(0, 3), (3, 6)]})
+    here = runs.in_process(scenario, str(tmp_path / "here"), lambda status: None)
+    for table in ("slots.csv", "edges.csv"):
+        assert (tmp_path / "bus" / table).read_bytes() == (tmp_path / "here" / table).read_bytes(), table
+    assert bus.ledger()["digest"] == here.summary["digest"]
+    letters = [sent for sent in bus.sent if "/orchestration/" in sent.topic]
+    assert bool(letters) is (agent in ("owner", "maxsum", "n2o"))
+
+
+def test_agents_that_write_need_neighbours_who_do() -> None:
+    with pytest.raises(AgentError, match="give all edge servers one policy"):
+        runs.prepare(load("quickstart-rental", ["agent.policy=0=owner,all1"]), on_bus=True)
 
 
 @pytest.mark.parametrize(
