@@ -9,7 +9,7 @@ import msgspec
 from emulator.linking import link_contradictions
 from emulator.rental_plan import DAY_S
 from emulator.scenario import Scenario
-from emulator.scenario_rental import Rental
+from emulator.scenario_rental import FARTHEST_M, Rental
 from emulator.start_order import start_contradictions
 
 MAX_SLOTS = 2**32 - 1
@@ -55,6 +55,8 @@ def _sites(scenario: Scenario, rental: Rental) -> Iterator[str]:
     if sites.positions_m is not None:
         if len(sites.positions_m) != count:
             yield f"rental.sites.positions_m: has {len(sites.positions_m)} places, but edges.count is {count}"
+        if any(not 0.0 <= each <= FARTHEST_M for place in sites.positions_m for each in place):
+            yield f"rental.sites.positions_m: metres from the area's corner are needed, 0..{FARTHEST_M:g}"
     elif sites.layout == "map" and not sites.path:
         yield "rental.sites.path: missing; a map is a CSV with columns lat and lon"
     if sites.layout == "grid":

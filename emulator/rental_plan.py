@@ -30,7 +30,7 @@ from emulator.model.mobility import coverage
 from emulator.model.rental import MOST_MEAN, Ints, zone_of
 from emulator.model.streams import Stream
 from emulator.scenario import Scenario
-from emulator.scenario_rental import Rental
+from emulator.scenario_rental import MOST_USERS, Rental
 from emulator.traces import load_demand
 
 DAY_S = 86_400.0
@@ -115,6 +115,11 @@ def resolve_rental(scenario: Scenario) -> Scenario:
         rental = msgspec.structs.replace(rental, sites=sites)
     users = rental.users
     mean = float(users.mean or users.per_edge * scenario.edges.count or _mean_users(scenario, rental))
+    if mean > MOST_USERS / 2:
+        raise ScenarioError(
+            f"{scenario.name}: rental.users.in_range: takes {mean:.3g} users in all, at most {MOST_USERS // 2} are "
+            f"possible; take fewer, a larger rental.sites.range_m, or set rental.users.mean"
+        )
     pool = users.pool or _pool(users.law, mean)
     if users.law == "pool" and pool < mean:
         raise ScenarioError(f"{scenario.name}: rental.users.pool: {pool} is less than the mean of {mean:.1f} users")
@@ -213,7 +218,8 @@ def _read_map(name: str, path: Path) -> tuple[Floats, Floats]:
 
 def _mean_users(scenario: Scenario, rental: Rental) -> float:
     positions, sides = _sites(scenario, rental)
-    return rental.users.in_range / coverage(positions, sides, rental.sites.range_m)
+    covered = coverage(positions, sides, rental.sites.range_m)
+    return rental.users.in_range / covered if covered else math.inf
 
 
 def _pool(law: str, mean: float) -> int:

@@ -18,6 +18,9 @@ Five = Annotated[tuple[float, ...], Meta(min_length=5, max_length=5)]
 Pair = Annotated[tuple[float, ...], Meta(min_length=2, max_length=2)]
 Link = Annotated[tuple[Natural, ...], Meta(min_length=2, max_length=2)]
 
+FARTHEST_M = 1e7
+MOST_USERS = 1_000_000
+
 RESIDENTIAL = (5, 4, 3, 2, 0.5, 0.5, 1.5, 3, 6, 5, 4.5, 2.5, 1.5, 0.5, 0.5, 1, 3, 6, 10, 15, 22.5, 20, 12, 8)
 SCHOOL = (0, 0, 0, 0, 0.2, 1, 2.5, 4.5, 8, 8.5, 8.5, 7.5, 9, 8.5, 8, 8, 7.5, 7, 6, 2.5, 3.0, 0, 0, 0)
 COMMERCIAL = (
@@ -57,15 +60,19 @@ class Sites(Table, frozen=True):
 
     layout: Literal["grid", "map"] = "grid"
     rows: Annotated[int, Meta(ge=0, description="of the grid; 0: as square as edges.count allows")] = 0
-    spacing_m: Annotated[float, Meta(gt=0, description="of the grid, and the margin around it")] = 60.0
+    spacing_m: Annotated[float, Meta(gt=0, le=FARTHEST_M, description="of the grid, and the margin around it")] = 60.0
     path: Annotated[str, Meta(description="of a map: CSV with columns lat and lon, beside the scenario")] = ""
-    apart_m: Annotated[float, Meta(ge=0, description="of a map: sites nearer to one before are left out")] = 100.0
-    margin_m: Annotated[float, Meta(ge=0, description="of a map: around the sites")] = 60.0
+    apart_m: Annotated[
+        float, Meta(ge=0, le=FARTHEST_M, description="of a map: sites nearer to one before are left out")
+    ] = 100.0
+    margin_m: Annotated[float, Meta(ge=0, le=FARTHEST_M, description="of a map: around the sites")] = 60.0
     positions_m: Annotated[tuple[Pair, ...] | None, Meta(description="x and y of each, instead of a grid or map")] = (
         None
     )
-    range_m: Annotated[float, Meta(gt=0, description="how far a radio reaches")] = 85.0
-    neighbour_m: Annotated[float, Meta(ge=0, description="edge servers no further apart are neighbours")] = 60.0
+    range_m: Annotated[float, Meta(gt=0, le=FARTHEST_M, description="how far a radio reaches")] = 85.0
+    neighbour_m: Annotated[
+        float, Meta(ge=0, le=FARTHEST_M, description="edge servers no further apart are neighbours")
+    ] = 60.0
     links: Annotated[tuple[Link, ...] | None, Meta(description="neighbours, pair by pair, instead")] = None
 
 
@@ -80,9 +87,9 @@ class Users(Table, frozen=True):
     in_range: Annotated[float, Meta(gt=0, description="users in range of an edge server, on average")] = 30.0
     per_edge: Annotated[float, Meta(ge=0, description="users in the area for each edge server; 0: by in_range")] = 0.0
     mean: Annotated[float, Meta(ge=0, description="users in the area; 0: by per_edge or in_range")] = 0.0
-    pool: Annotated[int, Meta(ge=0, le=1_000_000, description="users there can be; 0: twice the mean")] = 0
+    pool: Annotated[int, Meta(ge=0, le=MOST_USERS, description="users there can be; 0: twice the mean")] = 0
     stay_share: Annotated[float, Meta(ge=0, le=1, description="probability of not being drawn anew in a slot")] = 0.85
-    step_m: Annotated[float, Meta(ge=0, description="deviation of a slot's walk on each axis")] = 20.0
+    step_m: Annotated[float, Meta(ge=0, le=FARTHEST_M, description="deviation of a slot's walk on each axis")] = 20.0
     choose: Annotated[Literal["rented", "in-range"], Meta(description="among which edge servers in range")] = "rented"
     temperature_s: Annotated[float, Meta(gt=0, description="difference in delay that changes the odds by e")] = 0.25
     expect_transmission: Annotated[bool, Meta(description="add the transmission they expect to the delay")] = True

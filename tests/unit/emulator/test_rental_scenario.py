@@ -41,6 +41,11 @@ BROKEN = [
     (HEAD + "[rental.reward]\nprice_low = 50", "x.toml:4: rental.reward.price_low: 50 is more than price_high (40)"),
     (HEAD + "[rental]\nrandom_start = true", "x.toml:4: rental.random_start: needs episodes"),
     (HEAD + "[rental.users]\nmean = 9.0\npool = 5", "x.toml:5: rental.users.pool: 5 is less than the mean of 9 users"),
+    (HEAD + "[rental.sites]\nrange_m = 1e9", "x.toml:4: rental.sites.range_m: must be a number <= 10000000.0"),
+    (
+        HEAD + "[edges]\ncount = 1\n[rental.sites]\npositions_m = [[-1.0, 2.0]]",
+        "x.toml:6: rental.sites.positions_m: metres from the area's corner",
+    ),
     ('name = "x"\n[rental]\nunits = 2', 'x.toml:2: rental: is only read with world = "rental"'),
 ]
 
@@ -129,3 +134,10 @@ def test_any_graph_may_be_given_link_by_link() -> None:
 def test_a_user_cannot_ask_for_more_than_can_be_drawn() -> None:
     with pytest.raises(ScenarioError, match=r"rental\.demand\.load: a user would ask for 675 tasks"):
         resolve(load("quickstart-rental", ["rental.demand.load=30"]))
+
+
+@pytest.mark.parametrize("key", ["range_m=1e-6", "spacing_m=1e5"])
+def test_a_radio_that_reaches_nobody_is_told(key: str) -> None:
+    with pytest.raises(ScenarioError, match=r"rental\.users\.in_range: takes .* users in all") as caught:
+        resolve(load("quickstart-rental", [f"rental.sites.{key}"]))
+    assert len(caught.value.problems) == 1
