@@ -1,7 +1,8 @@
 """Exported actors: one ONNX file an edge server, and a manifest that says for which world they are.
 
 An actor takes a frame's tasks by slot and service and answers with a value for each service; which services to deploy
-is a knapsack that whoever runs it solves. Everything it must be fed with is written into the file itself, too.
+is a knapsack that whoever runs it solves. Everything it must be fed with is written into the file itself, too. A file
+may ask for two inputs more: ``facts`` of the services, and its own ``state``, which it gives back as ``state_after``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from emulator.model.offloading import Network
 
 VERSION: Final = 1
 MANIFEST: Final = "manifest.toml"
+SHARED: Final = "actor.onnx"
+"""The one file of actors that take any server."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +31,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Attributes:
         version: Of this format.
         trained: On what, how, how long.
-        edges: M, and so many files ``actor-<m>.onnx``.
+        edges: M, and so many files ``actor-<m>.onnx``; or ``any``, and one ``actor.onnx`` for all servers.
         services: J, or ``any`` if the actors take any world.
         slots_per_frame: K; an actor takes that many slots, the latest ones.
         count_unit: Tasks that are 1 inside the network; it divides by this itself.
@@ -38,7 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     version: int
     trained: str
-    edges: int
+    edges: int | Literal["any"]
     services: int | Literal["any"]
     slots_per_frame: int
     count_unit: float
@@ -47,8 +50,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def actor_path(folder: Path, edge: int) -> Path:
-    """The file of one edge server's actor."""
-    return folder / f"actor-{edge}.onnx"
+    """The file of one edge server's actor; the shared one where there is one."""
+    shared = folder / SHARED
+    return shared if shared.exists() else folder / f"actor-{edge}.onnx"
 
 
 def world_digest(network: Network, slots_per_frame: int) -> str:

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.actor_files import actor_path, check_world, read_manifest
 from agents.baselines import Random, own_edge
 from agents.errors import AgentError
 from agents.onnx_session import opened
 from agents.policy import Observation, Policy, Reward, Setting, register
+from agents.ttosc.features import facts_of
 from agents.ttosc.knapsack import best_packing, packing_of
 from emulator.model.offloading import Bools, Floats
 
+Singles = NDArray[np.float32]
 SHIPPED = Path(__file__).with_name("shipped_actors")
 
 
@@ -38,6 +41,11 @@ class OnnxActor:
         self._session = opened(actor_path(folder, self._edge))
         self._packing = packing_of(setting.network.service_bytes, setting.network.storage_bytes)
         self._row = np.array([self._edge])
+        asked = {each.name: each.shape for each in self._session.get_inputs()}
+        self._facts = facts_of(setting.network, self._edge).astype(np.float32) if "facts" in asked else None
+        rows = asked["state"][0] if "state" in asked else 0
+        self._state = np.zeros((rows, setting.network.services), dtype=np.float32)
+        self._latest: tuple[Floats, Singles] | None = None
         self._blind = Random(setting)
 
     def decide(self, observation: Observation) -> Bools:
@@ -55,27 +63,46 @@ class OnnxActor:
         """
         shown = np.zeros((self._slots, counts.shape[1]), dtype=np.float32)
         shown[self._slots - len(counts) :] = counts
-        found: Any = self._session.run(None, {"observation": shown})[0]
-        return np.asarray(found, dtype=np.float64)
+        fed = {"observation": shown}
+        if self._facts is not None:
+            fed["facts"] = self._facts
+        if len(self._state):
+            fed["state"] = self._state
+        found: list[Any] = self._session.run(None, fed)
+        if len(self._state):
+            self._latest = counts, found[1]
+        return np.asarray(found[0], dtype=np.float64)
 
     def after_frame(self, observation: Observation, reward: Reward) -> None:
-        """Learns nothing."""
+        """Remember what the frame was decided on; learns nothing. A frame that was not seen leaves no trace."""
+        if not len(self._state) or not len(observation.counts):
+            return
+        if self._latest is None or not np.array_equal(self._latest[0], observation.counts):
+            self.values(observation.counts)
+        if self._latest is not None:
+            self._state = self._latest[1]
+        self._latest = None
 
 
 def shipped_for(setting: Setting) -> Path:
-    """The folder of the actors that come with edgerig for a world: those of the scenario's name, else any that fit.
+    """The folder of the actors that come with edgerig for a world.
+
+    Those of the scenario's name come first, then those for any world: what only shares the servers and services may
+    have learned from users who want other things.
 
     Raises: AgentError: there are none for it.
     """
-    refused = []
-    folders = sorted(path.parent for path in SHIPPED.glob("*/manifest.toml"))
-    for folder in sorted(folders, key=lambda folder: folder.name != setting.scenario):
+    refused, found = [], []
+    for folder in sorted(path.parent for path in SHIPPED.glob("*/manifest.toml")):
+        manifest = read_manifest(folder)
         try:
-            check_world(folder, read_manifest(folder), setting.network, setting.slots_per_frame)
+            check_world(folder, manifest, setting.network, setting.slots_per_frame)
         except AgentError:
             refused.append(folder.name)
         else:
-            return folder
+            found.append((folder.name != setting.scenario, manifest.services != "any", folder))
+    if found:
+        return min(found)[2]
     raise AgentError(
         f"agent onnx: no shipped actor fits this world (there are some for {', '.join(refused) or 'none'}); "
         "train and export one, then name its folder: onnx:DIR"

@@ -147,22 +147,18 @@ def choose(
     edges, services = deployed.shape
     total = now.sum()
     slack = TOLERANCE * total
-    change = np.full((edges, services), np.inf)
+    change = np.empty((edges, services))
+    _flips(deployed, now, tables, change)
     moved = tables[0] - now
     room = storage.copy()
     least = np.inf
     for n in range(edges):
-        diluted, relieved = 0.0, 0.0
         for j in range(services):
             if deployed[n, j]:
                 room[n] -= sizes[j]
-                diluted += tables[1, n, j] - now[j]
-                relieved += tables[2, n, j] - now[j]
         for j in range(services):
-            if deployed[n, j]:
-                change[n, j] = relieved - (tables[2, n, j] - now[j]) + moved[n, j]
-            elif sizes[j] <= room[n]:
-                change[n, j] = diluted + (tables[1, n, j] - now[j])
+            if not deployed[n, j] and sizes[j] > room[n]:
+                change[n, j] = np.inf
             least = min(least, change[n, j])
     if swaps:
         least = min(least, _swap(sizes, room, deployed, moved, -np.inf)[3])
@@ -192,3 +188,53 @@ def _swap(sizes: Floats, room: Floats, deployed: Bools, moved: Floats, enough: f
                             if change <= enough:
                                 return best
     return best
+
+
+@compiled
+def slot_flips(
+    tasks: Floats, leave_s: Floats, cloud_s: Floats, task: Floats, rates: Floats, deployed: Bools
+) -> tuple[Floats, Floats]:
+    """What ``search.NumpyMoves.flips`` tells of one slot, for many slots under one deployment.
+
+    Args:
+        tasks: Shape (slot, service, edge).
+        leave_s, cloud_s: Sender's part of the transfer and delay of the cloud, shape (service, edge), seconds.
+        task: Cycles and bits of a task, shape (service, 2).
+        rates: Compute and link of a server, shape (2, edge).
+        deployed: Shape (edge, service).
+    Returns: Changes by dropping what is deployed and deploying what is not, shape (slot, edge, service), and the cost
+        as it is, shape (slot,); task-seconds.
+    Source: ours; ``search.NumpyMoves``.
+    """
+    slots, services, edges = tasks.shape
+    changes, cost_s = np.empty((slots, edges, services)), np.empty(slots)
+    servers, columns = np.ones(edges, dtype=np.bool_), np.ones(services, dtype=np.bool_)
+    counts, cells = np.zeros(edges), np.empty((services, 3, edges))
+    for n in range(edges):
+        for j in range(services):
+            counts[n] += deployed[n, j]
+    cells[:, 1], cells[:, 2] = leave_s, cloud_s
+    now, tables = np.zeros(services), np.zeros((3, edges, services))
+    for slot in range(slots):
+        cells[:, 0] = tasks[slot]
+        refresh(cells, task, rates, deployed, counts, servers, columns, now, tables)
+        _flips(deployed, now, tables, changes[slot])
+        cost_s[slot] = now.sum()
+    return changes, cost_s
+
+
+@compiled
+def _flips(deployed: Bools, now: Floats, tables: Floats, change: Floats) -> None:
+    """Fills in the changes of the cost by each drop and add, shape (edge, service)."""
+    edges, services = deployed.shape
+    for n in range(edges):
+        diluted, relieved = 0.0, 0.0
+        for j in range(services):
+            if deployed[n, j]:
+                diluted += tables[1, n, j] - now[j]
+                relieved += tables[2, n, j] - now[j]
+        for j in range(services):
+            if deployed[n, j]:
+                change[n, j] = relieved - (tables[2, n, j] - now[j]) + (tables[0, n, j] - now[j])
+            else:
+                change[n, j] = diluted + (tables[1, n, j] - now[j])

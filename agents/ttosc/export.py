@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.actor_files import VERSION, Manifest, actor_path, world_digest, write_manifest
+from agents.checkpoint import TrainingFolder
 from agents.errors import AgentError
 from agents.onnx_actor import OnnxActor
 from agents.policy import Setting
@@ -46,18 +47,11 @@ def export(folder: Folder, out: Path) -> float:
     Raises: AgentError: nothing was learned yet, or an actor differs from PyTorch; RunFolderError: no folder.
     """
     scenario, preset = resolve(folder.scenario()), folder.preset()
-    saved = folder.saved()
-    if saved is None:
-        raise AgentError(f"{folder.path}: has no checkpoint yet; let it train longer")
-    tensors: Tensors = {
-        name.removeprefix("weights."): np.asarray(array, dtype=np.float32)
-        for name, array in saved[1].items()
-        if name.startswith("weights.")
-    }
+    tensors, frames = weights_of(folder)
     network = build_network(scenario)
     manifest = Manifest(
         version=VERSION,
-        trained=f"{scenario.name}, preset {preset.name}, seed {scenario.seed}, {saved[0]} frames",
+        trained=f"{scenario.name}, preset {preset.name}, seed {scenario.seed}, {frames} frames",
         edges=network.edges,
         services=network.services,
         slots_per_frame=scenario.slots_per_frame,
@@ -81,6 +75,19 @@ def export(folder: Folder, out: Path) -> float:
     if not worst <= TOLERANCE:
         raise AgentError(f"{out}: differs from PyTorch by {worst:.1e}, more than {TOLERANCE:.0e}; do not use it")
     return worst
+
+
+def weights_of(folder: TrainingFolder[Any, Any]) -> tuple[Tensors, int]:
+    """The weights of the last checkpoint, and how many frames or rounds are in them.
+
+    Raises: AgentError: there is none yet.
+    """
+    saved = folder.saved()
+    if saved is None:
+        raise AgentError(f"{folder.path}: has no checkpoint yet; let it train longer")
+    done, arrays = saved
+    found = {name.removeprefix("weights."): array for name, array in arrays.items() if name.startswith("weights.")}
+    return {name: np.asarray(array, dtype=np.float32) for name, array in found.items()}, done
 
 
 def _difference(actor: OnnxActor, tensors: Tensors, preset: Preset, setting: Setting) -> float:

@@ -1,4 +1,4 @@
-"""How an agent of TTOSC is trained: the paper's own figures, and what makes them work."""
+"""How an agent of TTOSC is trained or distilled: the paper's own figures, and what makes them work."""
 
 from __future__ import annotations
 
@@ -86,3 +86,42 @@ def preset_of(name: str) -> Preset:
     if name not in PRESETS:
         raise AgentError(f"preset {name!r}: choose {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """How an actor is distilled from a planner; a round prices all frames once and then learns from the prices.
+
+    Attributes:
+        teacher: SPEC of the planner whose deployments the first round prices.
+        worlds: 0: an actor for the scenario's own world; else one for any world, from so many that are drawn anew.
+        rounds: How many; an agent that stops earlier has a learning rate that is still high.
+        trust: Weight of a round's prices beside those of the rounds before. Everyone answers to everyone at once, so
+            with all the weight on the latest round they chase each other.
+        steps: Of Adam in each round.
+        batch: Frames of a step, each with all its servers and services.
+        learning_rate: Of the first round; falls in a straight line to nothing behind the last.
+        hidden: Width of the layers.
+    Source: ours; the averaged answers are fictitious play (Brown 1951).
+    """
+
+    teacher: str
+    worlds: int = 0
+    rounds: int = 30
+    trust: float = 0.3
+    steps: int = 60
+    batch: int = 32
+    learning_rate: float = 0.003
+    hidden: int = 32
+
+
+def distillation_of(teacher: str, worlds: int = 0, rounds: int | None = None) -> Distillation:
+    """How an actor for one world, or for any, is best distilled: the latter has more to learn and takes longer."""
+    if worlds:
+        return Distillation(teacher, worlds=worlds, rounds=rounds or 60, steps=100)
+    return Distillation(teacher, rounds=rounds or 30)
+
+
+def frames_of(worlds: int) -> int:
+    """How many frames of each world are enough."""
+    return 100 if worlds else 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from emulator.cli import learning_ddpg, learning_n2o, learning_n2o_after, learning_ttosc
+from emulator.cli import learning_ddpg, learning_distill, learning_n2o, learning_n2o_after, learning_ttosc
 
 
 @click.group("train")
@@ -31,6 +31,7 @@ for kind in (learning_ttosc, learning_ddpg, learning_n2o):
     train_group.add_command(kind.train_command)
 for exported in (learning_ttosc, learning_ddpg, learning_n2o_after):
     export_group.add_command(exported.export_command)
+distill_group.add_command(learning_distill.distill_command)
 distill_group.add_command(learning_n2o_after.distill_command)
 evaluate_group.add_command(learning_n2o_after.evaluate_command)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from agents.extras import require_onnx, require_torch
 from agents.training import refuse_untrainable
-from agents.ttosc.checkpoint import Folder
+from agents.ttosc.checkpoint import DistilledFolder, Folder, was_distilled
 from agents.ttosc.presets import PRESETS, preset_of
 from agents.ttosc.train import Trained, train
 from emulator.assembly import resolve
@@ -91,12 +91,12 @@ def _say(end: Trained) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; RUN/onnx if left out.")
 def export_command(run: Path, out: Path | None) -> None:
-    """Write the agents of RUN, a folder of `edgerig train ttosc`, as one ONNX file each."""
+    """Write the agents of RUN, a folder of `edgerig train ttosc` or `edgerig distill ttosc`, as ONNX."""
     require_torch()
     require_onnx()
     from agents.ttosc.export import export
+    from agents.ttosc.student_export import export_student
 
-    folder = Folder(run)
     into = out or run / "onnx"
-    worst = export(folder, into)
+    worst = export_student(DistilledFolder(run), into) if was_distilled(run) else export(Folder(run), into)
     click.echo(f"{into}: as PyTorch within {worst:.0e}; use it with --agent onnx:{into}")

@@ -1,4 +1,4 @@
-"""`edgerig train` and `export`: what was done wrong is one line and exit 2, before anything is made."""
+"""`edgerig train`, `distill` and `export`: what was done wrong is one line and exit 2, before anything is made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def one_line(capsys):
     return lines[0]
 
 
-@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+@pytest.mark.parametrize("command", [("train", "ttosc"), ("train", "ddpg"), ("distill", "ttosc")])
 def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, kind):
     installed()
     assert run_command(["train", kind, "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
@@ -39,7 +39,7 @@ def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, k
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+@pytest.mark.parametrize("command", [("train", "ttosc"), ("train", "ddpg"), ("distill", "ttosc")])
 def test_without_onnx_an_export_names_the_extra(tmp_path, installed, capsys, kind):
     installed("torch")
     assert run_command(["export", kind, str(tmp_path)]) == 2
@@ -62,7 +62,7 @@ def test_what_does_not_go_together_is_said(tmp_path, installed, monkeypatch, cap
     assert said in one_line(capsys)
 
 
-@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
+@pytest.mark.parametrize("command", [("train", "ttosc"), ("train", "ddpg"), ("distill", "ttosc")])
 @pytest.mark.parametrize(
     ("scenario", "change", "said"),
     [
@@ -71,10 +71,10 @@ def test_what_does_not_go_together_is_said(tmp_path, installed, monkeypatch, cap
     ],
 )
 def test_a_world_that_cannot_be_trained_in_is_refused_before_a_folder_is_made(
-    tmp_path, installed, capsys, kind, scenario, change, said
+    tmp_path, installed, capsys, command, scenario, change, said
 ):
     installed("torch")
-    assert run_command(["train", kind, scenario, *change, "--out", str(tmp_path / "run")]) == 2
+    assert run_command([*command, scenario, *change, "--out", str(tmp_path / "run")]) == 2
     assert said in one_line(capsys)
     assert not (tmp_path / "run").exists()
 
@@ -84,6 +84,30 @@ def test_slots_are_whole_frames(tmp_path, installed, capsys):
     assert run_command(["train", "ddpg", "quickstart", "--slots", "7", "--out", str(tmp_path / "run")]) == 2
     assert "multiple of slots_per_frame" in one_line(capsys)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "run"], "name a SCENARIO"),
+        (["paper-ttosc", "--resume", "--out", "run"], "leave out SCENARIO"),
+        (["paper-ttosc", "--teacher", "popularity", "--out", "run"], "own cell only"),
+        (["paper-ttosc", "--teacher", "nobody", "--out", "run"], "no such policy"),
+        (["--resume", "--out", "run"], "holds no training"),
+    ],
+)
+def test_a_distillation_says_what_does_not_go_together(tmp_path, installed, monkeypatch, capsys, arguments, said):
+    installed("torch")
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["distill", "ttosc", *arguments]) == 2
+    assert said in one_line(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_pytorch_a_distillation_names_the_extra(tmp_path, installed, capsys):
+    installed()
+    assert run_command(["distill", "ttosc", "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
+    assert "'.[learn]'" in one_line(capsys)
 
 
 def test_an_existing_folder_is_left_alone(tmp_path, installed, capsys):
