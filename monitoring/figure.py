@@ -45,7 +45,9 @@ def draw(comparison: Comparison, png: Path) -> None:
     if sizes:
         _sizes(sizes[0], rows)
     columns = 2 if max(len(row.label) for row in rows) <= LONGEST_OF_TWO else 1
-    figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
+    # The sizes have a legend of their own, beside them.
+    shown = lines.get_legend_handles_labels()
+    figure.legend(*shown, loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
     saved(figure, png)
 
 
@@ -124,7 +126,8 @@ def _sizes(axes: Any, rows: tuple[Row, ...]) -> None:
         sizes = np.array([row.phase_bytes.get(phase, 0.0) for row in rows])
         axes.barh(range(len(rows)), sizes / 1e3, left=left / 1e3, height=0.7, color=colour, label=phase)
         left += sizes
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(phases), frameon=False, fontsize=8)
+    compact = {"handlelength": 1.0, "columnspacing": 1.0, "borderpad": 0.0}
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(phases), frameon=False, fontsize=8, **compact)
     axes.set_xlabel("bytes on the wire by phase [kB a slot]")
     _name_bars(axes, rows)
 

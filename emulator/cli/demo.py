@@ -16,7 +16,7 @@ from emulator.errors import ScenarioError
 from emulator.layout import groups
 from emulator.scenario_file import load
 
-SCHEMES = ("cloud-only", "popularity", "marginal-greedy")
+SCHEMES = ("cloud-only", "popularity", "onnx", "marginal-greedy")
 
 
 @click.command("demo")

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ import pytest
 from agents.actor_files import MANIFEST, actor_path, read_manifest, world_digest
 from agents.errors import AgentError
 from agents.onnx_actor import SHIPPED, OnnxActor, shipped_for
-from agents.policy import Observation, Setting, make_policy
+from agents.policy import Observation, Reward, Setting, make_policy
 from agents.rollout import play
 from emulator.assembly import build_network, resolve
 from emulator.cli import run_command
@@ -93,12 +94,62 @@ def test_any_figure_of_the_world_makes_it_another():
 
 
 @pytest.mark.parametrize(("changes", "said"), [(["world_seed=2"], "sizes, rates"), (["services.count=10"], "J=10")])
-def test_an_actor_is_refused_in_another_world(changes, said):
+def test_an_actor_is_refused_in_another_world(changes, said, copy, monkeypatch):
     setting = setting_of(changes=changes)
     with pytest.raises(AgentError, match=said):
         OnnxActor(setting, SHIPPED / "paper-ttosc")
+    monkeypatch.setattr("agents.onnx_actor.SHIPPED", copy.parent)
     with pytest.raises(AgentError, match="no shipped actor fits"):
         make_policy("onnx", setting)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("paper-ttosc", ["world_seed=2"]), ("paper-ttosc", ["edges.count=9"]), ("drift", []), ("small-trace", [])],
+)
+def test_where_no_actor_knows_the_scenario_one_for_any_world_is_taken(name, changes):
+    folder = shipped_for(setting_of(name, changes=changes))
+    assert read_manifest(folder).services == "any"
+    scenario = resolve(load(name, [*changes, "frames=3", 'agent.policy="onnx"']))
+    assert all(not played.step.row.refused for played in play(scenario))
+
+
+def test_an_actor_of_any_world_follows_users_who_drift_where_one_of_a_fixed_world_does_not():
+    delays = {spec: mean_delay("drift", spec, seed=5) for spec in ("onnx", f"onnx:{SHIPPED / 'paper-ttosc'}")}
+    assert delays["onnx"] < 0.85 * mean_delay("drift", "popularity", seed=5)
+    assert delays["onnx"] < delays[f"onnx:{SHIPPED / 'paper-ttosc'}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_cell_asked_for_before_is_remembered_once_a_frame_is_committed(name):
+    actor, fresh = (OnnxActor(setting_of(name), SHIPPED / name) for _ in range(2))
+    before, now = np.zeros((5, 20)), np.ones((5, 20))
+    before[:, 3] = 9.0
+    assert np.array_equal(actor.values(now), fresh.values(now))
+    actor.decide(Observation(1, before))
+    assert np.array_equal(actor.values(now), fresh.values(now)), "deciding alone leaves no trace"
+    actor.after_frame(Observation(1, before), Reward(1, 0.0, 0.0))
+    assert not np.array_equal(actor.values(now), fresh.values(now))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_frame_that_was_not_seen_is_not_remembered(name):
+    actor, fresh = (OnnxActor(setting_of(name), SHIPPED / name) for _ in range(2))
+    actor.after_frame(Observation(1, np.zeros((0, 20))), Reward(1, 0.0, 0.0))
+    assert np.array_equal(actor.values(np.ones((5, 20))), fresh.values(np.ones((5, 20))))
+
+
+def test_five_decisions_take_little():
+    """0.5 ms on an idle core; the bound is far above, for machines that are busy with other tests."""
+    actors = [OnnxActor(setting_of(edge=edge), SHIPPED / "paper-ttosc") for edge in range(5)]
+    seen = Observation(1, np.full((5, 20), 2.0))
+    seconds = []
+    for _ in range(50):
+        start = time.thread_time()
+        for actor in actors:
+            actor.decide(seen)
+        seconds.append(time.thread_time() - start)
+    assert np.median(seconds) < 0.005
 
 
 def test_an_actor_for_any_world_is_not_refused(copy):
