@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.policy import Observation, Reward, Setting, make_policy, observes
+from agents.errors import AgentError
+from agents.policy import LearningPolicy, Observation, Policy, Reward, Setting, make_policy, observes
 from agents.ttosc.credit import pricer_of
 from agents.ttosc.features import averages_of, blank_state, facts_of, features_of, state_after
 from agents.ttosc.knapsack import best_packing, packing_of
@@ -65,13 +66,13 @@ class Lessons:
             planner = make_policy(spec, self._setting(None))
             for observation in self._seen(self._tasks):
                 yield planner.decide(observation)
-                planner.after_frame(observation, Reward(observation.frame, 0.0, 0.0))
+                _tell(planner, observation)
             return
         policies = [make_policy(spec, self._setting(edge)) for edge in edges]
         for each in zip(*(self._seen(self._tasks[:, edge]) for edge in edges), strict=True):
             yield np.stack([policy.decide(seen) for policy, seen in zip(policies, each, strict=True)])
             for policy, seen in zip(policies, each, strict=True):
-                policy.after_frame(seen, Reward(seen.frame, 0.0, 0.0))
+                _tell(policy, seen)
 
     @staticmethod
     def _seen(tasks: Floats) -> Iterator[Observation]:
@@ -110,6 +111,13 @@ class Lessons:
                 return Prices(gains[:at], delays_s[:at])
             gains[at], delays_s[at] = self._price(self._tasks[1 + first + at], plan)
         return Prices(gains, delays_s)
+
+
+def _tell(policy: Policy, seen: Observation) -> None:
+    """Say that a frame is over; what it was worth is of no use to those who only plan."""
+    if isinstance(policy, LearningPolicy):
+        raise AgentError("a policy that learns meanwhile is no planner to distil")
+    policy.after_frame(seen, Reward(seen.frame, 0.0, 0.0))
 
 
 def scenarios_of(scenario: Scenario, worlds: int) -> list[Scenario]:
