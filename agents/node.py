@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from agents.frames import FrameFollower
 from agents.lessons import HEADROOM, QUICK_S, Lessons
 from agents.policy import LearningPolicy, Observation, Policy, Reward
 from bus.codec import Header
 from bus.gather import Absent
-from bus.messages import Deployment, FrameReward, Roster, Tick
+from bus.messages import Deployment, FrameReward
 from bus.node import Node
 from emulator import records
 from emulator.model.offloading import Floats, Network
@@ -45,11 +46,6 @@ class AgentNode:
         self._slots_per_frame = slots_per_frame
         self._policy = policy
         self._deadline_s = None if slot_wall_s is None else INPUT_SHARE * slot_wall_s
-        self._members: frozenset[str] = frozenset()
-        self._roster = -1
-        self._frames: list[tuple[int, int]] = []  # slot and roster of frames whose roster is not here yet
-        self._again: tuple[int, int] | None = None  # slot and attempt of a roster whose frame is not here yet
-        self._begun = -1
         self._now = (-1, 0)
         self._unrewarded: Callable[[], None] | None = None
         self._observed: dict[int, Observation] = {}
@@ -60,8 +56,7 @@ class AgentNode:
         self._deployment = node.publisher(f"/agent/{edge}/deployment")
         for m in self._shown:
             node.collect("observation", f"/edge/{m}/frame_observation", f"/edge/{m}")
-        node.subscribe("/hub/roster", self._on_roster)
-        node.subscribe("/hub/frame", self._on_frame)
+        self._follower = FrameFollower(node, slots_per_frame, self._begin)
         node.subscribe("/ledger/frame_reward", self._on_reward)
 
     def begin_again(self, policy: Policy) -> None:
@@ -69,45 +64,20 @@ class AgentNode:
         self._policy = policy
         if self._lessons is not None and isinstance(policy, LearningPolicy):
             self._lessons.begin_again(policy)
-        self._frames.clear()
-        self._again = self._unrewarded = None
-        self._begun = -1
+        self._follower.begin_again()
+        self._unrewarded = None
         self._observed = {}
 
-    def _on_roster(self, roster: Roster, header: Header) -> None:
-        links = self._node.process.links
-        if links is not None:
-            links.follow(roster.links)
-        self._members = frozenset(member.node for member in roster.members)
-        self._roster = roster.number
-        if header.attempt > 0 and header.slot % self._slots_per_frame == 0:
-            self._again = (header.slot, header.attempt)
-        self._in_order()
-
-    def _on_frame(self, tick: Tick, header: Header) -> None:
-        self._frames.append((header.slot, tick.roster))
-        self._in_order()
-
-    def _in_order(self) -> None:
-        """Frames and rosters are two topics, and either may have been lost and repaired: take them as the hub said."""
-        while self._frames and self._frames[0][1] <= self._roster:
-            self._begun = self._frames.pop(0)[0]
-            self._begin(self._begun, 0)
-        if self._again is not None and self._again[0] == self._begun:
-            (slot, attempt), self._again = self._again, None
-            self._node.process.give_up(slot, attempt)
-            self._begin(slot, attempt)
-
-    def _begin(self, slot: int, attempt: int) -> None:
+    def _begin(self, slot: int, attempt: int, members: frozenset[str]) -> None:
         self._node.begin(slot, attempt)
         self._now = (slot, attempt)
         self._unrewarded = None
         own = f"/edge/{self._edge}"
-        if own not in self._members or self.name not in self._members:
+        if own not in members or self.name not in members:
             if self._lessons is not None:
                 self._lessons.undecided(slot // self._slots_per_frame)
             return
-        edges = [m for m in self._shown if f"/edge/{m}" in self._members]
+        edges = [m for m in self._shown if f"/edge/{m}" in members]
         self._node.gather(
             "observation",
             [f"/edge/{m}" for m in edges],

@@ -59,7 +59,7 @@ def run_command(
     elif lockstep:
         found = msgspec.structs.replace(found, clock="lockstep")
     prepared = runs.prepare(found, on_bus=True, tell=tell)
-    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json) as progress:
+    with _progress(prepared, as_json) as progress:
         result = runs.on_bus(prepared, out, progress.show, lambda launcher: None, encoding if record else "")
     _tell(result, as_json)
     return result.code
@@ -89,8 +89,7 @@ def sim_command(
     prepared = runs.prepare(found, on_bus=False)
     if seeds is not None:
         return _several(prepared, _parse_seeds(seeds), out, jobs, as_json)
-    unit = "" if prepared.world == "rental" else " s"
-    with Progress(f"{prepared.name} ({prepared.agent.policy})", quiet=as_json, unit=unit) as progress:
+    with _progress(prepared, as_json) as progress:
         result = runs.in_process(prepared, out, progress.show)
     _tell(result, as_json)
     return result.code
@@ -132,6 +131,11 @@ def _several(scenario: Scenario, seeds: list[int], out: str | None, jobs: int, a
     spread = statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
     click.echo(f"{len(found)} seeds: {name} {statistics.mean(found):.4f}{unit}, standard error {spread:.4f}{unit}")
     return 0
+
+
+def _progress(scenario: Scenario, quiet: bool) -> Progress:
+    unit = "" if scenario.world == "rental" else " s"
+    return Progress(f"{scenario.name} ({scenario.agent.policy})", quiet=quiet, unit=unit)
 
 
 def _tell(result: runs.Result, as_json: bool) -> None:
