@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup learn-setup run check format lint types contracts unit test soak bench clean
+.PHONY: help setup learn-setup run check format lint types contracts unit test containers soak bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -44,6 +44,9 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m learn tests/learn
+
+containers: $(STAMP)  ## the real compose.yaml on a container engine
+	@$(BIN)/python -m pytest -m containers tests/containers
 
 soak: $(STAMP)  ## the kill matrix, twenty times in a row
 	@$(BIN)/python -m pytest -m soak tests
