@@ -82,12 +82,14 @@ class Actors:
         return found.numpy().T.copy()
 
     def learn(self, labels: Labels, updates: int) -> float:
-        """Take so many steps of gradient descent on labels; returns the last loss, mean over agents.
+        """Take so many steps of gradient descent on labels, ever smaller; returns the last loss, mean over agents.
 
         Source: N2O section V, the loss L_n; ours: cross-entropy for several outputs.
         """
         loss = float("nan")
-        for _ in range(updates):
+        for update in range(updates):
+            for group in self._optimiser.param_groups:
+                group["lr"] = self.distilling.learning_rate_of(update, updates)
             stream = Stream(self._seed, "/learner", "labels", draws=self.distilling.batch)
             at = (stream.uniforms(self._updates)[0] * len(labels.seen)).astype(np.int64)
             wanted = torch.from_numpy(np.ascontiguousarray(labels.rented[at].T))

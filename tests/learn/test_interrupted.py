@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: make learn-setup")
 
+from agents.n2o.checkpoint import Folder as RentalFolder
 from agents.ttosc.checkpoint import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -44,3 +45,25 @@ def test_an_interrupted_training_ends_with_130_and_can_be_resumed(tmp_path, numb
     )
     assert done.returncode == 0, done.stderr
     assert Folder(out).saved()[0] == frames + 2
+
+
+def test_an_interrupted_training_in_the_rental_world_ends_with_130_and_can_be_resumed(tmp_path):
+    out, world = tmp_path / "run", tmp_path / "small.toml"
+    world.write_text('name = "small"\nworld = "rental"\nedges = {count = 4}\n[rental.users]\nin_range = 4.0\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "emulator", "train", "n2o", str(world), "--steps", "1000000", "--out", str(out)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as training:
+        assert "left" in training.stderr.readline(), "the first progress line"
+        training.send_signal(signal.SIGINT)
+        said, _ = training.communicate(timeout=PATIENCE_S)
+    assert training.returncode == 130
+    assert "--resume goes on" in said
+    folder = RentalFolder(out)
+    steps = folder.saved()[0]
+    assert f"after {steps} of 1000000 steps" in said
+    assert steps % 6 == 0 < steps
+    assert folder.rows(steps // 6)[-1].steps == steps
