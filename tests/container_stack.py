@@ -30,12 +30,13 @@ def run(*command: str, timeout_s: float = COMMAND_S, check: bool = True, **env: 
 class Stack:
     """The containers of one run."""
 
-    def __init__(self, name: str, **env: str) -> None:
+    def __init__(self, name: str, file: Path = ROOT / "compose.yaml", **env: str) -> None:
+        self.file = file
         self.name = f"edgerig-{name}-{os.getpid()}"
         self.env = {"EDGERIG_TAG": TAG, "PROMETHEUS_PORT": "0", **env}
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        return run("docker", "compose", "-p", self.name, *arguments, check=check, **self.env)
+        return run("docker", "compose", "-f", str(self.file), "-p", self.name, *arguments, check=check, **self.env)
 
     def containers(self, service: str) -> list[str]:
         """Ids of a service's containers, also of those that have ended."""

@@ -45,6 +45,26 @@ def test_slots_csv_of_40_frames_equals_that_of_the_local_run_byte_for_byte(stack
     assert ended == ["0"] * 12, "everyone ends with the run, and well"
 
 
+def test_a_written_file_packs_a_scenario_of_ones_own_as_it_says(image: str, tmp_path: Path) -> None:
+    scenario = tmp_path / "own.toml"
+    scenario.write_text('name = "own"\nframes = 4\n[edges]\ncount = 4\n[processes]\nedge = 2\nagent = 1\n')
+    scenario.chmod(0o644)
+    tmp_path.chmod(0o755)
+    file, base = tmp_path / "own.yaml", str(ROOT / "compose.yaml")
+    done = finished("compose", str(scenario), "--set", 'scheduler.backend="numpy"', "--base", base, "-o", str(file))
+    assert done.returncode == 0, done.stderr
+    stack = Stack("written", file, EDGERIG_FRAMES="", EDGERIG_SLOT_WALL_S="0")
+    try:
+        stack.compose("up", "-d", "hub", "cloud", "cell-0-3", "edge-0-1", "edge-2-3", "agent-0-3")
+        assert run("docker", "wait", *stack.containers("hub")).strip() == "0", stack.compose("logs", "hub")
+        folder = stack.folder(tmp_path / "runs")
+    finally:
+        stack.down()
+    done = finished("sim", str(scenario), "--set", 'scheduler.backend="numpy"', "--out", "sim", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "slots.csv").read_bytes() == (tmp_path / "sim" / "slots.csv").read_bytes()
+
+
 def test_the_image_is_small_and_holds_nothing_to_build_with(image: str) -> None:
     assert int(run("docker", "image", "inspect", "-f", "{{.Size}}", image)) <= MOST_BYTES
     script = "id -u; command -v gcc cc make git; ls /opt/edgerig/bin; cat > /opt/x || echo sealed"
