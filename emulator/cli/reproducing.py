@@ -38,9 +38,10 @@ def reproduce_group() -> None:
     help="Holds milan_internet and azure_functions (docs/traces.md), for real demand.",
 )
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
+@click.option("--as-is", is_flag=True, help="Measure nothing; write tables and plots of what is measured so far.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
 def reproduce_ttosc(
-    what: str, quick: bool, jobs: int, out: Path, data: Path | None, page: Path | None, as_json: bool
+    what: str, quick: bool, jobs: int, out: Path, data: Path | None, page: Path | None, as_is: bool, as_json: bool
 ) -> int:
     """Every figure and stated number of TTOSC: CSV, plots, and which claims hold; Ctrl-C keeps what is measured."""
     from agents.ttosc.reproduction import crew, real, report
@@ -70,10 +71,10 @@ def reproduce_ttosc(
         left = clock(progress.left_s) if progress.left_s == progress.left_s else "?"
         tell(f"{progress.made} of {progress.wanted} made, {left} left; last: {progress.last or '-'}")
 
-    if not crew.make(todo, store, jobs=jobs, tell=told):
-        tell(f"stopped; the same command goes on with {out}")
+    if not as_is and not crew.make(todo, store, jobs=jobs, tell=told):
+        tell(f"stopped; the same command goes on with {out}, and --as-is shows what there is")
         return INTERRUPTED
-    document = report.write(store, request)
+    document = report.write(store, request, missing=len(todo) if as_is else 0)
     if page is not None:
         report.publish(store, page)
     if as_json:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from agents.checkpoint import TRAINING
 from agents.rollout import play
-from agents.training import Progress
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import preset_of
 from agents.ttosc.reproduction.plan import Measurement
@@ -92,7 +92,6 @@ def measured(
     folder: Path,
     *,
     stopped: Callable[[], bool] = lambda: False,
-    tell: Callable[[Progress], None] = lambda progress: None,
 ) -> Result:
     """Make a measurement.
 
@@ -100,14 +99,15 @@ def measured(
         measurement: What.
         folder: For the training; goes on with what is in it, and is gone when the measurement is made.
         stopped: Asked after each frame.
-        tell: Hears how far the training is.
     Raises: Stopped: it was asked to stop; AgentError: an extra is missing.
     """
     started_s = time.process_time()
     scenario, curve = world_of(measurement), None
     policy = measurement.scheme.policy
-    if measurement.scheme.learns:
-        actors, curve = trained(scenario, measurement.scheme.learns, measurement.learning_frames, folder, stopped, tell)
+    learns, frames = measurement.scheme.learns, measurement.learning_frames
+    if learns:
+        actors = folder / "onnx"
+        curve = trained(scenario, learns, frames, folder, actors, stopped)
         policy = f"{policy}:{actors}"
     rows = []
     agent = msgspec.structs.replace(scenario.agent, policy=policy)
@@ -130,36 +130,44 @@ def measured(
 
 
 def trained(
-    scenario: Scenario,
-    preset: str,
-    frames: int,
-    folder: Path,
-    stopped: Callable[[], bool],
-    tell: Callable[[Progress], None],
-) -> tuple[Path, Curve]:
-    """Actors that learned from the first frames of a world, and how they did; goes on where it was stopped.
+    scenario: Scenario, preset: str, frames: int, folder: Path, actors: Path, stopped: Callable[[], bool]
+) -> Curve:
+    """Train on the first frames of a world and export; goes on where it was stopped.
 
-    Returns: The folder of the actors, and the curve.
+    Args:
+        scenario: The world.
+        preset: How to learn.
+        frames: How many to learn from.
+        folder: Of the training.
+        actors: The folder to write.
+        stopped: Asked after each frame.
+    Returns: How it went.
     Raises: Stopped: it was asked to stop.
     """
     from agents.ttosc.export import export
 
     training = Folder(folder)
-    if not (folder / "training.toml").exists():  # not even begun, or stopped while it was
-        shutil.rmtree(folder, ignore_errors=True)
+    if not _begun(folder):
         training = Folder.create(folder, scenario, preset_of(preset))
-    end = train(training, frames, stopped=stopped, tell=tell)
+    end = train(training, frames, stopped=stopped)
     if end.frames < frames:
         raise Stopped
-    actors = folder / "onnx"
     shutil.rmtree(actors, ignore_errors=True)
     export(training, actors)
     rows = training.rows(frames)
-    return actors, Curve(
+    return Curve(
         blocks(np.array([row.delay_s for row in rows])),
         blocks(np.array([row.reward_s for row in rows]) / scenario.slots_per_frame),
         blocks(end.popularity),
     )
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a training is there to go on with; one that was stopped while it was made is cleared away."""
+    if (folder / TRAINING).exists():
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
 
 
 def blocks(values: Floats) -> list[float]:

@@ -125,13 +125,14 @@ def times_table(times: Times) -> str:
     )
 
 
-def effort_line(effort: Effort, command: str) -> str:
+def effort_line(effort: Effort, command: str, missing: int = 0) -> str:
     """What was done to get the figures."""
     frames = ", ".join(f"`{preset}` {count}" for preset, count in effort.learning_frames.items())
+    left = f" **{missing} measurements of the plan are not made: '-' in the tables.**" if missing else ""
     return (
         f"Measured with `{command}`: {effort.seeds} paired seeds, {effort.learning_seeds} for schemes that learn "
         f"({effort.default_seeds} in the default world); {effort.counted_frames} frames of "
-        f"5 slots count. Frames learned from: {frames}."
+        f"5 slots count. Frames learned from: {frames}.{left}"
     )
 
 

@@ -46,7 +46,7 @@ SCHEMES: Final = (
 """All of them, in the order of tables; a scheme keeps its mark and colour in every plot."""
 
 PROPOSED: Final = (LITERAL, TUNED, MARGINAL)
-"""Readings of the paper's own scheme, the paper's figures first."""
+"""Readings of the paper's own scheme, the paper's figures first: networks that see their own cell, and a knapsack."""
 
 PAPERS: Final = (POPULARITY, GREEDY, DDPG)
 """The paper's baselines."""
@@ -75,12 +75,13 @@ class Figure(NamedTuple):
         return self.metric == "gain_s"
 
 
+_FOURTH = (LITERAL, TUNED, MARGINAL)
 _SIXTH = tuple(scheme for scheme in SCHEMES if scheme not in (LITERAL, TUNED, DDPG, ORACLE, RANDOM, CLOUD_ONLY))
 _FIFTH = tuple(scheme for scheme in SCHEMES if scheme not in (RANDOM, CLOUD_ONLY))
 
 FIGURES: Final[dict[FigureName, Figure]] = {
-    "fig4a": Figure("Figure 4(a): learning with different numbers of cells", CLAIMS["c2"].axes, "gain_s", PROPOSED),
-    "fig4b": Figure("Figure 4(b): learning with different numbers of services", CLAIMS["c7"].axes, "gain_s", PROPOSED),
+    "fig4a": Figure("Figure 4(a): learning with different numbers of cells", CLAIMS["c2"].axes, "gain_s", _FOURTH),
+    "fig4b": Figure("Figure 4(b): learning with different numbers of services", CLAIMS["c7"].axes, "gain_s", _FOURTH),
     "fig5a": Figure("Figure 5(a): delay with different numbers of cells", CLAIMS["c5"].axes, "delay_s", _FIFTH),
     "fig5b": Figure("Figure 5(b): delay with different numbers of services", CLAIMS["c7"].axes, "delay_s", _FIFTH),
     "fig6a": Figure(
@@ -106,6 +107,7 @@ class Effort:
         counted_frames: Frames that are counted.
         learning_points: Points at which whoever learns is measured, by the axis's label; at all, if left out.
         points: Points at which anybody is, likewise.
+        default_only: Who learns (``Scheme.learns``) in the default world and on real demand only.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Effort:
     counted_frames: int
     learning_points: dict[str, tuple[float, ...]]
     points: dict[str, tuple[float, ...]]
+    default_only: tuple[str, ...]
 
     def seeds_of(self, scheme: Scheme, point: Point | None) -> int:
         """Seeds of a scheme at a point, or in the default world."""
@@ -136,6 +139,9 @@ _ENDS: dict[str, tuple[float, ...]] = {
     COMPUTE: (25, 50, 100),
     STORAGE: (0.5, 2, 3),
 }
+DEFAULTS: Final = {CELLS: 5, SERVICES: 20, ZIPF: 1.2, USERS: 30, COMPUTE: 50, STORAGE: 2}
+"""Where the default world is on each axis."""
+
 FULL: Final = Effort(
     name="full",
     seeds=5,
@@ -145,6 +151,7 @@ FULL: Final = Effort(
     counted_frames=40,
     learning_points=_ENDS,
     points={},
+    default_only=(),
 )
 QUICK: Final = Effort(
     name="quick",
@@ -155,6 +162,7 @@ QUICK: Final = Effort(
     counted_frames=20,
     learning_points=_ENDS,
     points={**_ENDS, STORAGE: (0.5, 2, 3, 4)},
+    default_only=("tuned",),
 )
 
 
@@ -190,6 +198,8 @@ def measurements_at(point: Point, axis: Axis, scheme: Scheme, effort: Effort) ->
     """What is to be measured of one scheme at one point, a measurement a seed; none where it is left out."""
     wanted = effort.learning_points.get(axis.label)
     if scheme.learns and wanted is not None and point.at not in wanted:
+        return []
+    if scheme.learns in effort.default_only and point.at != DEFAULTS[axis.label]:
         return []
     return _seeds(point.overrides, scheme, effort.seeds_of(scheme, point), effort)
 

@@ -54,9 +54,13 @@ def wanted(request: Request) -> list[Measurement]:
     return found
 
 
-def write(store: Store, request: Request) -> dict[str, Any]:
+def write(store: Store, request: Request, *, missing: int = 0) -> dict[str, Any]:
     """Write everything that was asked for into the store's folder, from what is measured.
 
+    Args:
+        store: The measurements.
+        request: What of them.
+        missing: How many of them are not made; the page says so.
     Returns: One document: files, verdicts, run times.
     """
     effort = request.effort
@@ -74,7 +78,7 @@ def write(store: Store, request: Request) -> dict[str, Any]:
         levels = defaults_of(effort, store)
         found.append(verdicts.best(levels, effort.seeds))
         head.append(f"## All schemes in the default world\n\n{page.schemes_table(levels, effort.seeds)}")
-    document: dict[str, Any] = {"effort": effort.name, "command": request.command}
+    document: dict[str, Any] = {"effort": effort.name, "missing": missing, "command": request.command}
     if request.times:
         spent = measured_times()
         found += verdicts.quick_enough(*spent)
@@ -84,7 +88,7 @@ def write(store: Store, request: Request) -> dict[str, Any]:
         parts.append(_milan(store, request.milan, effort))
     if found:
         head.insert(0, f"## Claim by claim\n\n{page.claims_table(found)}")
-    text = "\n\n".join([page.effort_line(effort, request.command), *head, *parts])
+    text = "\n\n".join([page.effort_line(effort, request.command, missing), *head, *parts])
     (store.path / "page.md").write_text(text + "\n", encoding="utf-8")
     (store.path / "claims.csv").write_text(page.claims_csv(found), encoding="utf-8")
     document["claims"] = [_builtin(verdict) for verdict in found]

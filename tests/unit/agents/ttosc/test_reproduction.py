@@ -22,7 +22,6 @@ from agents.ttosc.reproduction.plan import (
     Effort,
     Measurement,
     default_measurements,
-    measurements_of,
 )
 from agents.ttosc.reproduction.store import Store
 from agents.ttosc.reproduction.tables import Compared, Sweep, converged_after, difference
@@ -30,7 +29,7 @@ from agents.ttosc.reproduction.verdicts import Finding, judged
 from emulator.cli import run_command
 from emulator.errors import RunFolderError
 
-TINY = Effort("tiny", 2, 0, 0, {"literal": 1, "tuned": 1, "marginal": 1}, 2, {}, {plan.CELLS: (3, 5)})
+TINY = Effort("tiny", 2, 0, 0, {"literal": 1, "tuned": 1, "marginal": 1}, 2, {}, {plan.CELLS: (3, 5)}, ())
 ONE = Measurement(("edges.count=2",), POPULARITY, 1, 0, 2)
 
 
@@ -48,7 +47,9 @@ def sweep(delays, scheme=LITERAL, axis=None):
 def test_the_default_world_is_measured_once_for_all_figures():
     default = key_of(default_measurements(POPULARITY, FULL)[0])
     for name in ("fig5a", "fig5b", "fig6a", "fig6b"):
-        assert default in {key_of(m) for m in measurements_of(name, FULL) if m.scheme == POPULARITY and m.seed == 1}
+        for axis in plan.FIGURES[name].axes:
+            (point,) = (point for point in axis.points if point.at == plan.DEFAULTS[axis.label])
+            assert key_of(plan.measurements_at(point, axis, POPULARITY, FULL)[0]) == default
 
 
 def test_whatever_changes_the_world_or_the_way_changes_the_key():
@@ -138,6 +139,15 @@ def test_a_trend_is_judged_by_paired_seeds_alone():
     (finding,) = verdicts._trend(level, [LITERAL], lambda r: r.delay_s, rises=False)
     assert not finding.agrees
     assert not finding.contradicts
+
+
+def test_a_stand_in_alone_makes_no_statement_about_the_proposed_scheme_hold():
+    axes = plan.FIGURES["fig6a"].axes
+    panels = [sweep([[2.0, 2.1], [1.0, 1.1]], plan.ILS, axes[0]), sweep([[1.0, 1.1], [2.0, 2.1]], plan.ILS, axes[1])]
+    assert [verdict.word for verdict in verdicts.by_demand({"fig6a": panels})] == ["holds with a caveat"] * 2
+    for panel in panels:
+        panel.results[MARGINAL] = panel.results[plan.ILS]
+    assert [verdict.word for verdict in verdicts.by_demand({"fig6a": panels})] == ["holds"] * 2
 
 
 def test_a_gap_is_taken_where_both_were_measured():
