@@ -73,12 +73,17 @@ def schemes_table(results: dict[Scheme, list[Result | None]], seeds: int) -> str
     rows = []
     for scheme in SCHEMES:
         own = delays_of(results[scheme], seeds)
-        level = mean_of(own)
-        if level is None:
+        there = int(np.isfinite(own).sum())
+        if not there:
             continue
         deployed = np.mean([result.deployed for result in results[scheme] if result is not None])
-        ratios = compared(part(own, beside), 3), compared(part(own, bound), 3)
-        rows.append((scheme.name, str(level.seeds), compared(level), *ratios, f"{deployed:.1f}"))
+        if there > 1:
+            figures = compared(mean_of(own)), compared(part(own, beside), 3), compared(part(own, bound), 3)
+        else:  # one seed has no interval
+            figures = tuple(
+                f"{np.nanmean(own / base):.{digits}f}" for base, digits in ((1.0, 2), (beside, 3), (bound, 3))
+            )
+        rows.append((scheme.name, str(there), *figures, f"{deployed:.1f}"))
     heads = ("scheme", "seeds", "delay, s", "x Popularity", "x oracle", "services on a server")
     return markdown_table(heads, rows)
 
