@@ -77,6 +77,7 @@ def schemes_table(results: dict[Scheme, list[Result | None]], seeds: int) -> str
         if not there:
             continue
         deployed = np.mean([result.deployed for result in results[scheme] if result is not None])
+        figures: tuple[str, ...]
         if there > 1:
             figures = compared(mean_of(own)), compared(part(own, beside), 3), compared(part(own, bound), 3)
         else:  # one seed has no interval
