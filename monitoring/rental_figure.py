@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from monitoring.figure import DPI, WIDTH_IN, colour_of, plain, saved, short, smooth
@@ -20,8 +21,12 @@ def draw(comparison: RentalComparison, png: Path) -> None:
     """
     if not any(row.slots for row in comparison.rows):
         raise ReportError(f"{comparison.rows[0].run.folder}: no slot was completed, so there is nothing to draw")
-    figure = Figure(figsize=(WIDTH_IN, 5.0), dpi=DPI, layout="constrained")
-    panels = figure.subplots(len(PANELS), 1, sharex=True)
+    priced = [row for row in comparison.rows if row.wire_bytes and row.reward is not None]
+    figure = Figure(figsize=(WIDTH_IN, 7.4 if priced else 5.0), dpi=DPI, layout="constrained")
+    panels = list(figure.subplots(len(PANELS) + bool(priced), 1))
+    panels[0].sharex(panels[1])
+    if priced:
+        _against_bytes(panels.pop(), comparison)
     for axes, (column, name) in zip(panels, PANELS, strict=True):
         for k, row in enumerate(comparison.rows):
             if not row.slots:
@@ -35,3 +40,16 @@ def draw(comparison: RentalComparison, png: Path) -> None:
     panels[-1].set_xlabel("slot (moving mean over a twelfth of the run)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=9)
     saved(figure, png)
+
+
+def _against_bytes(axes: Axes, comparison: RentalComparison) -> None:
+    """What a reward costs in messages: up and to the left is better."""
+    for k, row in enumerate(comparison.rows):
+        if row.wire_bytes and row.reward is not None:
+            axes.plot(row.wire_bytes / 1e3, row.reward, "o", color=colour_of(k), markersize=7)
+    axes.set_xlim(left=0.0)
+    axes.margins(y=0.15)
+    axes.set_xlabel("kB on the wire a slot, all messages of the run")
+    axes.set_ylabel("reward a slot")
+    axes.grid(color="#e6e6e6", linewidth=0.8)
+    plain(axes)
