@@ -32,14 +32,14 @@ def one_line(capsys):
 
 
 @pytest.mark.parametrize("command", [("train", "ttosc"), ("train", "ddpg"), ("distill", "ttosc")])
-def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, kind):
+def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, command):
     installed()
-    assert run_command(["train", kind, "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
+    assert run_command([*command, "paper-ttosc", "--out", str(tmp_path / "run")]) == 2
     assert "'.[learn]'" in one_line(capsys)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", [("train", "ttosc"), ("train", "ddpg"), ("distill", "ttosc")])
+@pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
 def test_without_onnx_an_export_names_the_extra(tmp_path, installed, capsys, kind):
     installed("torch")
     assert run_command(["export", kind, str(tmp_path)]) == 2
