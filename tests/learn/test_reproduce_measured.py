@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs torch: make learn-setup")
 pytest.importorskip("onnx", reason="needs onnx: make learn-setup")
 
 from agents.ttosc.reproduction.measuring import Stopped, measured
-from agents.ttosc.reproduction.plan import LITERAL, MARGINAL, POPULARITY, Measurement
+from agents.ttosc.reproduction.plan import DISTILLED, LITERAL, MARGINAL, POPULARITY, Measurement
 
 SMALL = ("edges.count=2", "services.count=6", "slots_per_frame=2", "edges.storage_bytes=5e8")
 
@@ -23,7 +23,7 @@ def stopping_after(frames):
     return stopped
 
 
-@pytest.mark.parametrize("scheme", [LITERAL, MARGINAL], ids=lambda scheme: scheme.learns)
+@pytest.mark.parametrize("scheme", [LITERAL, MARGINAL, DISTILLED], ids=lambda scheme: scheme.learns)
 def test_a_measurement_that_was_stopped_ends_as_one_that_was_not(tmp_path, scheme):
     measurement = Measurement(SMALL, scheme, 1, 20, 3, 40)
     through = measured(measurement, tmp_path / "through")

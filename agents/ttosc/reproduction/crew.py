@@ -23,7 +23,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 FRAME_WEIGHT = 1.0
 PLANNED_WEIGHT = {"ils": 8.0, "oracle": 24.0, "marginal-greedy": 2.0}
-LEARNED_WEIGHT = {"literal": 30.0, "tuned": 20.0, "marginal": 20.0}
+LEARNED_WEIGHT = {"literal": 30.0, "tuned": 20.0, "marginal": 20.0, "distilled": 50.0}
 """About how long a frame takes, in frames of a policy that only looks: nothing but the estimate rests on these."""
 
 

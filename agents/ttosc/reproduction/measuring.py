@@ -15,8 +15,9 @@ import numpy as np
 
 from agents.checkpoint import TRAINING
 from agents.rollout import play
-from agents.ttosc.checkpoint import Folder
-from agents.ttosc.presets import preset_of
+from agents.ttosc.checkpoint import DistilledFolder, Folder
+from agents.ttosc.distill import distill
+from agents.ttosc.presets import Distillation, Preset, distillation_of, preset_of
 from agents.ttosc.reproduction.plan import Measurement
 from agents.ttosc.train import train
 from emulator.assembly import resolve
@@ -29,6 +30,11 @@ VERSION = 1
 
 WARM_UP_FRAMES = 5
 """Played before the frames that count: smoothed forecasts begin with nothing."""
+
+LONG_MEMORY = {"distilled": 30}
+"""The same where averages forget more slowly than a planner's."""
+
+TEACHER = "ils"
 
 BLOCK_FRAMES = 10
 """Frames of a learning curve that are kept as one mean."""
@@ -81,10 +87,15 @@ def world_of(measurement: Measurement) -> Scenario:
 def key_of(measurement: Measurement) -> str:
     """What a measurement is kept under: it covers the whole scenario and everything that is done in it."""
     scheme = measurement.scheme
-    learned = msgspec.to_builtins(preset_of(scheme.learns)) if scheme.learns else {}
+    learned = msgspec.to_builtins(_how(scheme.learns)) if scheme.learns else {}
     played = measurement.first_frame, measurement.learning_frames, measurement.counted_frames
     facts = [VERSION, dump(world_of(measurement)), scheme.policy, learned, *played]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def _how(learns: str) -> Preset | Distillation:
+    """How a scheme learns."""
+    return distillation_of(TEACHER) if learns == "distilled" else preset_of(learns)
 
 
 def measured(
@@ -107,15 +118,19 @@ def measured(
     learns, frames = measurement.scheme.learns, measurement.learning_frames
     if learns:
         actors = folder / "onnx"
-        curve = trained(scenario, learns, frames, folder, actors, stopped)
+        if learns == "distilled":
+            distilled(msgspec.structs.replace(scenario, frames=frames), folder, actors, stopped)
+        else:
+            curve = trained(scenario, learns, frames, folder, actors, stopped)
         policy = f"{policy}:{actors}"
     rows = []
     agent = msgspec.structs.replace(scenario.agent, policy=policy)
-    for played in play(msgspec.structs.replace(scenario, agent=agent), first=measurement.first_frame - WARM_UP_FRAMES):
+    warm_up = LONG_MEMORY.get(learns, WARM_UP_FRAMES)
+    for played in play(msgspec.structs.replace(scenario, agent=agent), first=measurement.first_frame - warm_up):
         rows.append(played.step.row)
         if stopped():
             raise Stopped
-    rows = rows[WARM_UP_FRAMES:]
+    rows = rows[warm_up:]
     shutil.rmtree(folder, ignore_errors=True)
     return Result(
         VERSION,
@@ -160,6 +175,28 @@ def trained(
         blocks(np.array([row.reward_s for row in rows]) / scenario.slots_per_frame),
         blocks(end.popularity),
     )
+
+
+def distilled(scenario: Scenario, folder: Path, actors: Path, stopped: Callable[[], bool]) -> None:
+    """Distil a planner's plans for all frames of a world and export; goes on where it was stopped.
+
+    Args:
+        scenario: The world, as long as what is learned from.
+        folder: Of the distillation.
+        actors: The folder to write.
+        stopped: Asked now and then.
+    Raises: Stopped: it was asked to stop.
+    """
+    from agents.ttosc.student_export import export_student
+
+    distillation = DistilledFolder(folder)
+    if not _begun(folder):
+        distillation = DistilledFolder.create(folder, scenario, distillation_of(TEACHER))
+    end = distill(distillation, stopped=stopped)
+    if end.rounds < end.wanted:
+        raise Stopped
+    shutil.rmtree(actors, ignore_errors=True)
+    export_student(distillation, actors)
 
 
 def _begun(folder: Path) -> bool:

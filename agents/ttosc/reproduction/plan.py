@@ -19,6 +19,7 @@ EVALUATED_FROM: Final = 1000
 LITERAL = Scheme("literal agents", "onnx", learns="literal")
 TUNED = Scheme("tuned agents", "onnx", learns="tuned")
 MARGINAL = Scheme("marginal agents", "onnx", learns="marginal")
+DISTILLED = Scheme("distilled actors", "onnx", learns="distilled")
 POPULARITY = Scheme("Popularity", "popularity")
 GREEDY = Scheme("Greedy", "greedy", "greedy")
 DDPG = Scheme("DDPG on ILS-30", "ils:30", "ddpg")
@@ -34,6 +35,7 @@ SCHEMES: Final = (
     LITERAL,
     TUNED,
     MARGINAL,
+    DISTILLED,
     POPULARITY,
     GREEDY,
     DDPG,
@@ -45,7 +47,7 @@ SCHEMES: Final = (
 )
 """All of them, in the order of tables; a scheme keeps its mark and colour in every plot."""
 
-PROPOSED: Final = (LITERAL, TUNED, MARGINAL)
+PROPOSED: Final = (LITERAL, TUNED, MARGINAL, DISTILLED)
 """Readings of the paper's own scheme, the paper's figures first: networks that see their own cell, and a knapsack."""
 
 PAPERS: Final = (POPULARITY, GREEDY, DDPG)
@@ -147,22 +149,22 @@ FULL: Final = Effort(
     seeds=5,
     learning_seeds=3,
     default_seeds=5,
-    learning_frames={"literal": 800, "tuned": 600, "marginal": 600},
+    learning_frames={"literal": 800, "tuned": 600, "marginal": 600, "distilled": 600},
     counted_frames=40,
     learning_points=_ENDS,
     points={},
-    default_only=(),
+    default_only=("distilled",),
 )
 QUICK: Final = Effort(
     name="quick",
     seeds=3,
     learning_seeds=3,
     default_seeds=3,
-    learning_frames={"literal": 200, "tuned": 200, "marginal": 200},
+    learning_frames={"literal": 200, "tuned": 200, "marginal": 200, "distilled": 200},
     counted_frames=20,
     learning_points=_ENDS,
     points={**_ENDS, STORAGE: (0.5, 2, 3, 4)},
-    default_only=("tuned",),
+    default_only=("tuned", "distilled"),
 )
 
 

@@ -12,6 +12,7 @@ from agents.intervals import Interval
 from agents.ttosc.reproduction import crew, page, plan, real, report, verdicts
 from agents.ttosc.reproduction.measuring import VERSION, Curve, Result, Stopped, blocks, key_of, measured, world_of
 from agents.ttosc.reproduction.plan import (
+    DISTILLED,
     FULL,
     GREEDY,
     LITERAL,
@@ -22,6 +23,7 @@ from agents.ttosc.reproduction.plan import (
     Effort,
     Measurement,
     default_measurements,
+    measurements_of,
 )
 from agents.ttosc.reproduction.store import Store
 from agents.ttosc.reproduction.tables import Compared, Sweep, converged_after, difference
@@ -50,6 +52,12 @@ def test_the_default_world_is_measured_once_for_all_figures():
         for axis in plan.FIGURES[name].axes:
             (point,) = (point for point in axis.points if point.at == plan.DEFAULTS[axis.label])
             assert key_of(plan.measurements_at(point, axis, POPULARITY, FULL)[0]) == default
+
+
+def test_who_learns_in_the_default_world_only_is_left_out_elsewhere():
+    found = [m for m in measurements_of("fig5a", FULL) if m.scheme == DISTILLED]
+    assert {m.overrides for m in found} == {("edges.count=5",)}
+    assert len(default_measurements(DISTILLED, FULL)) == FULL.default_seeds
 
 
 def test_whatever_changes_the_world_or_the_way_changes_the_key():
