@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from emulator.model import radio
 from emulator.model.graph import NOBODY
+from emulator.model.ledger import Broken
 from emulator.model.mobility import coverage, placed, reflected, walked
 from emulator.model.rental import (
     MOST_MEAN,
@@ -177,16 +178,19 @@ def test_the_books_add_up() -> None:
         return RentalEdgeRow(slot, edge, 1 + edge, 30, 10, 4.0 * edge, 0.1, 0.5 * edge, 2.0 - edge, 20.0, 30.0, 0.1)
 
     totals = RentalTotals(episode_slots=2)
-    ended = [totals.add_slot(close_slot(9, [line(slot, 0), line(slot, 1)], 3.0)) for slot in range(5)]
+    rows = [close_slot(slot, 9, [line(slot, 0), line(slot, 1)], 3.0, {0: 0.0, 1: 6.0}) for slot in range(5)]
+    ended = [totals.add_slot(row) for row in rows]
     assert ended[0] is ended[2] is ended[4] is None
     assert ended[1] == (0, 0, 6.0)
     assert ended[3] == (1, 2, 6.0)
     facts = totals.facts()
     assert facts["reward"] == {"mean": 3.0, "total": 15.0}
-    assert facts["tasks"] == {"edge": 20.0, "cloud": 15.0}
+    assert facts["tasks"] == {"edge": 20.0, "cloud": 15.0, "dropped": 10.0}
     assert facts["delay_s"]["mean"] == 0.5
     assert facts["cost"]["mean"] == 90.0
     assert facts["episodes"] == {"count": 2, "reward": 6.0}
+    with pytest.raises(Broken, match="edge server 1 served 4.0 tasks, 1.0 more than it was sent"):
+        close_slot(0, 9, [line(0, 0), line(0, 1)], 3.0, {0: 0.0, 1: 3.0})
 
 
 def played(*overrides: str, slots: int = 24) -> list[tuple[float, float, float]]:
