@@ -189,7 +189,7 @@ def test_the_books_add_up() -> None:
     assert facts["delay_s"]["mean"] == 0.5
     assert facts["cost"]["mean"] == 90.0
     assert facts["episodes"] == {"count": 2, "reward": 6.0}
-    with pytest.raises(Broken, match="edge server 1 served .* more than it was sent"):
+    with pytest.raises(Broken, match=r"edge server 1 served .* more than it was sent"):
         close_slot(0, 9, [line(0, 0), line(0, 1)], 3.0, {0: 0.0, 1: 3.0})
 
 
