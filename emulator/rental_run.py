@@ -37,6 +37,11 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
             f"agent {scenario.agent.policy!r}: agents that write to their neighbours need neighbours who do the same; "
             "give all edge servers one policy"
         )
+    if scenario.agent.orphan not in ("keep", "empty"):
+        raise ScenarioError(
+            f"{scenario.name}: agent.orphan: edge servers of the rental world run no policy themselves; "
+            "set it to keep or empty"
+        )
     if not on_bus:
         _check_links(scenario)
     return resolve_rental(scenario)

@@ -47,6 +47,7 @@ def test_what_cannot_be_is_one_line_and_exit_2(tmp_path, capsys):
     for arguments, said in (
         (["sim", "quickstart-rental", "--agent", "popularity"], "no such policy; known: actor"),
         (["sim", "quickstart", "--agent", "greedy-rule"], "no such policy; known: cloud-only"),
+        (["run", "quickstart-rental", "--set", "agent.orphan=all1"], "set it to keep or empty"),
         (["sim", "quickstart-rental", "--scheduler", "nearest"], "the rental world has no scheduler"),
         (["sim", "quickstart-rental", "--set", "rental.demand.load=100"], "take a smaller load"),
     ):
