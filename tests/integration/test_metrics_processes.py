@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_run import LiveRun
 from prometheus_client.parser import text_string_to_metric_families
 
+from emulator.scenario_file import dump, load
 from monitoring.metrics import LABELS, METRICS
 
 pytestmark = pytest.mark.processes
@@ -122,14 +124,35 @@ def test_every_measurement_of_a_run_is_declared(pages: dict[str, str]) -> None:
         assert series(page)[("edgerig_measurements_undeclared", ())] == 0.0, instance
 
 
-ELSEWHERE = ("edgerig_link_", "edgerig_bus_refused_")
-"""Only where links are emulated or keys are used, which have tests of their own."""
+ELSEWHERE = ("edgerig_link_", "edgerig_bus_refused_", "edgerig_frames_", "edgerig_learning_")
+"""Only where links are emulated, keys are used or agents learn, which have tests of their own."""
+
+RENTAL = ("edgerig_slot_reward_", "edgerig_edge_reward_", "edgerig_rented_", "edgerig_letters_")
+"""Only in the rental world, the last ones where agents write to each other."""
 
 
 def test_every_declared_metric_is_shown_by_some_process(pages: dict[str, str]) -> None:
     everything = "\n".join(pages.values())
     missing = [metric.name for metric in METRICS if f"# TYPE {metric.name} " not in everything]
-    assert [name for name in missing if not name.startswith(ELSEWHERE)] == []
+    assert [name for name in missing if not name.startswith(ELSEWHERE + RENTAL)] == []
+
+
+def test_the_rental_world_shows_metrics_of_its_own(tmp_path: Path) -> None:
+    grouped = ("processes.edge=1", "processes.agent=1", "frames=100000", "agent.policy=owner")
+    run = LiveRun(tmp_path, dump(load("quickstart-rental", grouped)))
+    try:
+        run.go_on(2)
+        hub = json.loads((run.out / "hub.json").read_text())["metrics"]
+        found = json.loads(get(hub.replace("/metrics", "/sd")))
+        everything = [get(f"http://{entry['targets'][0]}/metrics") for entry in found]
+        assert all(series(page)[("edgerig_measurements_undeclared", ())] == 0.0 for page in everything)
+        wanted = [metric.name for metric in METRICS if metric.name.startswith(RENTAL)]
+        missing = [name for name in wanted if not any(f"# TYPE {name} " in page for page in everything)]
+        assert (len(wanted), missing) == (5, [])
+        units = [value for page in everything for (name, _), value in series(page).items() if "rented_units" in name]
+        assert len(units) == 9
+    finally:
+        run.stop()
 
 
 def test_only_the_agreed_labels_are_used(pages: dict[str, str]) -> None:
