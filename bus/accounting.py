@@ -16,8 +16,8 @@ from bus.copies import HERE
 from bus.errors import UnknownTopic
 from bus.framing import Framing
 from bus.handshakes import LINK
-from bus.membership import HUB
 from bus.messages import Call, LinkReport, LinkTraffic
+from bus.names import HUB
 from bus.outputs import uid_of
 from bus.tally import NOTHING, Kind, Tally, Traffic
 from bus.topics import MEMBERSHIP, OTHER

@@ -14,8 +14,8 @@ from bus.credentials import Credential
 from bus.errors import KeyRefused
 from bus.framing import CURVE, PLAIN
 from bus.handshakes import EVENT, LINK
-from bus.membership import HUB
 from bus.messages import BeatAck, Failure, Message, Peer, Peers, Query, ReportExit, Status
+from bus.names import HUB
 from bus.sockets import show
 from bus.tally import Tally
 from bus.timers import Timers

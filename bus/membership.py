@@ -25,6 +25,7 @@ from bus.messages import (
     Register,
     Registered,
 )
+from bus.names import GUEST, HUB
 from bus.outputs import uid_of
 from bus.peers import rights_of
 from bus.timers import Timer
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HUB: Final = "/hub"
-OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
-GUEST: Final = "guest"  # a role for nodes with names of their own; nobody waits for them
 ASK_AGAIN_S: Final = 0.2
 HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]

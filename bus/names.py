@@ -12,6 +12,10 @@ from typing import Final, NoReturn
 
 from bus.errors import BadName
 
+HUB: Final = "/hub"
+OBSERVER: Final = "observer"  # a role anyone may have, any number of times, and nobody waits for
+GUEST: Final = "guest"  # a role for nodes with names of their own; nobody waits for them
+
 SUBTREE: Final = "/**"
 RULE: Final = ":="
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9_.-]")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from bus.errors import BadName, BusError
-from bus.membership import GUEST, OBSERVER
 from bus.messages import Lease
-from bus.names import checked, is_subtree
+from bus.names import GUEST, OBSERVER, checked, is_subtree
 
 RESERVED: Final = frozenset({"hub", "process", "launcher", "scheduler", OBSERVER})
 

@@ -25,9 +25,9 @@ from bus.credentials import Keys
 from bus.errors import BusError, NotMatched, PeerLost
 from bus.inputs import FLOW_S
 from bus.measure import Measurements
-from bus.membership import GUEST, Membership
+from bus.membership import Membership
 from bus.messages import Peer, ProcessState, Query, TypeQuery, Types
-from bus.names import Remap, resolve
+from bus.names import GUEST, Remap, resolve
 from bus.node import Node
 from bus.outputs import uid_of
 from bus.publisher import Publisher

@@ -16,7 +16,6 @@ from bus.description import methods_of
 from bus.entries import Entry, condition
 from bus.gate import REGISTRY
 from bus.keystore import Enrolled
-from bus.membership import GUEST, HUB, OBSERVER
 from bus.messages import (
     Beat,
     BeatAck,
@@ -44,6 +43,7 @@ from bus.messages import (
     Vital,
     Vitals,
 )
+from bus.names import GUEST, HUB, OBSERVER
 from bus.pool import NamePool, Refusal
 from bus.process import Process
 from bus.schemas import describe_type

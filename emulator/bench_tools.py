@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "graph": ("graph",),
     "clock_status": ("clock", "status"),
     "doctor": ("doctor",),
-    "topic_echo_once": ("topic", "echo", "--once", "/edge/3/outcome"),
+    "topic_echo_once": ("topic", "echo", "--once", "/cell/3/arrivals"),  # latched: there is no sample to wait for
 }
 SETTLED_S: Final = 5.0
 """After a kill -9 a list must be right within that time."""

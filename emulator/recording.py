@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bus import topics
 from bus.errors import PeerLost
-from bus.membership import HUB
 from bus.messages import Books, Failure, Query
+from bus.names import HUB
 from bus.node import Node
 from bus.process import Process
 from emulator.scenario import Scenario

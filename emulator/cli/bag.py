@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from bus.errors import CallFailed, CallTimeout
-from bus.membership import OBSERVER
 from bus.messages import Query, Setup
+from bus.names import OBSERVER
 from bus.process import Process, stop_on_signals
 from emulator.cli.bag_convert import convert_command
 from emulator.cli.bag_play import play_command

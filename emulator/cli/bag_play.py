@@ -13,8 +13,7 @@ from typing import Any
 import click
 
 from bus.errors import BadName, CallTimeout, UnknownTopic
-from bus.membership import OBSERVER
-from bus.names import Remap
+from bus.names import OBSERVER, Remap
 from bus.node import Node
 from bus.process import Process, stop_on_signals
 from bus.registry import Registry

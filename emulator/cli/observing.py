@@ -16,8 +16,8 @@ import click
 from bus import codec
 from bus.errors import BusError, CallTimeout
 from bus.live import Callback
-from bus.membership import OBSERVER
 from bus.messages import Shutdown, TopicRecord, TypeQuery, Types
+from bus.names import OBSERVER
 from bus.process import Process, stop_on_signals
 from bus.qos import Qos
 from bus.schemas import message_class

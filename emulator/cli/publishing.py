@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from bus.errors import CallTimeout
-from bus.membership import OBSERVER
 from bus.messages import Message
+from bus.names import OBSERVER
 from bus.process import Process, stop_on_signals
 from bus.publisher import Publisher
 from bus.topics import TABLE, TopicTable

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bus.calls import reply_or_raise
 from bus.client import Client
 from bus.credentials import Keys
 from bus.errors import CallTimeout, PeerLost
-from bus.membership import OBSERVER
 from bus.messages import Failure, Message
-from bus.process import Process
+from bus.names import OBSERVER
 from emulator.cli.finding import ANSWER_S, HubSilent, Run, asking
+
+if TYPE_CHECKING:
+    from bus.process import Process
 
 R = TypeVar("R", bound=Message)
 SPARE_S = 1.0  # a call's own deadline comes first
@@ -115,6 +117,8 @@ class _Member:
     def _join(self) -> Process:
         # The keys of the others are what the hub says, which has shown the one that the keystore has of it.
         self._keys = {peer.call_endpoint: (peer.process, peer.public_key) for peer in self._hub.peers()}
+        from bus.process import Process  # only with keys: without them a tool is no process, and starts sooner
+
         process = self._process = Process(f"{self._tool}-{os.getpid()}", keys=self._own)
         self._stack.callback(process.close, f"({self._tool} ended)")
         try:

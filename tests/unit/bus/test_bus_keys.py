@@ -18,7 +18,6 @@ from bus.codec import Header
 from bus.credentials import Credential, KeyPair, Keys
 from bus.errors import CallFailed, LeaseRefused
 from bus.keystore import Enrolled, Keystore
-from bus.membership import HUB
 from bus.messages import (
     Beat,
     BeatAck,
@@ -36,6 +35,7 @@ from bus.messages import (
     Stopped,
     Tick,
 )
+from bus.names import HUB
 from bus.process import Process
 from bus.testing import Cluster, cluster
 from bus.topics import TABLE, TopicSpec
