@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,11 +18,13 @@ from bus.errors import BusError, CallTimeout
 from bus.live import Callback
 from bus.messages import Shutdown, TopicRecord, TypeQuery, Types
 from bus.names import OBSERVER
-from bus.process import Process, stop_on_signals
 from bus.qos import Qos
 from bus.schemas import message_class
 from bus.topics import TABLE, TopicSpec, TopicTable
 from emulator.cli.finding import ANSWER_S, HubSilent, Run, asking
+
+if TYPE_CHECKING:
+    from bus.process import Process
 
 INTERRUPTED = 130
 GRAPH = "/hub/graph"
@@ -77,6 +79,8 @@ def observe(
     Loss is counted, never repaired, so that an observer asks nothing of the publishers.
     Raises: HubSilent: no hub answers, or it falls silent later. BusError: the link is refused.
     """
+    from bus.process import Process, stop_on_signals  # here, because who only lists topics is no process on the bus
+
     process = Process(f"{tool}-{os.getpid()}", table=table, keys=run.keys())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)

@@ -6,14 +6,13 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bus.errors import CallTimeout
 from bus.messages import Message
 from bus.names import OBSERVER
-from bus.process import Process, stop_on_signals
-from bus.publisher import Publisher
 from bus.topics import TABLE, TopicTable
 from emulator.cli.completion import complete_topic
 from emulator.cli.composed import compose
@@ -22,6 +21,10 @@ from emulator.cli.finding import asking as client_of
 from emulator.cli.observing import table_for
 from emulator.cli.picture import topics_of
 from emulator.cli.topics import unknown
+
+if TYPE_CHECKING:
+    from bus.process import Process
+    from bus.publisher import Publisher
 
 MATCH_S = 5.0
 LAST_S = 0.2
@@ -63,6 +66,8 @@ def pub_command(
         with client_of(run) as client:
             status = run_status(client)
         slot = max(0, status.slot) if status is not None else 0
+    from bus.process import Process, stop_on_signals  # here, because who only lists topics is no process on the bus
+
     process = Process(f"pub-{os.getpid()}", table=table, keys=run.keys(run.role()))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_on_signals(process)
