@@ -59,6 +59,7 @@ class Lessons:
         self._background = Background(node.process)
         self._slowest_s = 0.0
         self._open: dict[int, _Lesson] = {}
+        self._in_force: dict[int, tuple[int, ...]] = {}
         self._waiting: Callable[[], None] | None = None
         count = node.process.measurements.counter
         self._learned, self._let_go = count("frames_learned"), count("frames_not_learned")
@@ -74,6 +75,7 @@ class Lessons:
         self._background.abandon()
         self._policy = policy
         self._open.clear()
+        self._in_force.clear()
         self._waiting = None
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -81,6 +83,8 @@ class Lessons:
     def decided(self, observation: Observation, deployed: Bools) -> None:
         """A frame was decided; decided again, it is the last time that counts."""
         self._open[observation.frame] = _Lesson(observation, deployed)
+        # Who decides too late may have been told what is in force instead before it decided.
+        self._put_in_force(observation.frame)
 
     def undecided(self, frame: int) -> None:
         """A frame goes on without our edge server."""
@@ -94,9 +98,13 @@ class Lessons:
             self._look(reward.frame, lesson)
 
     def _on_in_force(self, in_force: DeploymentInForce) -> None:
-        lesson = self._open.get(in_force.frame)
-        if lesson is not None:
-            lesson.deployed = deployed_from(in_force.services, len(lesson.deployed))
+        self._in_force[in_force.frame] = in_force.services
+        self._put_in_force(in_force.frame)
+
+    def _put_in_force(self, frame: int) -> None:
+        lesson, services = self._open.get(frame), self._in_force.get(frame)
+        if lesson is not None and services is not None:
+            lesson.deployed = deployed_from(services, len(lesson.deployed))
 
     def _on_gains(self, gains: MarginalGains) -> None:
         lesson = self._open.get(gains.frame)
@@ -110,6 +118,7 @@ class Lessons:
         """What our edge server saw in the frame before the one that begins; older frames will never be whole."""
         last = observation.frame - 1
         self._open = {frame: lesson for frame, lesson in self._open.items() if frame >= last}
+        self._in_force = {frame: services for frame, services in self._in_force.items() if frame >= last}
         lesson = self._open.get(last)
         if lesson is not None:
             lesson.seen_next = observation.counts
