@@ -376,10 +376,12 @@ class Registry:
         self._settling = False
         if self.graph_closed:
             return
-        # Who has just subscribed would get it live and, once matched, again.
-        self._process.pubsub.read_notices()
         self.version += 1
-        self._graph.publish(Graph(self.version, tuple(self.peers())), slot=0)
+        graph = Graph(self.version, tuple(self.peers()))
+        # Who has just subscribed would get it live, in nobody's books, and once matched again. ZeroMQ takes no new
+        # subscriptions in for a millisecond after they were read, so nothing that takes long may come between.
+        self._process.pubsub.read_notices()
+        self._graph.publish(graph, slot=0)
 
 
 def _ignore(*_arguments: Any) -> None:

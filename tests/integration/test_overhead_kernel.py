@@ -73,7 +73,7 @@ def port(endpoint: str) -> int:
 
 
 def test_all_bytes_of_a_run_are_accounted_for(tmp_path: Path, undertaker: Undertaker) -> None:
-    scenario = runs.prepare(scenario_file.load("quickstart", ["frames=60"]), on_bus=True)
+    scenario = runs.prepare(scenario_file.load("quickstart", ["frames=100"]), on_bus=True)
     ports = Ports()
     result = runs.on_bus(scenario, str(tmp_path / "run"), ports.on_status, ports.on_start)
     assert result.code == 0
