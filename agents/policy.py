@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.errors import AgentError
-from agents.registry import Observes, Registry
+from agents.registry import Registry
 from emulator.model.offloading import Bools, Floats, Network
 from emulator.model.streams import Stream
 
@@ -159,7 +159,6 @@ class LearningPolicy(Protocol):
 
 
 Policy = LocalPolicy | LearningPolicy | NetworkPolicy
-Factory = Callable[[Setting, str], Policy]
 
 
 def _load() -> None:
@@ -167,26 +166,8 @@ def _load() -> None:
     from agents.ttosc import online  # noqa: F401
 
 
-_REGISTRY: Registry[Factory] = Registry(_load)
-register = _REGISTRY.register
-"""Makes a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
-names = _REGISTRY.names
-
-
-def observes(spec: str) -> Observes:
-    """What a policy must be shown.
-
-    Raises: AgentError: no policy has that name.
-    """
-    return _REGISTRY.find(spec)[0]
-
-
-def make_policy(spec: str, setting: Setting) -> Policy:
-    """A policy from its SPEC, ``NAME`` or ``NAME:ARGUMENT``.
-
-    Raises: AgentError: no policy has that name, or it cannot work in this setting.
-    """
-    return _REGISTRY.find(spec)[1](setting, spec.partition(":")[2])
+_REGISTRY: Registry[Setting, Policy] = Registry(_load)
+register, names, observes, make_policy = _REGISTRY.register, _REGISTRY.names, _REGISTRY.observes, _REGISTRY.make
 
 
 def warm_up(policy: Policy, setting: Setting) -> None:

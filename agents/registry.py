@@ -8,21 +8,22 @@ from typing import Generic, Literal, TypeVar
 from agents.errors import AgentError
 
 Observes = Literal["local", "network"]
-F = TypeVar("F")
+S = TypeVar("S")
+P = TypeVar("P")
 
 
-class Registry(Generic[F]):
+class Registry(Generic[S, P]):
     """Factories by the name that a SPEC, ``NAME`` or ``NAME:ARGUMENT``, begins with."""
 
     def __init__(self, load: Callable[[], None]) -> None:
         """Start empty; ``load`` imports the modules whose factories register themselves."""
         self._load = load
-        self._factories: dict[str, tuple[Observes, F]] = {}
+        self._factories: dict[str, tuple[Observes, Callable[[S, str], P]]] = {}
 
-    def register(self, name: str, observes: Observes) -> Callable[[F], F]:
-        """Make a factory known by name."""
+    def register(self, name: str, observes: Observes) -> Callable[[Callable[[S, str], P]], Callable[[S, str], P]]:
+        """Make a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
 
-        def keep(factory: F) -> F:
+        def keep(factory: Callable[[S, str], P]) -> Callable[[S, str], P]:
             self._factories[name] = (observes, factory)
             return factory
 
@@ -33,11 +34,21 @@ class Registry(Generic[F]):
         self._load()
         return sorted(self._factories)
 
-    def find(self, spec: str) -> tuple[Observes, F]:
-        """What a policy observes, and its factory.
+    def observes(self, spec: str) -> Observes:
+        """What a policy must be shown.
 
         Raises: AgentError: no policy has that name.
         """
+        return self._find(spec)[0]
+
+    def make(self, spec: str, setting: S) -> P:
+        """A policy from its SPEC.
+
+        Raises: AgentError: no policy has that name, or it cannot work in this setting.
+        """
+        return self._find(spec)[1](setting, spec.partition(":")[2])
+
+    def _find(self, spec: str) -> tuple[Observes, Callable[[S, str], P]]:
         self._load()
         name = spec.partition(":")[0]
         if name not in self._factories:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from agents.registry import Observes, Registry
+from agents.registry import Registry
 from emulator.model.graph import Floats
 from emulator.model.rental import Ints
 from emulator.model.streams import Stream
@@ -108,30 +108,12 @@ class NetworkRental(Protocol):
 
 
 RentalPolicy = LocalRental | NetworkRental
-Factory = Callable[[RentalSetting, str], RentalPolicy]
 
 
 def _load() -> None:
     from agents import rental_baselines, rental_networks  # noqa: F401 -- they register themselves
 
 
-_REGISTRY: Registry[Factory] = Registry(_load)
-register = _REGISTRY.register
-"""Makes a policy known by name; its factory takes the setting and what follows ``name:`` in a SPEC."""
-names = _REGISTRY.names
-
-
-def observes(spec: str) -> Observes:
-    """What a rental policy must be shown.
-
-    Raises: AgentError: no policy has that name.
-    """
-    return _REGISTRY.find(spec)[0]
-
-
-def make_rental_policy(spec: str, setting: RentalSetting) -> RentalPolicy:
-    """A rental policy from its SPEC, ``NAME`` or ``NAME:ARGUMENT``.
-
-    Raises: AgentError: no policy has that name, or it cannot work in this setting.
-    """
-    return _REGISTRY.find(spec)[1](setting, spec.partition(":")[2])
+_REGISTRY: Registry[RentalSetting, RentalPolicy] = Registry(_load)
+register, names = _REGISTRY.register, _REGISTRY.names
+observes, make_rental_policy = _REGISTRY.observes, _REGISTRY.make
