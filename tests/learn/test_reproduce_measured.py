@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("torch", reason="needs torch: make learn-setup")
 pytest.importorskip("onnx", reason="needs onnx: make learn-setup")
 
-from agents.ttosc.reproduction.measuring import Stopped, measured
+from agents.reproduction.crew import Stopped
+from agents.ttosc.reproduction.measuring import measured
 from agents.ttosc.reproduction.plan import DISTILLED, LITERAL, MARGINAL, POPULARITY, Measurement
 
 SMALL = ("edges.count=2", "services.count=6", "slots_per_frame=2", "edges.storage_bytes=5e8")

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from agents.checkpoint import TRAINING
+from agents.reproduction.crew import Stopped
 from agents.rollout import play
 from agents.ttosc.checkpoint import DistilledFolder, Folder
 from agents.ttosc.distill import distill
@@ -70,10 +71,6 @@ class Result(msgspec.Struct, frozen=True):
     curve: Curve | None
     cpu_s: float
     delays_s: list[float] = []
-
-
-class Stopped(Exception):
-    """Somebody asked to stop before the measurement was done; a training has kept how far it came."""
 
 
 def world_of(measurement: Measurement) -> Scenario:

@@ -1,70 +1,27 @@
-"""The reproduction as tables: Markdown for the documentation, CSV for everything else."""
+"""Tables of TTOSC's reproduction."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from agents.claims import Scheme
-from agents.errors import AgentError
+from agents.reproduction.comparing import mean_of, part
+from agents.reproduction.writing import as_csv, compared, markdown_table, marks
 from agents.ttosc.reproduction.measuring import BLOCK_FRAMES, Result
 from agents.ttosc.reproduction.plan import FIGURES, ORACLE, POPULARITY, SCHEMES, Effort, FigureName
 from agents.ttosc.reproduction.tables import (
-    Compared,
     Sweep,
     converged_after,
     delay_of,
     delays_of,
     gain_of,
     mean_curve,
-    mean_of,
-    part,
 )
 from agents.ttosc.reproduction.timing import Times
-from agents.ttosc.reproduction.verdicts import Finding, Verdict
 
-BEGIN, END = "<!-- measured: edgerig reproduce ttosc writes from here -->", "<!-- measured: to here -->"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join([_row(heads), "|---" * len(heads) + "|", *(_row(row) for row in rows)])
-
-
-def compared(found: Compared | None, digits: int = 2, *, signed: bool = False) -> str:
-    """A mean and half of its interval."""
-    if found is None:
-        return "-"
-    mean, half = found.interval
-    return f"{mean:+.{digits}f} ± {half:.{digits}f}" if signed else f"{mean:.{digits}f} ± {half:.{digits}f}"
-
-
-def claims_table(verdicts: Sequence[Verdict]) -> str:
-    """Claim by claim: what the paper says, what was found, and the word for it."""
-    rows = []
-    for verdict in verdicts:
-        digits = 0 if "frames" in verdict.measure else 2
-        found = [
-            f"{finding.who} {compared(finding.found, digits, signed=True)}{_mark(finding)}"
-            for finding in verdict.findings
-        ]
-        text = f"{verdict.measure}: {'; '.join(found)}" if found else verdict.measure
-        rows.append((verdict.name, verdict.figure, verdict.says, f"**{verdict.word}**", text))
-    return markdown_table(("claim", "figure", "the paper says", "here", "figures"), rows)
-
-
-def _mark(finding: Finding) -> str:
-    """Whether it is as said, and over how many seeds."""
-    mark = "" if finding.agrees else ", opposite" if finding.contradicts else ", level"
-    return f" (n {finding.found.seeds}{mark})"
+BEGIN, END = marks("ttosc")
 
 
 def schemes_table(results: dict[Scheme, list[Result | None]], seeds: int) -> str:
@@ -168,50 +125,3 @@ def curves_csv(sweep: Sweep) -> str:
             for block, (gain, delay) in enumerate(zip(gains, delays, strict=True)):
                 rows.append((sweep.axis.label, f"{point.at:g}", scheme.name, (block + 1) * BLOCK_FRAMES, gain, delay))
     return as_csv(("axis", "at", "scheme", "frame", "gain_s", "delay_s"), rows)
-
-
-def claims_csv(verdicts: Sequence[Verdict]) -> str:
-    """Claim by claim, a line for each scheme or pair."""
-    heads = (
-        "claim",
-        "figure",
-        "says",
-        "verdict",
-        "measure",
-        "who",
-        "mean",
-        "half_width_95",
-        "seeds",
-        "agrees",
-        "contradicts",
-    )
-    rows: list[Sequence[object]] = []
-    for verdict in verdicts:
-        about = (verdict.name, verdict.figure, verdict.says, verdict.word, verdict.measure)
-        rows += [
-            (*about, finding.who, *finding.found.interval, finding.found.seeds, finding.agrees, finding.contradicts)
-            for finding in verdict.findings
-        ] or [(*about, "", "", "", "", "", "")]
-    return as_csv(heads, rows)
-
-
-def as_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def put_into(page: Path, text: str) -> None:
-    """Replace what was measured in a page; a page that is not there begins with a heading.
-
-    Raises: AgentError: the page has no place for it.
-    """
-    old = page.read_text(encoding="utf-8") if page.exists() else f"# TTOSC reproduced\n\n{BEGIN}\n{END}\n"
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise AgentError(f"{page}: has no lines '{BEGIN}' and '{END}' to write between; add them")
-    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
+from agents.reproduction import writing
+from agents.reproduction.verdicts import Verdict
 from agents.ttosc.reproduction import page, pictures, real, verdicts
 from agents.ttosc.reproduction.plan import (
     FIGURES,
@@ -18,7 +20,6 @@ from agents.ttosc.reproduction.plan import (
 from agents.ttosc.reproduction.store import Store
 from agents.ttosc.reproduction.tables import Sweep, defaults_of, sweeps_of
 from agents.ttosc.reproduction.timing import Times, measured_times
-from agents.ttosc.reproduction.verdicts import Verdict
 
 FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
 IMAGES: Final = "img"
@@ -87,18 +88,18 @@ def write(store: Store, request: Request, *, missing: int = 0) -> dict[str, Any]
     if request.milan is not None:
         parts.append(_milan(store, request.milan, effort))
     if found:
-        head.insert(0, f"## Claim by claim\n\n{page.claims_table(found)}")
+        head.insert(0, f"## Claim by claim\n\n{writing.claims_table(found)}")
     text = "\n\n".join([page.effort_line(effort, request.command, missing), *head, *parts])
     (store.path / "page.md").write_text(text + "\n", encoding="utf-8")
-    (store.path / "claims.csv").write_text(page.claims_csv(found), encoding="utf-8")
-    document["claims"] = [_builtin(verdict) for verdict in found]
+    (store.path / "claims.csv").write_text(writing.claims_csv(found), encoding="utf-8")
+    document["claims"] = [verdict.builtin() for verdict in found]
     document["files"] = [str(store.path / name) for name in files]
     return document
 
 
 def publish(store: Store, into: Path) -> None:
     """Write the page's text into a page of the documentation, and its pictures beside it."""
-    page.put_into(into, (store.path / "page.md").read_text(encoding="utf-8"))
+    writing.put_into(into, (store.path / "page.md").read_text(encoding="utf-8"), "ttosc")
     (into.parent / IMAGES).mkdir(exist_ok=True)
     for picture in sorted((store.path / IMAGES).glob("ttosc_*.png")):
         (into.parent / IMAGES / picture.name).write_bytes(picture.read_bytes())
@@ -121,7 +122,7 @@ def _figure(folder: Path, name: FigureName, panels: list[Sweep]) -> tuple[list[s
 
 def _times(folder: Path, spent: Times) -> str:
     rows = (("scheduling_s", 0.00721, spent.scheduling_s), ("deployment_s", 0.01939, spent.deployment_s))
-    (folder / "times.csv").write_text(page.as_csv(("what", "paper_s", "here_s"), rows), encoding="utf-8")
+    (folder / "times.csv").write_text(writing.as_csv(("what", "paper_s", "here_s"), rows), encoding="utf-8")
     return f"## Run times\n\n{page.times_table(spent)}"
 
 
@@ -147,11 +148,3 @@ def _verdicts(sweeps: verdicts.Sweeps) -> list[Verdict]:
         if name in sweeps:
             found += judge(sweeps)
     return found
-
-
-def _builtin(verdict: Verdict) -> dict[str, Any]:
-    found = [
-        {"who": finding.who, **finding.found.interval._asdict(), "seeds": finding.found.seeds, "agrees": finding.agrees}
-        for finding in verdict.findings
-    ]
-    return {**verdict._asdict(), "findings": found}

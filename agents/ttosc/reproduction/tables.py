@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.claims import Axis, Point, Scheme
-from agents.intervals import Interval, interval, ratio
 from agents.ttosc.reproduction.measuring import BLOCK_FRAMES, Curve, Result
 from agents.ttosc.reproduction.plan import (
     FIGURES,
@@ -27,13 +26,6 @@ NEAR = 1.05
 """A training has converged when its delay is this near to where it ends."""
 
 WINDOW_BLOCKS, LAST_BLOCKS = 5, 10
-
-
-class Compared(NamedTuple):
-    """A paired difference or ratio, and over how many seeds."""
-
-    interval: Interval
-    seeds: int
 
 
 class Sweep(NamedTuple):
@@ -115,23 +107,6 @@ def delays_of(results: Sequence[Result | None], seeds: int) -> Floats:
         if result is not None:
             found[seed] = result.delay_s
     return found
-
-
-def mean_of(values: Floats) -> Compared | None:
-    """Mean over the seeds there are; None for fewer than two."""
-    there = values[np.isfinite(values)]
-    return Compared(interval(there), len(there)) if len(there) > 1 else None
-
-
-def difference(values: Floats, base: Floats) -> Compared | None:
-    """Mean of the paired differences; None for fewer than two pairs."""
-    return mean_of(values - base)
-
-
-def part(values: Floats, base: Floats) -> Compared | None:
-    """Ratio of the means over the seeds that both have; None for fewer than two."""
-    both = np.isfinite(values) & np.isfinite(base)
-    return Compared(ratio(values[both], base[both]), int(both.sum())) if both.sum() > 1 else None
 
 
 def mean_curve(results: Sequence[Result | None], figure: Callable[[Curve], list[float]]) -> Floats:

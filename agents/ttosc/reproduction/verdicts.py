@@ -6,12 +6,14 @@ holds if that is on the claimed side of 0 for all of them, with a caveat if for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
 from agents.claims import Scheme
+from agents.reproduction.comparing import difference
+from agents.reproduction.verdicts import Finding, Verdict, Word, finding, verdict
 from agents.ttosc.reproduction.measuring import Result
 from agents.ttosc.reproduction.plan import (
     DDPG,
@@ -25,17 +27,13 @@ from agents.ttosc.reproduction.plan import (
     FigureName,
 )
 from agents.ttosc.reproduction.tables import (
-    Compared,
     Sweep,
     converged_after,
     delay_of,
     delays_of,
-    difference,
     gain_of,
 )
 from emulator.model.offloading import Floats
-
-Word = Literal["holds", "holds with a caveat", "does not hold", "not measured"]
 
 ENOUGH_STORAGE: Final = 3.0
 """[C_m] beyond which the paper sees no gain; it gives no unit, we read GB."""
@@ -49,68 +47,12 @@ STANDING_IN: Final = (*PROPOSED, ILS)
 Sweeps = dict[FigureName, list[Sweep]]
 
 
-class Finding(NamedTuple):
-    """What was found of one scheme or pair.
-
-    Attributes:
-        who: The scheme, or what is compared with what.
-        found: The paired change, and its unit is the statement's.
-        agrees: Whether its interval is on the claimed side of 0.
-        contradicts: Whether it is on the other side; neither, where it holds 0.
-    """
-
-    who: str
-    found: Compared
-    agrees: bool
-    contradicts: bool
-
-
-class Verdict(NamedTuple):
-    """A statement of the paper and what became of it here.
-
-    Attributes:
-        name: As in ``docs/claims.md``.
-        figure: Where the paper says it.
-        says: The statement.
-        measure: What the figures of ``findings`` are.
-        findings: One for each scheme or pair that it is about.
-        word: See the module.
-    """
-
-    name: str
-    figure: str
-    says: str
-    measure: str
-    findings: tuple[Finding, ...]
-    word: Word
-
-
-def judged(findings: Sequence[Finding]) -> Word:
-    """The word for what was found."""
-    if not findings:
-        return "not measured"
-    agree = sum(finding.agrees for finding in findings)
-    return "holds" if agree == len(findings) else "holds with a caveat" if agree else "does not hold"
-
-
-def _finding(who: str, found: Compared | None, *, rises: bool) -> list[Finding]:
-    if found is None or not np.isfinite(found.interval.half):
-        return []
-    certain, as_said = found.interval.excludes_zero, (found.interval.mean > 0.0) == rises
-    return [Finding(who, found, certain and as_said, certain and not as_said)]
-
-
 def _for_proposed(verdict: Verdict) -> Verdict:
     """A statement about the proposed scheme holds with a caveat at most, where only a stand-in was measured."""
     names = tuple(scheme.name for scheme in PROPOSED)
     if verdict.word == "holds" and not any(finding.who.startswith(names) for finding in verdict.findings):
         return verdict._replace(word="holds with a caveat")
     return verdict
-
-
-def _verdict(name: str, figure: str, says: str, measure: str, findings: Iterable[Finding]) -> Verdict:
-    kept = tuple(findings)
-    return Verdict(name, figure, says, measure, kept, judged(kept))
 
 
 def _ends(sweep: Sweep, scheme: Scheme, figure: Callable[[Result], float]) -> tuple[Floats, Floats] | None:
@@ -125,7 +67,7 @@ def _trend(sweep: Sweep, schemes: Sequence[Scheme], figure: Callable[[Result], f
     for scheme in schemes:
         ends = _ends(sweep, scheme, figure)
         if ends is not None:
-            findings += _finding(scheme.name, difference(ends[1], ends[0]), rises=rises)
+            findings += finding(scheme.name, difference(ends[1], ends[0]), rises=rises)
     return findings
 
 
@@ -141,7 +83,7 @@ def _gaps(sweep: Sweep, baselines: Sequence[Scheme], own: Sequence[Scheme], *, r
                 continue
             gaps = [theirs[place] - values for place, values in zip((at[0], at[-1]), mine, strict=True)]
             who = f"{baseline.name} - {scheme.name}"
-            findings += _finding(who, difference(gaps[1], gaps[0]), rises=rises)
+            findings += finding(who, difference(gaps[1], gaps[0]), rises=rises)
     return findings
 
 
@@ -159,9 +101,9 @@ def _learning(sweep: Sweep, names: tuple[str, str], figure: str, what: str, *, r
     slower = _trend(sweep, PROPOSED, converged_after, rises=True)
     reward = _trend(sweep, PROPOSED, gain_of, rises=rises)
     return [
-        _verdict(names[0], figure, f"With more {what} it takes more iterations to converge.",
+        verdict(names[0], figure, f"With more {what} it takes more iterations to converge.",
                  "frames to within 5 %, last - first", slower),
-        _verdict(names[1], figure, f"With more {what} the average reward {'grows' if rises else 'falls'}.",
+        verdict(names[1], figure, f"With more {what} the average reward {'grows' if rises else 'falls'}.",
                  "reward of a slot, s, last - first", reward),
     ]  # fmt: skip
 
@@ -170,9 +112,9 @@ def by_cells(sweeps: Sweeps) -> list[Verdict]:
     """What the paper says of Figure 5(a)."""
     sweep = sweeps["fig5a"][0]
     return [
-        _verdict("C5", "5a", "The delay of every scheme falls with more cells.", "delay, s, last - first",
+        verdict("C5", "5a", "The delay of every scheme falls with more cells.", "delay, s, last - first",
                  _trend(sweep, (*PROPOSED, *PAPERS), delay_of, rises=False)),
-        _verdict("C6", "5a", "The baselines' gap to the proposed scheme widens with more cells.",
+        verdict("C6", "5a", "The baselines' gap to the proposed scheme widens with more cells.",
                  "gap, s, last - first", _gaps(sweep, PAPERS, (LITERAL, MARGINAL), rises=True)),
     ]  # fmt: skip
 
@@ -181,13 +123,13 @@ def by_services(sweeps: Sweeps) -> list[Verdict]:
     """What the paper says of Figure 5(b)."""
     sweep = sweeps["fig5b"][0]
     return [
-        _verdict("C7", "5b", "The delay of every scheme grows with the number of services.", "delay, s, last - first",
+        verdict("C7", "5b", "The delay of every scheme grows with the number of services.", "delay, s, last - first",
                  _trend(sweep, (*PROPOSED, *PAPERS), delay_of, rises=True)),
-        _verdict("C8", "5b", "The gap of Popularity and Greedy to the proposed scheme grows with the services.",
+        verdict("C8", "5b", "The gap of Popularity and Greedy to the proposed scheme grows with the services.",
                  "gap, s, last - first", _gaps(sweep, (POPULARITY, GREEDY), (LITERAL, MARGINAL), rises=True)),
-        _verdict("C9", "5b", "With few services (fewer than 15) Popularity beats DDPG.",
+        verdict("C9", "5b", "With few services (fewer than 15) Popularity beats DDPG.",
                  "delay, s, difference at the least J", _beside(sweep, POPULARITY, DDPG, 0)),
-        _verdict("C9", "5b", "With many services DDPG beats Popularity.",
+        verdict("C9", "5b", "With many services DDPG beats Popularity.",
                  "delay, s, difference at the most J", _beside(sweep, DDPG, POPULARITY, -1)),
     ]  # fmt: skip
 
@@ -195,16 +137,16 @@ def by_services(sweeps: Sweeps) -> list[Verdict]:
 def _beside(sweep: Sweep, scheme: Scheme, other: Scheme, place: int) -> list[Finding]:
     """Whether a scheme is ahead of another at one point."""
     own, theirs = (sweep.values(each, delay_of)[place] for each in (scheme, other))
-    return _finding(f"{scheme.name} - {other.name}", difference(own, theirs), rises=False)
+    return finding(f"{scheme.name} - {other.name}", difference(own, theirs), rises=False)
 
 
 def by_demand(sweeps: Sweeps) -> list[Verdict]:
     """What the paper says of Figure 6(a)."""
     zipf, users = sweeps["fig6a"]
     found = [
-        _verdict("C10", "6a", "The proposed scheme's delay falls as the Zipf exponent grows.", "delay, s, last - first",
+        verdict("C10", "6a", "The proposed scheme's delay falls as the Zipf exponent grows.", "delay, s, last - first",
                  _trend(zipf, STANDING_IN, delay_of, rises=False)),
-        _verdict("C11", "6a", "Its delay grows with the mean number of users.", "delay, s, last - first",
+        verdict("C11", "6a", "Its delay grows with the mean number of users.", "delay, s, last - first",
                  _trend(users, STANDING_IN, delay_of, rises=True)),
     ]  # fmt: skip
     return [_for_proposed(verdict) for verdict in found]
@@ -215,10 +157,10 @@ def by_resources(sweeps: Sweeps) -> list[Verdict]:
     compute, storage = sweeps["fig6b"]
     more = [_trend(sweep, STANDING_IN, delay_of, rises=False) for sweep in (compute, storage)]
     found = [
-        _verdict("C12", "6b", "More compute or more storage lowers its delay.", "delay, s, last - first",
+        verdict("C12", "6b", "More compute or more storage lowers its delay.", "delay, s, last - first",
                  [finding._replace(who=f"{finding.who}, {what}")
                   for findings, what in zip(more, ("compute", "storage"), strict=True) for finding in findings]),
-        _verdict("C13", "6b", "Storage beyond 3 brings no further gain.", "delay, s, most - 3 GB",
+        verdict("C13", "6b", "Storage beyond 3 brings no further gain.", "delay, s, most - 3 GB",
                  _level(storage)),
     ]  # fmt: skip
     return [_for_proposed(verdict) for verdict in found]
@@ -244,9 +186,9 @@ def best(defaults: dict[Scheme, list[Result | None]], seeds: int) -> Verdict:
         own = delays_of(defaults[scheme], seeds)
         for baseline in PAPERS:
             found = difference(own, delays_of(defaults[baseline], seeds))
-            findings += _finding(f"{scheme.name} - {baseline.name}", found, rises=False)
+            findings += finding(f"{scheme.name} - {baseline.name}", found, rises=False)
     says = "The proposed scheme has a lower delay than the baselines."
-    return _verdict("C14", "5", says, "delay, s, difference", findings)
+    return verdict("C14", "5", says, "delay, s, difference", findings)
 
 
 def quick_enough(scheduling_s: float, deployment_s: float) -> list[Verdict]:

@@ -9,8 +9,11 @@ import pytest
 
 from agents.errors import AgentError
 from agents.intervals import Interval
+from agents.reproduction.comparing import Compared, difference
+from agents.reproduction.crew import Stopped
+from agents.reproduction.verdicts import Finding, judged
 from agents.ttosc.reproduction import crew, page, plan, real, report, verdicts
-from agents.ttosc.reproduction.measuring import VERSION, Curve, Result, Stopped, blocks, key_of, measured, world_of
+from agents.ttosc.reproduction.measuring import VERSION, Curve, Result, blocks, key_of, measured, world_of
 from agents.ttosc.reproduction.plan import (
     DISTILLED,
     FULL,
@@ -26,8 +29,7 @@ from agents.ttosc.reproduction.plan import (
     measurements_of,
 )
 from agents.ttosc.reproduction.store import Store
-from agents.ttosc.reproduction.tables import Compared, Sweep, converged_after, difference
-from agents.ttosc.reproduction.verdicts import Finding, judged
+from agents.ttosc.reproduction.tables import Sweep, converged_after
 from emulator.cli import run_command
 from emulator.errors import RunFolderError
 

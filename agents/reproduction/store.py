@@ -1,0 +1,74 @@
+"""What is measured already: a file a measurement, found by what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from emulator.errors import RunFolderError
+
+MEASUREMENTS, TRAININGS = "measurements", "trainings"
+
+
+class Versioned(Protocol):
+    """A result that says which version of its meaning it has."""
+
+    @property
+    def version(self) -> int:
+        """The version."""
+        ...
+
+
+Measurement = TypeVar("Measurement")
+Result = TypeVar("Result", bound=Versioned)
+
+
+class Store(Generic[Measurement, Result]):
+    """The folder of a reproduction."""
+
+    def __init__(self, path: Path, result: type[Result], version: int, key_of: Callable[[Measurement], str]) -> None:
+        """Open it, or make it.
+
+        Args:
+            path: The folder.
+            result: What is kept.
+            version: Of what a measurement means; one of another version is made again.
+            key_of: What a measurement is kept under.
+        Raises: RunFolderError: it cannot be made, or actors in it could not be named as a policy.
+        """
+        if set(str(path)) & set(",="):
+            raise RunFolderError(f"{path}: policies have no commas or equals signs in a path; choose another --out")
+        self.path = path
+        self._result, self._version, self._key_of = result, version, key_of
+        try:
+            (path / MEASUREMENTS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be made ({error.strerror}); choose another --out") from None
+
+    def training(self, key: str) -> Path:
+        """Where a training goes on while its measurement is not made."""
+        return self.path / TRAININGS / key
+
+    def get(self, measurement: Measurement) -> Result | None:
+        """A measurement, if it was made; a file that is not whole, or of another version, does not count."""
+        try:
+            result = msgspec.json.decode(self._file(self._key_of(measurement)).read_bytes(), type=self._result)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return result if result.version == self._version else None
+
+    def put(self, key: str, result: Result) -> None:
+        """Keep a measurement, whole or not at all."""
+        file = self._file(key)
+        fresh = file.with_suffix(".new")
+        try:
+            fresh.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+            fresh.replace(file)
+        except OSError as error:
+            raise RunFolderError(f"{file}: cannot be written ({error.strerror}); free the disk and go on") from None
+
+    def _file(self, key: str) -> Path:
+        return self.path / MEASUREMENTS / f"{key}.json"
