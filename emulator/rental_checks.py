@@ -75,6 +75,11 @@ def _demand(rental: Rental) -> Iterator[str]:
         yield "rental.demand.path: missing; a trace needs the folder that `edgerig import` made"
     if demand.kind == "patterns" and demand.path:
         yield 'rental.demand.path: is only read with kind = "trace"; set the kind or leave the path out'
+    if demand.slots is not None:
+        if demand.kind == "patterns":
+            yield 'rental.demand.slots: is only read with kind = "trace"; set the kind or leave the slots out'
+        elif demand.slots[0] >= demand.slots[1]:
+            yield f"rental.demand.slots: {list(demand.slots)} is empty; give the first, and the one after the last"
     if reward.price_low > reward.price_high:
         yield f"rental.reward.price_low: {reward.price_low:g} is more than price_high ({reward.price_high:g})"
 

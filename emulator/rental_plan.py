@@ -78,16 +78,22 @@ class Plan:
         length = self.rental.episode_slots
         return slot - slot % length if length else 0
 
+    @property
+    def played(self) -> range:
+        """The rows of ``rates`` that are played; after the last one comes the first."""
+        first, end = self.rental.demand.slots or (0, len(self.rates))
+        return range(first, end)
+
     def start(self, seed: int, slot: int) -> int:
         """The row of ``rates`` that a slot's episode begins with, in a world with a seed."""
         if not self.rental.random_start:
-            return self.rental.first_slot
+            return self.played[self.rental.first_slot % len(self.played)]
         began = self.episode(slot)
-        return int(Stream(seed, "/world", "clock", draws=1).uniforms(began)[0, 0] * len(self.rates))
+        return self.played[int(Stream(seed, "/world", "clock", draws=1).uniforms(began)[0, 0] * len(self.played))]
 
     def row(self, start: int, slot: int) -> int:
         """The row of ``rates`` that holds in a slot whose episode began with row ``start``."""
-        return (start + slot - self.episode(slot)) % len(self.rates)
+        return self.played[(start - self.played.start + slot - self.episode(slot)) % len(self.played)]
 
     def hour(self, row: int) -> int:
         """The hour of the day, 0..23, of a row of ``rates``."""
@@ -238,9 +244,13 @@ def _rates(scenario: Scenario, rental: Rental) -> Floats:
 
 
 def _traced(scenario: Scenario, rental: Rental) -> Floats:
-    """A trace's tasks over their mean, shape (slot, cell)."""
+    """A trace's tasks over their mean, shape (slot, cell); over the whole trace's, whatever of it is played."""
     demand = load_demand(rental.demand.path)
     problems = []
+    if rental.demand.slots is not None and rental.demand.slots[1] > demand.slots:
+        problems.append(
+            f"rental.demand.slots: end with {rental.demand.slots[1]}, but the trace has {demand.slots}; take fewer"
+        )
     if len(demand.cells) != scenario.edges.count:
         problems.append(
             f"edges.count: is {scenario.edges.count}, but the trace has {len(demand.cells)} cells; set it so"

@@ -25,6 +25,9 @@ SHIPPED = resources.files("emulator.scenarios")
 BARE_KEY = r"[\w-]+"
 STEP = r"\w+(\[\d{1,9}\])?"
 MAY_BE_INFINITE = ("uplink_bps",)
+PATHS = ("path", "trace")
+"""Keys, of whatever table, that name a file or a folder."""
+
 KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -224,7 +227,10 @@ def _shown(value: Any) -> str:
 
 
 def _apply(raw: dict[str, Any], override: str, places: dict[str, str], problems: list[str]) -> None:
-    """Put ``a.b=value`` or ``edge[2].b=value`` into the parsed tables; one more row than there are is a new one."""
+    """Put ``a.b=value`` or ``edge[2].b=value`` into the parsed tables; one more row than there are is a new one.
+
+    A relative path starts from where the command is given, not from the scenario's folder.
+    """
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not re.fullmatch(rf"{STEP}(\.{STEP})*", key):
@@ -240,7 +246,8 @@ def _apply(raw: dict[str, Any], override: str, places: dict[str, str], problems:
     if last.endswith("]"):
         problems.append(f"--set {override}: a row is a table; name a key of it, e.g. {last}.index=3")
         return
-    table[last] = _toml_value(text)
+    value = _toml_value(text)
+    table[last] = str(Path(value).resolve()) if last in PATHS and value and isinstance(value, str) else value
     for inner in [place for place in places if re.match(rf"{re.escape(key)}(?!\w)", place)]:
         del places[inner]
     places[key] = f"--set {override}"

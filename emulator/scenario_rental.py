@@ -137,6 +137,9 @@ class RentalDemand(Table, frozen=True):
     )
     split_y: Share = 0.5
     path: Annotated[str, Meta(description="folder of canonical demand, beside the scenario")] = ""
+    slots: Annotated[
+        Link | None, Meta(description="of a trace: the first slot that is played, and the one after the last")
+    ] = None
     trace_mean: Annotated[float, Meta(ge=0, description="tasks of a user and slot that a trace's mean stands for")] = (
         4.5
     )
@@ -173,7 +176,9 @@ class Rental(Table, frozen=True):
     spec: Annotated[Literal["P", "A"], Meta(description="whose defaults hold: the paper's, its authors' file's")] = "P"
     units: Annotated[int, Meta(ge=1, le=255, description="most units that can be rented on an edge server")] = 2
     episode_slots: Annotated[int, Meta(ge=0, description="slots until all is forgotten; 0: never")] = 0
-    first_slot: Annotated[int, Meta(ge=0, description="slot of the day (of the trace) an episode starts with")] = 0
+    first_slot: Annotated[
+        int, Meta(ge=0, description="slot of the day (of what is played of the trace) to start with")
+    ] = 0
     random_start: Annotated[bool, Meta(description="each episode starts with a slot drawn at random")] = False
     zero_delay_bug: Annotated[
         Literal["off", "own", "authors"],

@@ -38,6 +38,11 @@ BROKEN = [
         "rental.sites.positions_m: has 1 places, but edges.count is 5",
     ),
     (HEAD + '[rental.demand]\nkind = "trace"', "x.toml:3: rental.demand.path: missing; a trace needs"),
+    (HEAD + "[rental.demand]\nslots = [0, 9]", 'x.toml:4: rental.demand.slots: is only read with kind = "trace"'),
+    (
+        HEAD + '[rental.demand]\nkind = "trace"\npath = "d"\nslots = [9, 9]',
+        "x.toml:6: rental.demand.slots: [9, 9] is empty",
+    ),
     (HEAD + "[rental.reward]\nprice_low = 50", "x.toml:4: rental.reward.price_low: 50 is more than price_high (40)"),
     (HEAD + "[rental]\nrandom_start = true", "x.toml:4: rental.random_start: needs episodes"),
     (HEAD + "[rental.users]\nmean = 9.0\npool = 5", "x.toml:5: rental.users.pool: 5 is less than the mean of 9 users"),
