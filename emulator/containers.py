@@ -12,7 +12,7 @@ from emulator.scenario import Scenario
 SERVICES: Final = {"cell": "demand", "edge": "edge", "agent": "agent", "cloud": "cloud"}
 """The service of compose.yaml that each kind of process is like."""
 
-AS_THEY_ARE: Final = ("keys", "prometheus", "alertmanager")
+AS_THEY_ARE: Final = ("keys", "prometheus", "grafana", "alertmanager")
 NETWORKS: Final = {"control": {"internal": True}, "data": {"internal": True}, "outside": {}}
 VOLUMES: Final = ("keys", "runs", "prometheus")
 MOUNTED: Final = "/edgerig/scenario.toml"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from container_stack import Stack, run
+from container_stack import TAG, WITHOUT_GRAFANA, Stack, run
 from live_run import ROOT, finished
 
 pytestmark = pytest.mark.containers
@@ -79,9 +79,10 @@ def test_the_image_is_small_and_holds_nothing_to_build_with(image: str) -> None:
 
 
 def test_what_compose_yaml_promises(image: str) -> None:
-    services = json.loads(Stack("read").compose("--profile", "*", "config", "--format", "json"))["services"]
+    read = ("docker", "compose", "--profile", "*", "config", "--format", "json")
+    services = json.loads(run(*read, EDGERIG_TAG=TAG))["services"]
     published = {name: each["ports"] for name, each in services.items() if each.get("ports")}
-    assert set(published) <= {"prometheus", "grafana"}
+    assert set(published) == {"prometheus", "grafana"}
     assert all(port["host_ip"] == "127.0.0.1" for ports in published.values() for port in ports)
     agents = services["agent"]
     assert not agents.get("command")
@@ -102,9 +103,19 @@ def test_what_compose_yaml_promises(image: str) -> None:
     assert all(tags)
 
 
-def test_compose_has_no_warning(image: str) -> None:
-    done = subprocess.run(("docker", "compose", "config", "-q"), capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("profile", ["", "alerts", "*"])
+def test_compose_has_no_warning(engine: None, profile: str) -> None:
+    read = ("docker", "compose", "--profile", profile, "config", "-q")
+    done = subprocess.run(read, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ci_takes_grafana_out_and_nothing_else(engine: None) -> None:
+    read = ("docker", "compose", "--profile", "*", "-f", "compose.yaml")
+    whole = json.loads(run(*read, "config", "--format", "json"))
+    without = json.loads(run(*read, "-f", str(WITHOUT_GRAFANA), "config", "--format", "json"))
+    assert whole["services"].pop("grafana")
+    assert whole == without
 
 
 def test_the_alert_rules_do_what_they_say(engine: None) -> None:

@@ -29,7 +29,7 @@ def test_25_edge_servers_are_25_containers_and_25_of_agents() -> None:
     made = services("edges.count=25")
     assert {f"edge-{n}" for n in range(25)} | {f"agent-{n}" for n in range(25)} <= made.keys()
     assert made["edge-7"]["environment"] == {"EDGERIG_INDEX": "7", "EDGERIG_COUNT": "1"}
-    assert len(made) == 25 + 25 + 6
+    assert len(made) == 25 + 25 + 7
 
 
 def test_or_they_are_packed_by_five() -> None:
