@@ -58,13 +58,13 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
     made = []
     for node, edge in zip(nodes, edges, strict=True):
-        keeper = RentalKeeper(node, driver, edge, plan.rental.units, scenario.agent, None)
+        keeper = RentalKeeper(node, driver, edge, plan.rental.units, scenario.agent)
         made.append(RentalEdgeNode(node, driver, edge, plan, scenario.seed, keeper))
 
     def begin_again(seed: int) -> None:
         driver.begin_again()
         for edge_node in made:
-            edge_node.begin_again(seed, None)
+            edge_node.begin_again(seed)
 
     Resettable(process, begin_again)
 

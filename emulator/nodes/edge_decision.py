@@ -15,16 +15,11 @@ from bus.slots import Now, SlotDriver
 from emulator import records
 from emulator.model.offloading import Bools, Floats, Network, refusal
 from emulator.nodes.deadlines import DECISION
+from emulator.nodes.decision_counts import MISSED, DecisionCounts
 from emulator.scenario import Agent
 
 Orphan = Callable[[int, Floats], Bools]
 """A policy the edge server runs itself when nobody decides: frame and counts (slot, service) to deployment."""
-
-REFUSALS = ("late", "link", "malformed", "infeasible", "stale")
-"""Why a decision may be refused: late, not through an emulated link, and three ways of being no good."""
-
-DECISION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
-"""Upper edges of the buckets of the metric, seconds."""
 
 
 @dataclass(slots=True)
@@ -61,11 +56,7 @@ class DeploymentKeeper:
         self._observation = node.publisher(f"/edge/{edge}/frame_observation")
         self._in_force = node.publisher(f"/edge/{edge}/deployment_in_force")
         self._asked_s = 0.0
-        count = node.process.measurements.counter
-        self._refused = {r: count("decisions_refused", reason=r) for r in REFUSALS}
-        self._missed = count("decisions_missed")
-        self._took = node.process.measurements.histogram("decision_seconds", DECISION_S, edge=str(edge))
-        self._outcome = ""
+        self._counts = DecisionCounts(node, edge)
         node.collect("deployment", f"/agent/{edge}/deployment", self._agent)
 
     @property
@@ -76,17 +67,13 @@ class DeploymentKeeper:
     def commit(self) -> None:
         """The slot computed last counts."""
         self._kept = self._next
-        if self._outcome == "missed":
-            self._missed.value += 1.0
-        elif self._outcome:
-            self._refused[self._outcome].value += 1.0
-        self._outcome = ""
+        self._counts.commit()
 
     def begin_again(self, orphan: Orphan | None) -> None:
         """Back to the initial state: nothing is deployed, nothing was seen."""
         self._kept = self._next = _nothing_seen(self._network.services)
         self._orphan = orphan
-        self._outcome = ""
+        self._counts.ends("")
 
     def saw(self, tasks: Array) -> None:
         """Remember a slot's arrivals, shape (service,), for the next observation."""
@@ -96,7 +83,7 @@ class DeploymentKeeper:
         """Start a slot from the committed state; in a frame's first slot, ask the agent."""
         kept = self._kept
         self._next = DeploymentState(kept.in_force, kept.unanswered_frames, kept.decided, kept.seen, kept.last_frame)
-        self._outcome = ""
+        self._counts.ends("")
         if now.first:
             if self._kept.seen:
                 self._next.last_frame = records.stacked(self._kept.seen)
@@ -126,8 +113,8 @@ class DeploymentKeeper:
         took_s = self._node.process.clock() - self._asked_s
         reason = self._judge(now, message, took_s)
         if not isinstance(message, Absent):
-            self._took.observe(took_s)
-        self._outcome = reason
+            self._counts.took(took_s)
+        self._counts.ends(reason)
         if not reason:
             self._driver.note(f"decision_s{self._agent}", took_s)
             self._next.in_force = records.deployed_from(message.services, self._network.services)
@@ -150,7 +137,7 @@ class DeploymentKeeper:
         """Nobody decides: keep what is in force for a while, then do what the scenario says."""
         state, rule = self._next, self._rules.orphan
         state.unanswered_frames += 1
-        self._outcome = "missed" if state.decided else ""
+        self._counts.ends(MISSED if state.decided else "")
         if state.decided and state.unanswered_frames > self._rules.hold_decision_frames and rule != "keep":
             empty = np.zeros(self._network.services, dtype=np.bool_)
             state.in_force = empty if self._orphan is None else self._orphan(now.frame, state.last_frame)

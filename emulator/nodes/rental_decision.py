@@ -11,11 +11,8 @@ from bus.messages import Observation, Rental
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator.nodes.deadlines import DECISION
-from emulator.nodes.edge_decision import DECISION_S, REFUSALS
+from emulator.nodes.decision_counts import MISSED, DecisionCounts
 from emulator.scenario import Agent
-
-RentalOrphan = Callable[[int, Observation], int]
-"""A policy the edge server runs itself when nobody decides: slot and observation to units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +27,7 @@ class RentalState:
 class RentalKeeper:
     """Keeps one edge server's rental; ``ask`` each slot, ``commit`` when it counts."""
 
-    def __init__(
-        self, node: Node, driver: SlotDriver, edge: int, most_units: int, rules: Agent, orphan: RentalOrphan | None
-    ) -> None:
+    def __init__(self, node: Node, driver: SlotDriver, edge: int, most_units: int, rules: Agent) -> None:
         self._node = node
         self._driver = driver
         self._edge = edge
@@ -40,36 +35,28 @@ class RentalKeeper:
         self._rules = rules
         self._agent = f"/agent/{edge}"
         self._observation = node.publisher(f"/edge/{edge}/observation")
-        count = node.process.measurements.counter
-        self._refused = {r: count("decisions_refused", reason=r) for r in REFUSALS}
-        self._missed = count("decisions_missed")
-        self._took = node.process.measurements.histogram("decision_seconds", DECISION_S, edge=str(edge))
+        self._counts = DecisionCounts(node, edge)
         self._asked_s = 0.0
-        self.begin_again(orphan)
+        self.begin_again()
         node.collect("rental", f"/agent/{edge}/rental", self._agent)
 
-    def begin_again(self, orphan: RentalOrphan | None) -> None:
+    def begin_again(self) -> None:
         """Back to the initial state: nothing is rented."""
         self._kept = self._next = RentalState()
-        self._orphan = orphan
-        self._ended = ""
+        self._counts.ends("")
 
     def commit(self) -> None:
         """The slot computed last counts."""
         self._kept = self._next
-        if self._ended == "missed":
-            self._missed.value += 1.0
-        elif self._ended:
-            self._refused[self._ended].value += 1.0
-        self._ended = ""
+        self._counts.commit()
 
     def ask(self, now: Now, observed: Observation, then: Callable[[int, str], None]) -> None:
         """Have the slot's rental decided; ``then`` gets units, and why a decision was refused (empty: it was not)."""
-        self._ended = ""
+        self._counts.ends("")
         into_ns = self._node.reached_ns("presence")
         self._driver.publish(self._observation, observed, now, into_ns=into_ns)
         if self._agent not in now.members:
-            self._hold(now, observed)
+            self._hold()
             then(self._next.units, "")
             return
         self._asked_s = self._node.process.clock()
@@ -86,8 +73,8 @@ class RentalKeeper:
         took_s = self._node.process.clock() - self._asked_s
         reason = self._judge(message, took_s)
         if not isinstance(message, Absent):
-            self._took.observe(took_s)
-        self._ended = reason
+            self._counts.took(took_s)
+        self._counts.ends(reason)
         if reason:
             self._next = self._kept
         else:
@@ -105,11 +92,10 @@ class RentalKeeper:
             return "malformed"
         return "" if 0 <= message.units <= self._most_units else "infeasible"
 
-    def _hold(self, now: Now, observed: Observation) -> None:
-        """Nobody decides: keep what is rented for a while, then do what the scenario says."""
-        kept, rule = self._kept, self._rules.orphan
-        self._ended = "missed" if kept.decided else ""
-        unanswered, units = kept.unanswered_slots + 1, kept.units
-        if kept.decided and unanswered > self._rules.hold_decision_frames and rule != "keep":
-            units = 0 if self._orphan is None else self._orphan(now.slot, observed)
-        self._next = RentalState(units, unanswered, kept.decided)
+    def _hold(self) -> None:
+        """Nobody decides: keep what is rented for a while, then do what the scenario says: keep on, or rent nothing."""
+        kept, rules = self._kept, self._rules
+        self._counts.ends(MISSED if kept.decided else "")
+        unanswered = kept.unanswered_slots + 1
+        held = unanswered <= rules.hold_decision_frames or rules.orphan == "keep"
+        self._next = RentalState(kept.units if held else 0, unanswered, kept.decided)

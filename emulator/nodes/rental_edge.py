@@ -13,7 +13,7 @@ from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import rental_records
 from emulator.nodes.deadlines import COMPLETED, SCHEDULE, SENSED
-from emulator.nodes.rental_decision import RentalKeeper, RentalOrphan
+from emulator.nodes.rental_decision import RentalKeeper
 from emulator.rental_edges import Conditions, EdgeServers, Remembered, observation
 from emulator.rental_plan import Plan
 
@@ -69,9 +69,9 @@ class RentalEdgeNode:
         self._servers = EdgeServers(self._plan, [seed], self._edge, 1)
         self._kept = self._next = self._servers.nothing_remembered()
 
-    def begin_again(self, seed: int, orphan: RentalOrphan | None) -> None:
+    def begin_again(self, seed: int) -> None:
         """Back to the initial state: nothing is rented, nothing remembered."""
-        self._keeper.begin_again(orphan)
+        self._keeper.begin_again()
         self._begin(seed)
 
     def commit(self) -> None:

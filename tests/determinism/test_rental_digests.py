@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from thread_run import Kill, ThreadRun
+from thread_run import TICK, Kill, ThreadRun
 
 from agents.errors import AgentError
 from emulator import run as runs
+from emulator.folder import read_table
 from emulator.scenario import Link, Scenario
 from emulator.scenario_file import load, parse
 
@@ -121,3 +122,15 @@ def test_a_death_at_any_stage_loses_no_task(tmp_path: Path, victim: str, topic: 
     whole = play(scenario, tmp_path / "whole", layout=APART).slots()
     for name in ("reward", "tasks", "cloud", "hour"):
         assert run.slots()[name][:3] == whole[name][:3], "what was committed before stays"
+
+
+@pytest.mark.parametrize("orphan", ["keep", "empty"])
+def test_without_an_agent_the_rental_holds_and_then_the_orphan_rule_does(tmp_path: Path, orphan: str) -> None:
+    text = SMALL + f'[agent]\npolicy = "2=all2,all1"\norphan = "{orphan}"\nhold_decision_frames = 2\n'
+    scenario = runs.prepare(parse(text, origin=orphan), on_bus=True)
+    run = play(scenario, tmp_path / "run", kills=[Kill("agent-2", 3, TICK, restart=False)])
+    edges = read_table(tmp_path / "run" / "edges.csv")
+    rented = [units for edge, units in zip(edges["edge"], edges["units"], strict=True) if edge == 2]
+    assert rented == [2.0] * 5 + [2.0 if orphan == "keep" else 0.0] * 3
+    # Five slots without a decision; the tick that lets an edge server count the last one never comes.
+    assert run.processes["edge-2"].measurements.counter("decisions_missed").value == 4.0
