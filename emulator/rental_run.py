@@ -11,7 +11,7 @@ from agents import rental_rollout
 from agents.errors import AgentError
 from agents.policy import per_edge_specs
 from agents.rental_networks import talks
-from agents.rental_policy import observes
+from agents.rental_policy import RentalSetting, make_rental_policy, observes
 from bus.digest import RunDigest
 from bus.messages import Asked, LinkShape, Message, RentalOutcome, RunStatus
 from emulator import records, rental_records, summary
@@ -19,7 +19,7 @@ from emulator.errors import ScenarioError
 from emulator.folder import RENTAL_TABLES, Writer
 from emulator.linking import shape_of
 from emulator.model.rental_ledger import EpisodeRow, RentalEdgeRow, RentalRow, RentalTotals, close_slot
-from emulator.rental_plan import rental_of, resolve_rental
+from emulator.rental_plan import build_plan, rental_of, resolve_rental
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
 
@@ -44,7 +44,20 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
         )
     if not on_bus:
         _check_links(scenario)
-    return resolve_rental(scenario)
+    resolved = resolve_rental(scenario)
+    _check_policies(resolved, specs)
+    return resolved
+
+
+def _check_policies(scenario: Scenario, specs: list[str]) -> None:
+    """Let each policy say what it lacks, before any process is started.
+
+    Raises: AgentError: it cannot work here.
+    """
+    plan = build_plan(scenario)
+    for spec in dict.fromkeys(specs):
+        edge = None if observes(spec) == "network" else specs.index(spec)
+        make_rental_policy(spec, RentalSetting(plan, edge, scenario.seed, scenario.name))
 
 
 def _check_links(scenario: Scenario) -> None:

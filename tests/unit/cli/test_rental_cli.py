@@ -48,6 +48,11 @@ def test_what_cannot_be_is_one_line_and_exit_2(tmp_path, capsys):
         (["sim", "quickstart-rental", "--agent", "popularity"], "no such policy; known: actor"),
         (["sim", "quickstart", "--agent", "greedy-rule"], "no such policy; known: cloud-only"),
         (["run", "quickstart-rental", "--set", "agent.orphan=all1"], "set it to keep or empty"),
+        (["run", "quickstart-rental", "--agent", "owner:/nowhere"], "/nowhere: holds no networks (manifest.toml)"),
+        (["run", "quickstart-rental", "--agent", "all1,3=onnx:/nowhere"], "/nowhere: holds no networks"),
+        (["run", "quickstart-rental", "--agent", "constant:7"], "choose 0..2 (rental.units)"),
+        (["run", "quickstart-rental", "--set", "edges.count=4"], "no shipped rental networks fit this world"),
+        (["sim", "quickstart-rental", "--agent", "madql:/nowhere"], "/nowhere: holds no networks"),
         (["sim", "quickstart-rental", "--scheduler", "nearest"], "the rental world has no scheduler"),
         (["sim", "quickstart-rental", "--set", "rental.demand.load=100"], "take a smaller load"),
     ):
