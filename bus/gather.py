@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Key = tuple[Hashable, int, int, int]  # kind, slot, attempt, round
 Then = Callable[[list[Any]], None]
 
+LATE: Final = "late"
+"""Why something is absent that had not come when the gather closed."""
+
 HELD_LIMIT: Final = 65_536  # messages; a peer that invents future slots must not fill the memory
 
 
@@ -27,6 +30,11 @@ class Absent:
     reason: str
     withheld: Any = None
     """What the link did not let through: not for whoever decides, but for the books."""
+
+
+def late(messages: Sequence[Any]) -> int:
+    """How many of a gather's messages did not come in time; what an emulated link lost is not late."""
+    return sum(isinstance(message, Absent) and message.reason == LATE for message in messages)
 
 
 class Gather:
@@ -251,7 +259,7 @@ class Collector:
         del self._open[key]
         self._closed.add(key)
         if gather.missing:
-            messages = [got[source] if source in got else Absent("late") for source in sources]
+            messages = [got[source] if source in got else Absent(LATE) for source in sources]
         else:
             messages = [got[source] for source in sources]
         self.surplus += max(0, len(got) - len(sources))

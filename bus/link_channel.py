@@ -20,7 +20,6 @@ Draw = Callable[[int, int, int], tuple[float, ...]]
 """Slot, round and ordinal to eight uniforms in [0, 1)."""
 
 LOST: Final = "link"
-LATE: Final = "late"
 NS: Final = 1_000_000_000
 
 _COUNTER: Final = struct.Struct("<QBQ")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bus import link_channel
 from bus.codec import Header, encode_payload
-from bus.gather import Absent
-from bus.link_channel import LATE, LOST, NS, Channel, Fate
+from bus.gather import LATE, Absent
+from bus.link_channel import LOST, NS, Channel, Fate
 from bus.link_figures import Figures
 from bus.link_table import LinkTable, source_of
 from bus.live import Callback, with_header

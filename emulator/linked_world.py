@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bus.link_channel import LATE, LOST, Channel, draw_of, frame_bytes
+from bus.gather import LATE
+from bus.link_channel import LOST, Channel, draw_of, frame_bytes
 from bus.messages import Array, Completed, Deployment, Message, Offload, Outcome
 from emulator import records
 from emulator.linked_serving import LinkedServing, Told, default_split, make_linked, usable_split

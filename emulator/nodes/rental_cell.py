@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bus.gather import Absent
+from bus.gather import Absent, late
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import rental_records
@@ -69,7 +69,7 @@ class RentalCellNode:
 
     def _choose(self, now: Now, there: Sequence[str], messages: Sequence[Any]) -> None:
         came = [message for message in messages if not isinstance(message, Absent)]
-        self._late.value += len(messages) - len(came)
+        self._late.value += late(messages)
         plan = self._plan
         row = plan.row(plan.start(self._seed, now.slot), now.slot)
         asking = self._crowd.request(rental_records.offered(came, plan.edges), np.array([row]))

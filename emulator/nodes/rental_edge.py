@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bus.gather import Absent
+from bus.gather import Absent, late
 from bus.messages import RentalInForce
 from bus.node import Node
 from bus.slots import Now, SlotDriver
@@ -93,7 +93,7 @@ class RentalEdgeNode:
 
         def came(messages: list[Any]) -> None:
             there = [message for message in messages if not isinstance(message, Absent)]
-            self._late.value += len(messages) - len(there)
+            self._late.value += late(messages)
             then(there)
 
         left_s = self._driver.left_s(share)

@@ -134,3 +134,16 @@ def test_without_an_agent_the_rental_holds_and_then_the_orphan_rule_does(tmp_pat
     assert rented == [2.0] * 5 + [2.0 if orphan == "keep" else 0.0] * 3
     # Five slots without a decision; the tick that lets an edge server count the last one never comes.
     assert run.processes["edge-2"].measurements.counter("decisions_missed").value == 4.0
+
+
+def test_what_a_link_loses_is_not_counted_as_late(tmp_path: Path) -> None:
+    text = SMALL + '[agent]\npolicy = "all1"\n[[link]]\nfrom = "cell/*"\nto = "edge/*"\nloss = 0.3\n'
+    links = '[[link]]\nfrom = "edge/*"\nto = "cell/*"\nlatency_s = 6000.0\n'
+    scenario = runs.prepare(parse(text + links, origin="lossy"), on_bus=True)
+    run = play(scenario, tmp_path / "run")
+
+    def late(process: str, stage: str) -> float:
+        return run.processes[process].measurements.counter("late_messages", stage=stage).value
+
+    assert sum(late(f"edge-{edge}", "edge") for edge in range(4)) == 0.0
+    assert late("cell-0", "cell") > 0.0, "what comes after its slot is late, link or not"
