@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ def opened(path: Path) -> Any:
     """
     if not path.exists():
         raise AgentError(f"{path}: there is no such file; the export is for fewer edge servers, or not whole")
+    # Read as the library loads: its own switch comes too late to keep it from writing an identifier into the user's
+    # cache, from complaining where it cannot, and from a thread that reports home.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -23,6 +23,7 @@ from emulator.scenario_file import load
 
 HOME = SHIPPED / "quickstart-rental"
 ROOT = Path(__file__).parents[3]
+ACTOR = HOME / "actors" / "actor-0.onnx"
 
 
 def setting(edge=0, name="quickstart-rental", *overrides):
@@ -115,3 +116,15 @@ def test_deciding_takes_no_pytorch():
     )
     done = subprocess.run([sys.executable, "-c", decide], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_onnxruntime_keeps_nothing_of_whoever_runs_it_and_does_not_complain(tmp_path):
+    """Its telemetry writes an identifier into the user's cache, and warns where it cannot."""
+    code = f"from pathlib import Path; from agents.onnx_session import opened; opened(Path({str(ACTOR)!r}))"
+    for home in (tmp_path, Path("/proc/nobody")):
+        env = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home)}
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert done.stderr == done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
