@@ -12,7 +12,7 @@ from agents.errors import AgentError
 from agents.intervals import interval
 from emulator.model.offloading import Floats
 
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h", "p")
 COLOURS = (
     "#0072b2",
     "#009e73",
@@ -25,6 +25,7 @@ COLOURS = (
     "#8c564b",
     "#bcbd22",
     "#5a4fcf",
+    "#b8860b",
 )
 """Okabe and Ito's first, told apart by colour-blind eyes; marks tell the rest apart."""
 

@@ -43,10 +43,17 @@ class Store(Generic[Measurement, Result]):
             raise RunFolderError(f"{path}: policies have no commas or equals signs in a path; choose another --out")
         self.path = path
         self._result, self._version, self._key_of = result, version, key_of
+        self._keys: dict[Measurement, str] = {}
         try:
             (path / MEASUREMENTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made ({error.strerror}); choose another --out") from None
+
+    def key_of(self, measurement: Measurement) -> str:
+        """What a measurement is kept under; worked out once, since a world of a trace reads all of it."""
+        if measurement not in self._keys:
+            self._keys[measurement] = self._key_of(measurement)
+        return self._keys[measurement]
 
     def training(self, key: str) -> Path:
         """Where a training goes on while its measurement is not made."""
@@ -55,7 +62,7 @@ class Store(Generic[Measurement, Result]):
     def get(self, measurement: Measurement) -> Result | None:
         """A measurement, if it was made; a file that is not whole, or of another version, does not count."""
         try:
-            result = msgspec.json.decode(self._file(self._key_of(measurement)).read_bytes(), type=self._result)
+            result = msgspec.json.decode(self._file(self.key_of(measurement)).read_bytes(), type=self._result)
         except (OSError, msgspec.MsgspecError):
             return None
         return result if result.version == self._version else None

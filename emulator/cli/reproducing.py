@@ -74,7 +74,7 @@ def reproduce_ttosc(
     if not as_is and not crew.make(todo, store, jobs=jobs, tell=told):
         tell(f"stopped; the same command goes on with {out}, and --as-is shows what there is")
         return INTERRUPTED
-    document = report.write(store, request, missing=len(todo) if as_is else 0)
+    document = report.write(store, request, missing=todo if as_is else ())
     if page is not None:
         report.publish(store, page)
     if as_json:

@@ -8,7 +8,7 @@ from functools import partial
 from agents.extras import require_onnx, require_torch
 from agents.reproduction import crew
 from agents.reproduction.crew import Progress as Progress
-from agents.ttosc.reproduction.measuring import key_of, measured
+from agents.ttosc.reproduction.measuring import measured
 from agents.ttosc.reproduction.plan import Measurement
 from agents.ttosc.reproduction.store import Store
 
@@ -28,7 +28,7 @@ def weight_of(measurement: Measurement) -> float:
 
 def missing(wanted: Iterable[Measurement], store: Store) -> list[Measurement]:
     """Those not made yet, each once, all of a seed before the next, so that what a stop leaves is of use."""
-    unique = {key_of(measurement): measurement for measurement in wanted}
+    unique = {store.key_of(measurement): measurement for measurement in wanted}
     found = [measurement for measurement in unique.values() if store.get(measurement) is None]
     return sorted(found, key=lambda measurement: (measurement.seed, weight_of(measurement)))
 
@@ -51,10 +51,9 @@ def make(todo: Sequence[Measurement], store: Store, *, jobs: int, tell: Callable
 
 
 def _one(store: Store, measurement: Measurement, stopped: Callable[[], bool]) -> None:
-    key = key_of(measurement)
+    key = store.key_of(measurement)
     store.put(key, measured(measurement, store.training(key), stopped=stopped))
 
 
 def _words(measurement: Measurement) -> str:
-    where = " ".join(change for change in measurement.overrides if "link_bps" not in change) or "default world"
-    return f"{measurement.scheme.name}, {where}, seed {measurement.seed}"
+    return f"{measurement.scheme.name}, {measurement.where}, seed {measurement.seed}"

@@ -10,7 +10,7 @@ from agents.claims import Scheme
 from agents.reproduction.comparing import mean_of, part
 from agents.reproduction.writing import as_csv, compared, markdown_table, marks
 from agents.ttosc.reproduction.measuring import BLOCK_FRAMES, Result
-from agents.ttosc.reproduction.plan import FIGURES, ORACLE, POPULARITY, SCHEMES, Effort, FigureName
+from agents.ttosc.reproduction.plan import FIGURES, ORACLE, POPULARITY, SCHEMES, Effort, FigureName, Measurement
 from agents.ttosc.reproduction.tables import (
     Sweep,
     converged_after,
@@ -88,15 +88,23 @@ def times_table(times: Times) -> str:
     )
 
 
-def effort_line(effort: Effort, command: str, missing: int = 0) -> str:
-    """What was done to get the figures."""
+def effort_line(effort: Effort, command: str, missing: Sequence[Measurement] = ()) -> str:
+    """What was done to get the figures, and what was not."""
     frames = ", ".join(f"`{preset}` {count}" for preset, count in effort.learning_frames.items())
-    left = f" **{missing} measurements of the plan are not made: '-' in the tables.**" if missing else ""
+    left = f" **{len(missing)} measurements of the plan are not made: {absent(missing)}.**" if missing else ""
     return (
         f"Measured with `{command}`: {effort.seeds} paired seeds, {effort.learning_seeds} for schemes that learn "
         f"({effort.default_seeds} in the default world); {effort.counted_frames} frames of "
         f"5 slots count. Frames learned from: {frames}.{left}"
     )
+
+
+def absent(missing: Sequence[Measurement]) -> str:
+    """Which measurements are not made: schemes and worlds with their seeds."""
+    seeds: dict[str, list[int]] = {}
+    for each in missing:
+        seeds.setdefault(f"{each.scheme.name}, {each.where}", []).append(each.seed)
+    return "; ".join(f"{what} (seed {', '.join(map(str, sorted(own)))})" for what, own in seeds.items())
 
 
 def sweep_csv(sweeps: Sequence[Sweep]) -> str:

@@ -189,6 +189,13 @@ class Measurement(NamedTuple):
     first_frame: int = EVALUATED_FROM
     scenario: str = SCENARIO
 
+    @property
+    def where(self) -> str:
+        """The world in words."""
+        if self.scenario != SCENARIO:
+            return "real demand"
+        return " ".join(change for change in self.overrides if "link_bps" not in change) or "default world"
+
 
 def points_of(axis: Axis, effort: Effort) -> tuple[Point, ...]:
     """The points of an axis that are measured."""

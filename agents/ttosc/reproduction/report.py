@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
@@ -55,13 +56,13 @@ def wanted(request: Request) -> list[Measurement]:
     return found
 
 
-def write(store: Store, request: Request, *, missing: int = 0) -> dict[str, Any]:
+def write(store: Store, request: Request, *, missing: Sequence[Measurement] = ()) -> dict[str, Any]:
     """Write everything that was asked for into the store's folder, from what is measured.
 
     Args:
         store: The measurements.
         request: What of them.
-        missing: How many of them are not made; the page says so.
+        missing: Those that are not made; the page names them.
     Returns: One document: files, verdicts, run times.
     """
     effort = request.effort
@@ -79,7 +80,7 @@ def write(store: Store, request: Request, *, missing: int = 0) -> dict[str, Any]
         levels = defaults_of(effort, store)
         found.append(verdicts.best(levels, effort.seeds))
         head.append(f"## All schemes in the default world\n\n{page.schemes_table(levels, effort.seeds)}")
-    document: dict[str, Any] = {"effort": effort.name, "missing": missing, "command": request.command}
+    document: dict[str, Any] = {"effort": effort.name, "missing": len(missing), "command": request.command}
     if request.times:
         spent = measured_times()
         found += verdicts.quick_enough(*spent)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from agents import sweep_plot
 from agents.errors import AgentError
 from agents.intervals import Interval
 from agents.reproduction.comparing import Compared, difference
@@ -100,6 +101,16 @@ def test_a_measurement_is_made_once_and_found_again(tmp_path):
     found = store.get(ONE)
     again = measured(ONE, tmp_path / "again")
     assert (again.delay_s, again.gain_s, again.deployed) == (found.delay_s, found.gain_s, found.deployed)
+
+
+def test_a_world_is_read_once_for_all_that_is_asked_about_a_measurement(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("agents.ttosc.reproduction.store.key_of", lambda each: asked.append(each) or key_of(each))
+    store = Store(tmp_path)
+    other = ONE._replace(seed=2)
+    assert [store.key_of(each) for each in (ONE, other, ONE)] == [key_of(each) for each in (ONE, other, ONE)]
+    assert store.get(ONE) is None
+    assert asked == [ONE, other]
 
 
 def test_a_file_that_is_not_whole_does_not_count(tmp_path):
@@ -211,6 +222,22 @@ def test_a_figure_is_written_as_table_plot_and_claims(tmp_path, monkeypatch):
     target.write_text("# no place")
     with pytest.raises(AgentError, match="add them"):
         report.publish(store, target)
+
+
+def test_a_page_names_what_is_not_measured():
+    real_one = ONE._replace(scheme=LITERAL, scenario="somewhere/milan.toml", overrides=())
+    todo = [ONE, real_one, ONE._replace(seed=3), ONE._replace(overrides=("edges.count=9", "edges.link_bps=1e9"))]
+    line = page.effort_line(TINY, "edgerig", todo)
+    assert "4 measurements of the plan are not made" in line
+    assert "Popularity, edges.count=2 (seed 1, 3)" in line
+    assert "literal agents, real demand (seed 1)" in line
+    assert "Popularity, edges.count=9 (seed 1)" in line
+    assert "not made" not in page.effort_line(TINY, "edgerig")
+
+
+def test_every_scheme_has_a_colour_and_a_mark_of_its_own():
+    assert len(set(sweep_plot.COLOURS)) >= len(plan.SCHEMES)
+    assert len(set(sweep_plot.MARKS)) >= len(plan.SCHEMES)
 
 
 def test_what_needs_an_extra_says_so_before_anything_is_measured(tmp_path, monkeypatch, capsys):
