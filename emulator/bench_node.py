@@ -33,10 +33,10 @@ def memory(step: Progress) -> Figures:
     with Crew(main, {"hub": (_serve, "")}) as hub, Crew(main, {"node": (_serve, hub.hear("hub"))}) as crew:
         url = crew.hear("node")
         pid = crew.pids()["node"]
-        before = _weights(pid)
+        before = weights_of(pid)
         for _ in range(SAMPLES_BEFORE):
             scrape(url)
-        after = _weights(pid)
+        after = weights_of(pid)
     step(f"plain node: {after['Private']:.1f} MB of its own, {after['Rss']:.1f} MB in all")
     return {
         "node_uss_mb": after["Private"],
@@ -50,7 +50,7 @@ def _serve(process: Process) -> str:
     return serve_metrics(process, "127.0.0.1", 0)
 
 
-def _weights(pid: int) -> dict[str, float]:
+def weights_of(pid: int) -> dict[str, float]:
     """Resident and private memory of a process, MB."""
     weights = {"Private": 0.0, "Rss": 0.0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():

@@ -151,9 +151,9 @@ FULL: Final = Effort(
     default_seeds=5,
     learning_frames={"literal": 800, "tuned": 600, "marginal": 600, "distilled": 600},
     counted_frames=40,
-    learning_points=_ENDS,
+    learning_points={**_ENDS, STORAGE: (0.5, 2, 3, 4)},
     points={},
-    default_only=("distilled",),
+    default_only=(),
 )
 QUICK: Final = Effort(
     name="quick",

@@ -58,9 +58,20 @@ def test_the_default_world_is_measured_once_for_all_figures():
 
 
 def test_who_learns_in_the_default_world_only_is_left_out_elsewhere():
-    found = [m for m in measurements_of("fig5a", FULL) if m.scheme == DISTILLED]
+    assert DISTILLED.learns in QUICK.default_only
+    found = [m for m in measurements_of("fig5a", QUICK) if m.scheme == DISTILLED]
     assert {m.overrides for m in found} == {("edges.count=5",)}
-    assert len(default_measurements(DISTILLED, FULL)) == FULL.default_seeds
+    assert len(default_measurements(DISTILLED, QUICK)) == QUICK.default_seeds
+
+
+def test_readings_of_the_papers_scheme_are_at_the_ends_of_every_axis():
+    for name in plan.FIGURES:
+        for axis in plan.FIGURES[name].axes:
+            ends = {plan._ENDS[axis.label][place] for place in (0, -1)}
+            for scheme in set(plan.FIGURES[name].schemes) & set(plan.PROPOSED):
+                found = {point.at for point in axis.points if plan.measurements_at(point, axis, scheme, FULL)}
+                assert ends < found
+                assert plan.DEFAULTS[axis.label] in found
 
 
 def test_whatever_changes_the_world_or_the_way_changes_the_key():
