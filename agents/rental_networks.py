@@ -18,7 +18,7 @@ from agents.n2o.network import nothing_lost
 from agents.n2o.orchestrators import recipe
 from agents.n2o.rental_agent import Orchestrated
 from agents.n2o.tables import LocalTable
-from agents.n2o.team import ALIASES, QTeam
+from agents.n2o.team import ALIASES, EXACT, QTeam
 from agents.rental_policy import LostIn, RentalObservation, RentalOutcome, RentalPolicy, RentalSetting, register
 from emulator.model.graph import Floats
 from emulator.model.rental import Ints
@@ -144,7 +144,7 @@ def _actor(setting: RentalSetting, argument: str) -> RentalPolicy:
 
 
 def _register_teams() -> None:
-    for name in TEAMS:
+    for name in (*TEAMS, EXACT):
 
         @register(name, "network")
         def _team(setting: RentalSetting, argument: str, name: str = name) -> RentalPolicy:

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from emulator.cli.progress import tell
+from emulator.cli.reproducing_real import reproduce_real
 from emulator.cli.trainings import clock
 
 INTERRUPTED: Final = 130
@@ -86,4 +87,5 @@ def reproduce_ttosc(
     return 0
 
 
+reproduce_group.add_command(reproduce_real)
 COMMANDS = [reproduce_group]

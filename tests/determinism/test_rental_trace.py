@@ -7,49 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from thread_run import ThreadRun
+from trace_worlds import CELLS, PLAYED, traced_world
 
 from emulator import run as runs
 from emulator.errors import ScenarioError
-from emulator.model.streams import Stream
 from emulator.rental_world import RentalWorld, in_episodes
 from emulator.scenario import Scenario
 from emulator.scenario_file import load
-from emulator.traces_convert import Options
-from emulator.traces_import import Request, import_traces
-
-CELLS, SLOTS, SLOT_S = 4, 24, 3600.0
-PLAYED = (4, 10)
-SCENARIO = f"""
-name = "traced"
-world = "rental"
-slot_s = {SLOT_S}
-frames = 9
-[edges]
-count = {CELLS}
-[agent]
-policy = "greedy-rule"
-[rental.users]
-cells = 2
-[rental.demand]
-kind = "trace"
-path = "demand"
-slots = {list(PLAYED)}
-[deadlines]
-stop_s = 0.05
-liveliness_s = 60.0
-hub_s = 60.0
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A scenario beside a day that a trace of hours was imported into."""
-    drawn = Stream(1, "/trace", "counts", draws=SLOTS * CELLS).uniforms(0)[0].reshape(SLOTS, CELLS)
-    rows = [f"{slot},{','.join(f'{value:.0f}' for value in 100 * row)}" for slot, row in enumerate(drawn)]
-    trace = tmp_path / "trace.csv"
-    trace.write_text("\n".join(["slot,c00,c01,c02,c03", *rows]) + "\n")
-    import_traces(Request((trace,), tmp_path / "demand", Options(slot_s=SLOT_S)))
-    (tmp_path / "traced.toml").write_text(SCENARIO)
+    traced_world(tmp_path)
     return tmp_path
 
 
