@@ -13,6 +13,9 @@ from agents.errors import AgentError
 from agents.policy import Observation, Policy, Reward, Setting, first_fit, register
 from emulator.model.offloading import Bools, Floats, cloud_delay
 
+SCORE_SCALE = 10**12
+"""Tasks per byte as a whole number; 64 bits hold it for up to nine million tasks."""
+
 
 class CloudOnly:
     """Deploys nothing, so every task goes to the cloud."""
@@ -75,6 +78,33 @@ class Ranked:
         """Learns nothing."""
 
 
+class MarginalPopularity:
+    """Deploys what serves most tasks of last frame's per byte, by whole numbers: any program can decide the same.
+
+    A service's score is tasks times 10^12 divided by its bytes, without the fraction; ties go to the lowest index.
+    Services nobody asked for are not deployed; where nothing was seen at all, everything that fits is, by index.
+    """
+
+    observes: Literal["local"] = "local"
+
+    def __init__(self, setting: Setting) -> None:
+        self._network = setting.network
+        self._edge = own_edge(setting, "marginal-popularity")
+        self._sizes = [int(size) for size in setting.network.service_bytes.tolist()]
+
+    def decide(self, observation: Observation) -> Bools:
+        """Services by falling score."""
+        scores = [1] * len(self._sizes)
+        if len(observation.counts):
+            tasks = observation.counts.sum(axis=0).tolist()
+            scores = [int(count) * SCORE_SCALE // size for count, size in zip(tasks, self._sizes, strict=True)]
+        order = sorted((j for j, score in enumerate(scores) if score > 0), key=lambda j: -scores[j])
+        return first_fit(np.array(order, dtype=np.int64), self._network, self._edge)
+
+    def after_frame(self, observation: Observation, reward: Reward) -> None:
+        """Learns nothing."""
+
+
 def own_edge(setting: Setting, who: str) -> int:
     """The edge server a local policy decides for."""
     if setting.edge is None:
@@ -105,6 +135,13 @@ def _popularity(setting: Setting, argument: str) -> Policy:
     """Most requested first: what users of the same cell asked for in the frame before (paper's baseline 3)."""
     plain("popularity", argument)
     return Ranked(setting, np.ones(setting.network.services))
+
+
+@register("marginal-popularity", "local")
+def _marginal_popularity(setting: Setting, argument: str) -> Policy:
+    """Most tasks per byte first, in whole numbers: the rule that examples/agent-c decides by, too."""
+    plain("marginal-popularity", argument)
+    return MarginalPopularity(setting)
 
 
 @register("greedy", "local")

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from bus.calls import identity_of
+from bus.calls import FOREIGN, identity_of
 from bus.codec import encode_payload
 from bus.copies import HERE
 from bus.errors import UnknownTopic
@@ -20,7 +20,7 @@ from bus.messages import Call, LinkReport, LinkTraffic
 from bus.names import HUB
 from bus.outputs import uid_of
 from bus.tally import NOTHING, Kind, Tally, Traffic
-from bus.topics import MEMBERSHIP, OTHER
+from bus.topics import DEPLOYMENT, MEMBERSHIP, OTHER, RENTAL, SETTLEMENT
 
 if TYPE_CHECKING:
     from bus.process import Process
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str, Kind, str, str]  # publisher, topic, plane, kind, subscriber, phase
 Row = tuple[Key, Traffic]
 
+FOREIGN_PHASES: Final = {
+    "Observation": DEPLOYMENT,
+    "Deployment": DEPLOYMENT,
+    "RentalObservation": RENTAL,
+    "Rental": RENTAL,
+    "Reward": SETTLEMENT,
+    "Outcome": SETTLEMENT,
+}
 REPORT: Final = "report"
 """The method by which a process hands its report to the hub."""
 
@@ -48,6 +56,7 @@ def sent(process: Process) -> Iterator[Row]:
     yield from _published(process)
     yield from _said_upstream(process)
     yield from _said_outside_topics(process)
+    yield from _said_with_foreign_agents(process)
 
 
 def of_report(report: LinkReport, framing: Framing) -> tuple[LinkTraffic, ...]:
@@ -90,6 +99,18 @@ def _said_outside_topics(process: Process) -> Iterator[Row]:
         if other in tools:
             kind, other = "observed", ""
         yield (_own(process), topic, "control", kind, other, MEMBERSHIP), traffic
+
+
+def _said_with_foreign_agents(process: Process) -> Iterator[Row]:
+    """Both ways, since a foreign agent reports nothing itself."""
+    for (topic, _, hearer), traffic in process.sockets.foreign_tally.rows.items():
+        teller, _, what = topic.removeprefix(FOREIGN).rpartition("/")
+        phase = FOREIGN_PHASES.get(what, MEMBERSHIP)
+        is_data = phase != MEMBERSHIP
+        yield (
+            (teller, topic, "data" if is_data else "control", "data" if is_data else "control", hearer, phase),
+            traffic,
+        )
 
 
 def _place_of(process: Process, topic: str) -> tuple[str, str]:

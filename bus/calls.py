@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 import zmq
 
+from bus.agent_wire import HEADER_BYTES as FOREIGN_HEADER_BYTES
+from bus.agent_wire import is_foreign
 from bus.codec import decode, encode_payload
 from bus.errors import BusError, CallFailed, CallTimeout, DecodeError
 from bus.framing import PLAIN
@@ -23,6 +25,7 @@ _log = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 16 * 2**20
 TIMEOUT: Final = "timeout"
 BEFORE_NONCE: Final = "#"
+FOREIGN: Final = "foreign:"  # in the books, before what is said to or by foreign agents
 FORBIDDEN: Final = "forbidden"  # kind of a Failure: the caller's key has no right to that
 REVOKED: Final = "revoked"  # the caller's key is not known any more
 Handler = Callable[[Any], Message]
@@ -47,7 +50,11 @@ class Answering:
     """The side that answers: methods by (node, method) on one ROUTER."""
 
     def __init__(
-        self, socket: zmq.Socket[bytes], max_body_bytes: int = MAX_BODY_BYTES, tally: Tally | None = None
+        self,
+        socket: zmq.Socket[bytes],
+        max_body_bytes: int = MAX_BODY_BYTES,
+        tally: Tally | None = None,
+        foreign_tally: Tally | None = None,
     ) -> None:
         self.received = Tally(PLAIN)  # what callers asked, by their names
         self.tally = tally or Tally(PLAIN)
@@ -59,7 +66,28 @@ class Answering:
         """Types of requests and replies by (node, method), for those who ask what can be called."""
         self.forbids: Forbids | None = None
         """With keys: (key, node, method, request, reads) -> kind and text of why the caller may not, if so."""
+        self.foreign: Callable[[bytes, bytes], None] | None = None
+        """Takes what is no call but a frame of ``bus.agent_wire``: the sender's identity, and the frame."""
+        self._foreign_tally = foreign_tally or Tally(PLAIN)
         self._methods: dict[tuple[str, str], tuple[type[Message], Handler, bool]] = {}
+
+    def tell(self, identity: bytes, frame: bytes, teller: str, what: str, agent: str) -> None:
+        """Say something to a foreign agent that has written before; nobody notices if it is gone.
+
+        Args:
+            identity: Its own on this socket.
+            frame: Of ``bus.agent_wire``.
+            teller, what, agent: For the books: who says it, the kind of message, and to whom.
+        """
+        self._socket.send_multipart((identity, frame))
+        self._book(f"{FOREIGN}{teller}/{what}", agent, frame)
+
+    def heard(self, frame: bytes, agent: str, what: str, hearer: str) -> None:
+        """Book what a foreign agent said, which reports nothing itself."""
+        self._book(f"{FOREIGN}{agent}/{what}", hearer, frame)
+
+    def _book(self, topic: str, hearer: str, frame: bytes) -> None:
+        self._foreign_tally.add(topic, "data", hearer, len(frame), max(0, len(frame) - FOREIGN_HEADER_BYTES))
 
     def serve(
         self,
@@ -100,7 +128,10 @@ class Answering:
             try:
                 call = _decode_call(parts[1])
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                self._bad(str(error))
+                if self.foreign is not None and is_foreign(parts[1]):
+                    self.foreign(parts[0], parts[1])
+                else:
+                    self._bad(str(error))
                 continue
             answer = self._answer(call, key)
             body = encode_payload(answer)

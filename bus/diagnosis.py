@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from bus.messages import ClockStatus, Failure, Holder, Peer, ProcessState, Query
+from bus.peers import answers_calls
 from bus.process import Process, own_node
 from bus.registry import Registry
 
@@ -32,7 +33,11 @@ class Inquiry:
         self._registry = registry
         self._unacknowledged = frozenset(unacknowledged)
         self._then = then
-        self._peers = {p.process: p for p in registry.peers() if not all(_watches(node.name) for node in p.nodes)}
+        self._peers = {
+            p.process: p
+            for p in registry.peers()
+            if answers_calls(p) and not all(_watches(node.name) for node in p.nodes)
+        }
         self._states: dict[str, ProcessState | None] = {process.name: process.state()}
         for name, peer in self._peers.items():
             if name != process.name:

@@ -21,9 +21,19 @@ class Entry:
         self.heard_s = now_s
         self.busy_until_s = 0.0
         self.ready_graph = 0  # the last version of the graph that it has matched
+        self.foreign = False  # a foreign agent: it has no links that could match
         self.beat: Beat | None = None
         # With keys: that of the instance, that of the enrolment that let it in, and whose it was then.
         self.key = self.enrolled_by = self.enrolled_as = ""
+
+    def lacks(self, version: int) -> str:
+        """What it has still to do before it is ready for a version of the graph, as a sentence."""
+        who = f"{self.process} ({', '.join(self.names)})"
+        if self.peer is None:
+            return f"{who} {'is not warm yet' if self.foreign else 'has not registered'}"
+        if self.beat is not None and self.beat.waiting:
+            return f"{who} waits for {'; '.join(self.beat.waiting)}"
+        return f"{who} has not matched graph {version} yet"
 
 
 def condition(quiet_s: float, busy_s: float, liveliness_s: float, *, ready: bool) -> str:

@@ -473,6 +473,31 @@ class Leased(Message, frozen=True):
     liveliness_s: float
 
 
+class SeatQuery(Message, frozen=True):
+    """An edge server asks whether the hub has accepted a foreign agent that shows this instance."""
+
+    edge: int
+    instance: int
+
+
+class Seat(Message, frozen=True):
+    """A foreign agent that the hub has accepted for an edge server, as it calls itself."""
+
+    edge: int
+    instance: int
+    name: str
+    version: str
+    capabilities: tuple[str, ...] = ()
+
+
+class Seated(Message, frozen=True):
+    """An edge server tells that a foreign agent's warm-up is over; reason: why it failed or ended, if it did."""
+
+    edge: int
+    instance: int
+    reason: str = ""
+
+
 class TypeRecord(Message, frozen=True):
     """A message type: schema is its JSON schema, see bus/schemas.py."""
 

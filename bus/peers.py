@@ -6,6 +6,11 @@ from bus.messages import Peer
 from bus.rights import Rights
 
 
+def answers_calls(peer: Peer) -> bool:
+    """Whether it is a process on the bus; a foreign agent is none."""
+    return bool(peer.call_endpoint)
+
+
 def rights_of(peer: Peer) -> Rights:
     """What a process may publish: below the names that it holds; a guest and an operator what their records say.
 

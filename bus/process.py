@@ -116,7 +116,7 @@ class Process:
         router = self.sockets.make(zmq.ROUTER, lambda: self.answering.drain())
         router.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_BODY_BYTES)
         self.call_endpoint = self.sockets.listen(router)
-        self.answering = Answering(router, tally=self.sockets.tally)
+        self.answering = Answering(router, tally=self.sockets.tally, foreign_tally=self.sockets.foreign_tally)
         self.membership = Membership(self)
         if self.security is not None:
             self.answering.forbids = forbids_call(lambda instance: self.membership.peers.get(instance), self.security)
@@ -286,7 +286,7 @@ class Process:
         Raises: PeerLost: nobody does.
         """
         for peer in self.membership.peers.values():
-            if any(record.name == node for record in peer.nodes):
+            if peer.call_endpoint and any(record.name == node for record in peer.nodes):
                 return peer
         raise PeerLost(node, "no process in the graph hosts it")
 

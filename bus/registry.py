@@ -10,6 +10,7 @@ from typing import Any, Final
 import zmq
 
 from bus.admission import REFRESH_S, Admission
+from bus.agent_desk import AgentDesk
 from bus.calls import Answering
 from bus.catalogue import Catalogue, TypeConflict
 from bus.description import methods_of
@@ -103,11 +104,12 @@ class Registry:
         self._next_instance = (int.from_bytes(os.urandom(2)) | 1) << 16
         self._settling = False
         self.graph_closed = False  # the run ends, and who is still there need not be told of each that leaves
+        self.desk: AgentDesk | None = None  # where foreign agents come, if they may
         self._catalogue = Catalogue()
         self._methods: dict[str, tuple[type[Message], Callable[[Any], Message], type[Message]]] = {
             "lease": (Lease, self._lease, Leased),
             "register": (Register, self._register, Registered),
-            "beat": (Beat, self._beat, BeatAck),
+            "beat": (Beat, self.beat, BeatAck),
             "ready": (Ready, self._ready, BeatAck),
             "leave": (Leave, self._leave, BeatAck),
             "report_exit": (ReportExit, self._report_exit, BeatAck),
@@ -120,7 +122,7 @@ class Registry:
             "methods": (MethodQuery, self._catalogue.methods, Methods),
         }
         router = process.sockets.make(zmq.ROUTER, lambda: answering.drain())
-        answering = Answering(router, tally=process.sockets.tally)
+        answering = Answering(router, tally=process.sockets.tally, foreign_tally=process.sockets.foreign_tally)
         for method, (request_type, handler, reply_type) in self._methods.items():
             answering.serve(HUB, method, request_type, handler, reply_type)
         self._answering = answering
@@ -169,6 +171,11 @@ class Registry:
         """All registered processes, by instance."""
         return [entry.peer for entry in self._entries.values() if entry.peer is not None]
 
+    def receive_agents(self, world: str) -> None:
+        """Let foreign agents in, for a run of that world; see docs/agent-protocol.md."""
+        guarded = self._admission is not None
+        self.desk = AgentDesk(self, self._answering, self._entries, self._lease, world, guarded=guarded)
+
     def holder(self, name: str) -> Peer | None:
         """The registered process that holds a name."""
         return next((e.peer for e in self._entries.values() if name in e.names and e.peer is not None), None)
@@ -188,7 +195,9 @@ class Registry:
     def ready(self, instance: int) -> bool:
         """Whether that process has matched all its links of the current graph."""
         entry = self._entries.get(instance)
-        return entry is not None and entry.peer is not None and entry.ready_graph == self.version > 0
+        if entry is None or entry.peer is None:
+            return False
+        return entry.foreign or entry.ready_graph == self.version > 0
 
     def all_ready(self) -> bool:
         """Whether everyone who holds a name is ready for the current graph; who has not come is in ``missing()``."""
@@ -201,17 +210,8 @@ class Registry:
     def missing(self) -> list[str]:
         """Who must still come, register or match, as sentences; empty when the run can start."""
         sentences = [f"nobody holds {name}" for name in self._pool.free(self._held())]
-        for entry in self._entries.values():
-            who = f"{entry.process} ({', '.join(entry.names)})"
-            if entry.observer or (self.ready(entry.instance) and not self._settling):
-                continue
-            if entry.peer is None:
-                sentences.append(f"{who} has not registered")
-            elif entry.beat is not None and entry.beat.waiting:
-                sentences.append(f"{who} waits for {'; '.join(entry.beat.waiting)}")
-            else:
-                sentences.append(f"{who} has not matched graph {self.version} yet")
-        return sentences
+        late = [e for e in self._entries.values() if not e.observer and (self._settling or not self.ready(e.instance))]
+        return sentences + [entry.lacks(self.version) for entry in late]
 
     def status(self) -> Status:
         """What ``Client.status`` returns."""
@@ -251,11 +251,13 @@ class Registry:
         if entry.peer is not None:
             self._publish_graph_soon()
             self._on_lost(entry.peer, reason)
+        if self.desk is not None:
+            self.desk.gone(instance, reason)
         return True
 
     # -- what processes ask --------------------------------------------------------------------------------------------
 
-    def _lease(self, request: Lease) -> Message:
+    def _lease(self, request: Lease) -> Leased | Failure:
         try:
             names = self._pool.choose(request, self._held())
         except Refusal as refusal:
@@ -290,16 +292,20 @@ class Registry:
         except TypeConflict as error:
             return Failure(0, "type_conflict", str(error))
         entry.heard_s = self._process.clock()
-        joins = entry.peer is None
-        if entry.peer != request.peer:
-            entry.peer = request.peer
-            self._publish_graph_soon()
-        if joins:
-            self._on_join(request.peer)
+        self.enter(entry, request.peer)
         own = self._process
         nodes = tuple(NodeRecord(name) for name in self._own.names)
         hub = Peer(own.name, own.instance, os.getpid(), own.host, own.endpoint, own.call_endpoint, "", nodes)
         return Registered(hub)
+
+    def enter(self, entry: Entry, peer: Peer) -> None:
+        """Show a process in the graph, as it is now."""
+        joins = entry.peer is None
+        if entry.peer != peer:
+            entry.peer = peer
+            self._publish_graph_soon()
+        if joins:
+            self._on_join(peer)
 
     def _tell(self, entry: Entry, request: Register) -> None:
         types, methods = request.types, request.methods
@@ -309,7 +315,8 @@ class Registry:
             methods = (*methods, *methods_of(self._answering, self.address))
         self._catalogue.add(entry.instance, entry.process, types, methods)
 
-    def _beat(self, beat: Beat) -> Message:
+    def beat(self, beat: Beat) -> BeatAck:
+        """Take a sign of life."""
         entry = self._entries.get(beat.instance)
         if entry is None:
             return BeatAck(False)

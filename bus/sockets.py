@@ -44,6 +44,7 @@ class Sockets:
         self.owner = owner
         self.framing = PLAIN
         self.tally = Tally(self.framing)  # of what is said outside topics
+        self.foreign_tally = Tally(self.framing)  # of what foreign agents say and are told
         self.handshakes = Handshakes(self.framing, self.tally, self._callee_at)
         self._own_context = context is None
         self._context = context or zmq.Context(1)

@@ -69,6 +69,8 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     from emulator.nodes.edge_plan import PlanReader
     from emulator.nodes.edge_schedule import ScheduleSource
     from emulator.nodes.edge_serving import Serving, make_serving
+    from emulator.nodes.gateway import Door, Gateway
+    from emulator.nodes.seat_faces import DeploymentFace
     from emulator.world import routing_stream, times_stream
 
     network = build_network(scenario)
@@ -91,8 +93,12 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         source = ScheduleSource(node, driver, edge, network, backend, reader, alone=scenario.scheduler.at == "edges")
         made.append(EdgeNode(node, driver, edge, network, keeper, source, *servings(scenario, edge)))
 
+    faces = [DeploymentFace(scenario, slot_wall_s, edge, network) for edge in edges]
+    door = Door(process, [Gateway(*place) for place in zip(nodes, edges, faces, strict=True)])
+
     def begin_again(seed: int) -> None:
         driver.begin_again()
+        door.begin_again(seed)
         now = _seeded(scenario, seed)
         for edge_node, edge in zip(made, edges, strict=True):
             edge_node.begin_again(_orphan(now, edge), *servings(now, edge))

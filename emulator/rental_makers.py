@@ -49,8 +49,10 @@ def crowd_of(plan: Plan, seed: int, cell: int) -> Crowd:
 
 
 def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
+    from emulator.nodes.gateway import Door, Gateway
     from emulator.nodes.rental_decision import RentalKeeper
     from emulator.nodes.rental_edge import RentalEdgeNode
+    from emulator.nodes.seat_faces import RentalFace
 
     plan = build_plan(scenario)
     edges = lease(options, process, "edge")
@@ -61,8 +63,12 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         keeper = RentalKeeper(node, driver, edge, plan.rental.units, scenario.agent)
         made.append(RentalEdgeNode(node, driver, edge, plan, scenario.seed, keeper))
 
+    faces = [RentalFace(scenario, slot_wall_s, edge, plan.rental.units) for edge in edges]
+    door = Door(process, [Gateway(*place) for place in zip(nodes, edges, faces, strict=True)])
+
     def begin_again(seed: int) -> None:
         driver.begin_again()
+        door.begin_again(seed)
         for edge_node in made:
             edge_node.begin_again(seed)
 

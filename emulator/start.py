@@ -179,6 +179,7 @@ def make_hub(
         on_join=lambda peer: joined(peer),
         on_lost=lambda peer, reason: hub.on_lost(peer, reason),
     )
+    registry.receive_agents(scenario.world)
     node, ledger_node = process.node("/hub"), process.node("/ledger")
     ledger, wanted = _ledger(ledger_node, scenario, writer)
     hub = Hub(process, registry, node, ledger, scenario, text, writer)

@@ -100,6 +100,13 @@ DECISIONS: Final = (
         ("reason",),
     ),
     Metric("edgerig_decisions_missed_total", "counter", "Frames that nobody decided for.", "decisions_missed"),
+    Metric(
+        "edgerig_foreign_frames_refused_total",
+        "counter",
+        "What foreign agents said that was not taken.",
+        "foreign_refused",
+        ("reason",),
+    ),
     Metric("edgerig_frames_learned_total", "counter", "Frames that an agent has learned from.", "frames_learned"),
     Metric(
         "edgerig_frames_not_learned_total",

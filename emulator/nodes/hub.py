@@ -23,6 +23,7 @@ from bus.messages import (
     Tick,
 )
 from bus.node import Node
+from bus.peers import answers_calls
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
@@ -384,7 +385,7 @@ class Hub:
 
     def _close(self) -> None:
         """Wait for everyone's traffic report, then write what only the hub knows."""
-        expected = {peer.process for peer in self._registry.peers() if peer.process != self._process.name}
+        expected = {peer.process for peer in self._registry.peers() if answers_calls(peer)} - {self._process.name}
         expected = {process for process in expected if any(p == process for _, p in self._members.values())}
         self._process.stopping = False
         self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._books.digest.hex())

@@ -15,6 +15,7 @@ import msgspec
 
 from bus.accounting import counters_of
 from bus.messages import BeginAgain, BegunAgain, Failure, Peer, Published, Query, Reset, ResetStatus
+from bus.peers import answers_calls
 from bus.process import Process, own_node
 from bus.registry import Registry
 from bus.resets import BEGIN_AGAIN, HALT, forget_episode, lacking, published
@@ -154,7 +155,7 @@ class Resets:
         self._slots, self._began_s = slots, self._process.clock()
         self.problem, self._halted, self._behind, self._fence = "", [], {}, ()
         self._is_fenced = False
-        self._waiting = {peer.instance: peer for peer in self._registry.peers() if takes_part(peer)}
+        self._waiting = {peer.instance: peer for peer in self._registry.peers() if is_asked(peer)}
         deadline_s = self.scenario.deadlines.give_up_s
         self._deadline = self._process.after(deadline_s, partial(self._give_up, self._number, deadline_s))
         for peer in list(self._waiting.values()):
@@ -187,7 +188,7 @@ class Resets:
         if self._waiting or self._number == self._done:
             return
         if not self._fence:
-            there = {peer.instance: peer for peer in self._registry.peers() if takes_part(peer)}
+            there = {peer.instance: peer for peer in self._registry.peers() if is_asked(peer)}
             halted = {part.instance for part in self._halted}
             self._waiting = {instance: peer for instance, peer in there.items() if instance in halted}
             self._fence = (*self._halted, published(self._process))
@@ -288,7 +289,7 @@ class Resets:
 
     def is_fresh(self, peer: Peer) -> bool:
         """Whether a process that joined has the present seed; otherwise it is told, and is fresh soon."""
-        if not self._count or peer.instance in self._fresh:
+        if not self._count or peer.instance in self._fresh or not answers_calls(peer):
             return True
         if peer.instance not in self._freshened:
             self._freshened.add(peer.instance)
@@ -308,6 +309,11 @@ class Resets:
 def takes_part(peer: Peer) -> bool:
     """Whether a process has a node of the world, which is reset with it."""
     return any(node.name.lstrip("/").partition("/")[0] in ROLES for node in peer.nodes)
+
+
+def is_asked(peer: Peer) -> bool:
+    """Whether a process is told of a reset; foreign agents are, by their edge servers."""
+    return takes_part(peer) and answers_calls(peer)
 
 
 def _nothing() -> None:

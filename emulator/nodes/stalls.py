@@ -16,6 +16,7 @@ import msgspec
 from bus.diagnosis import Inquiry, sentence
 from bus.messages import ClockStatus, Failure, Holder, ProcessState, Query
 from bus.node import Node
+from bus.peers import answers_calls
 from bus.process import Process, own_node
 from bus.registry import Registry
 from bus.slots import Now
@@ -165,7 +166,7 @@ class StallWatch:
         """Let everyone tell its last sequences, so that whatever was lost is asked for at once."""
         self._process.pubsub.tails.repeat()
         for peer in self._registry.peers():
-            if peer.instance != self._process.instance:
+            if peer.instance != self._process.instance and answers_calls(peer):
                 asking = self._process.asking(peer.call_endpoint, peer.process)
                 asking.ask(own_node(peer.process), "repeat", Query(), ProcessState, self._deadlines.stop_s, _ignore)
         self._note(f"slot {self._slot}: asked everyone again")

@@ -124,8 +124,8 @@ def test_every_measurement_of_a_run_is_declared(pages: dict[str, str]) -> None:
         assert series(page)[("edgerig_measurements_undeclared", ())] == 0.0, instance
 
 
-ELSEWHERE = ("edgerig_link_", "edgerig_bus_refused_", "edgerig_frames_", "edgerig_learning_")
-"""Only where links are emulated, keys are used or agents learn, which have tests of their own."""
+ELSEWHERE = ("edgerig_link_", "edgerig_bus_refused_", "edgerig_frames_", "edgerig_learning_", "edgerig_foreign_")
+"""Only where links are emulated, keys are used, agents learn or are foreign, which have tests of their own."""
 
 RENTAL = ("edgerig_slot_reward_", "edgerig_edge_reward_", "edgerig_rented_", "edgerig_letters_")
 """Only in the rental world, the last ones where agents write to each other."""

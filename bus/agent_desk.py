@@ -1,0 +1,178 @@
+"""The hub's desk for foreign agents: Hello, beats and goodbyes of programs that are no processes on the bus.
+
+What they get is a lease like any other. They join the run when their edge server says that their warm-up is over; from
+then on they are in the graph, as processes that publish nothing and answer no calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from bus import agent_wire as wire
+from bus import messages
+from bus.errors import DecodeError
+from bus.messages import BeatAck, Failure, Lease, Leased, Message, NodeRecord, Peer, Seat, Seated, SeatQuery
+from bus.names import HUB
+
+if TYPE_CHECKING:
+    from bus.calls import Answering
+    from bus.entries import Entry
+    from bus.registry import Registry
+
+_log = logging.getLogger(__name__)
+
+AGENT: Final = "agent"
+RETRY_S: Final = 0.5
+BEATS_PER_LIFE: Final = 5.0
+ROLES: Final = ("deployment", "rental")
+
+
+class AgentDesk:
+    """Answers foreign agents at the registry's address.
+
+    Args:
+        world: Of the run, and so the role that an agent must have.
+        guarded: Whether the run uses keys.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        answering: Answering,
+        entries: Mapping[int, Entry],
+        lease: Callable[[Lease], Leased | Failure],
+        world: str,
+        *,
+        guarded: bool,
+    ) -> None:
+        self._registry = registry
+        self._entries = entries
+        self._lease = lease
+        self._answering = answering
+        self._world = world
+        self._guarded = guarded
+        self._identities: dict[int, bytes] = {}  # by instance: where to say goodbye to
+        self._edges: dict[int, tuple[int, int]] = {}  # by instance: the edge server, and its process's instance
+        self._hellos: dict[int, wire.Hello] = {}
+        self._said: dict[bytes, int] = {}  # frames to each, for their sequence
+        answering.foreign = self.receive
+        registry.serve("seat", SeatQuery, self._seat, Seat)
+        registry.serve("seated", Seated, self._seated, BeatAck)
+
+    def receive(self, identity: bytes, frame: bytes) -> None:
+        """Take one frame of an agent."""
+        try:
+            header = wire.header_of(frame)
+        except DecodeError:
+            return  # nobody who could be answered
+        reply = self._reply(identity, header, frame)
+        if reply is not None:
+            self._say(identity, header.edge, header.instance, reply)
+
+    def _reply(self, identity: bytes, header: wire.Header, frame: bytes) -> wire.Said | None:
+        self._answering.heard(frame, agent_of(header.edge), wire.name_of(header.kind), HUB)
+        if header.version != wire.PROTOCOL:
+            return refused("version", f"version {header.version}, not {wire.PROTOCOL}", header)
+        if len(frame) > wire.MOST_BYTES:
+            return refused("too_large", f"{len(frame)} bytes", header)
+        try:
+            said = wire.said_in(frame, header)
+        except DecodeError as error:
+            return refused("malformed", str(error), header)
+        if self._registry.graph_closed:
+            return wire.Goodbye("the run is over")
+        if isinstance(said, wire.Hello):
+            return self._hello(identity, header, said)
+        if isinstance(said, wire.Beat):
+            ack = self._registry.beat(messages.Beat(header.instance, busy_s=said.busy_s))
+            return wire.BeatAck(ack.known)
+        if isinstance(said, wire.Goodbye):
+            self._registry.drop(header.instance, f"said goodbye {said.reason}".strip())
+            return None
+        return refused("unasked", f"{type(said).__name__} belongs to the edge server", header)
+
+    def _hello(self, identity: bytes, header: wire.Header, hello: wire.Hello) -> wire.Said | None:
+        if self._guarded:
+            return refused("keys", "this run uses keys", header)
+        if hello.world != self._world:
+            return refused("world", f"this run is of the world {self._world}, not {hello.world}", header)
+        role = "deployment" if self._world == "offloading" else "rental"
+        if hello.role != role:
+            return refused("role", f"the role here is {role}, not {hello.role}", header)
+        for before in [known for known, whose in self._identities.items() if whose == identity]:
+            self._forget(before)
+            self._registry.drop(before, "said Hello again")
+        index = None if header.edge == wire.ANY_EDGE else header.edge
+        registry = self._registry
+        leased = self._lease(Lease(hello.process or f"foreign-{hello.name}", AGENT, index))
+        if isinstance(leased, Failure):
+            reason = "unknown_edge" if leased.kind == "unknown_index" else leased.kind
+            retry_s = RETRY_S if reason in ("held", "surplus") else 0.0
+            return refused(reason, leased.text, header, retry_s)
+        self._entries[leased.instance].foreign = True
+        edge = int(leased.names[0].rpartition("/")[2])
+        host = registry.holder(f"/edge/{edge}")
+        if host is None:
+            registry.drop(leased.instance, "its edge server is not there yet")
+            return refused("no_edge_server", f"/edge/{edge} is not there yet", header, RETRY_S)
+        self._identities[leased.instance] = identity
+        self._edges[leased.instance] = edge, host.instance
+        self._hellos[leased.instance] = hello
+        beat_s = registry.liveliness_s / BEATS_PER_LIFE
+        accepted = wire.Accepted(leased.names[0], host.call_endpoint, beat_s, registry.liveliness_s)
+        self._say(identity, edge, leased.instance, accepted)
+        return None
+
+    def _say(self, identity: bytes, edge: int, instance: int, said: wire.Said) -> None:
+        sequence = self._said[identity] = self._said.get(identity, 0) + 1
+        frame = wire.encode(said, edge=edge, instance=instance, sequence=sequence)
+        self._answering.tell(identity, frame, HUB, type(said).__name__, agent_of(edge))
+
+    # -- what edge servers ask -----------------------------------------------------------------------------------------
+
+    def _seat(self, query: SeatQuery) -> Message:
+        hello = self._hellos.get(query.instance)
+        if hello is None or self._edges.get(query.instance, (-1, 0))[0] != query.edge:
+            return Failure(0, "unknown_instance", f"no agent for edge {query.edge} has instance {query.instance}")
+        return Seat(query.edge, query.instance, hello.name, hello.version, hello.capabilities)
+
+    def _seated(self, told: Seated) -> Message:
+        hello, place = self._hellos.get(told.instance), self._edges.get(told.instance)
+        if hello is None or place is None or told.instance not in self._entries:
+            return BeatAck(False)
+        if told.reason:
+            self._registry.drop(told.instance, told.reason)
+            return BeatAck(False)
+        peer = Peer(
+            hello.process or f"foreign-{hello.name}", told.instance, hello.pid, "", "", "", "",
+            (NodeRecord(f"/agent/{place[0]}"),),
+        )  # fmt: skip
+        self._registry.enter(self._entries[told.instance], peer)
+        return BeatAck(True)
+
+    # -- what the registry tells ---------------------------------------------------------------------------------------
+
+    def gone(self, instance: int, reason: str) -> None:
+        """A process or an agent is no more: an agent hears why, as do those that sat at an edge server that is gone."""
+        if instance in self._identities:
+            identity, edge = self._identities[instance], self._edges[instance][0]
+            self._forget(instance)
+            self._say(identity, edge, instance, wire.Goodbye(reason, again=True))
+        for seated in [seated for seated, (_, host) in self._edges.items() if host == instance]:
+            self._registry.drop(seated, "its edge server is gone")
+
+    def _forget(self, instance: int) -> None:
+        for known in (self._identities, self._edges, self._hellos):
+            known.pop(instance, None)
+
+
+def agent_of(edge: int) -> str:
+    """The name of an edge server's agent; without a number where it is not known yet."""
+    return "/agent" if edge == wire.ANY_EDGE else f"/agent/{edge}"
+
+
+def refused(reason: str, text: str, header: wire.Header, retry_s: float = 0.0) -> wire.Refused:
+    """A refusal of the frame with that header."""
+    return wire.Refused(reason, text, header.sequence, retry_s)

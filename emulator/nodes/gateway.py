@@ -1,0 +1,245 @@
+"""Where foreign agents meet an edge server: their frames in and out, their decisions on the bus.
+
+Everything else goes its way as with an agent of ours: the edge server publishes an observation and gathers a decision,
+and does not know that both ends of that are in its own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from bus import agent_wire as wire
+from bus.codec import Header
+from bus.errors import DecodeError
+from bus.messages import BeatAck, Message, Roster, Seated, SeatQuery, Shutdown
+from bus.messages import Seat as Granted
+from bus.node import Node
+from bus.process import Process
+from bus.publisher import Publisher
+from emulator.nodes.seat import Face, Seat
+
+MOST_STRANGERS: Final = 1024
+"""Agents whose frames a process counts at a time."""
+
+
+@dataclass(slots=True)
+class Sitter:
+    """A foreign agent at this edge server: where it is, and how far."""
+
+    identity: bytes
+    instance: int
+    seat: Seat
+    said: int = 0
+
+
+class Gateway:
+    """The foreign agents of one edge server, of which one at most is bound."""
+
+    def __init__(self, node: Node, edge: int, face: Face) -> None:
+        self.edge = edge
+        self._node = node
+        self._face = face
+        self._name = f"/agent/{edge}"
+        self._sitters: dict[int, Sitter] = {}
+        self._bound = (0, 0)  # instance and epoch
+        self._latest: Any = None
+        self._outcome: tuple[int, Any] | None = None  # of a slot that may still be computed again
+        self._decision: Publisher | None = None
+        self._refused = node.process.measurements.counter
+
+    # -- who comes and goes --------------------------------------------------------------------------------------------
+
+    def join(self, identity: bytes, header: wire.Header) -> None:
+        """Somebody wants the seat that the hub has given him, he says: ask the hub."""
+        self._open()
+        query = SeatQuery(self.edge, header.instance)
+        self._node.process.membership.ask("seat", query, Granted, partial(self._granted, identity, header))
+
+    def _granted(self, identity: bytes, header: wire.Header, answer: Any) -> None:
+        if not isinstance(answer, Granted):
+            self._say(identity, header.instance, wire.Refused("unknown_instance", str(answer.text), header.sequence))
+            return
+        sitter = Sitter(identity, header.instance, None)  # type: ignore[arg-type]
+        sitter.seat = Seat(
+            self._face,
+            lambda said, epoch, frame: self._tell(sitter, said, epoch, frame),
+            self._publish,
+            lambda reason: self._warm(sitter, reason),
+            self._node.process.after,
+        )
+        self._sitters[header.instance] = sitter
+        sitter.seat.begin(self._latest)
+
+    def _warm(self, sitter: Sitter, reason: str) -> None:
+        if reason:
+            self._sitters.pop(sitter.instance, None)
+
+        def told(answer: Any) -> None:
+            if not (isinstance(answer, BeatAck) and answer.known):
+                self._end(sitter, "its lease is lost", again=True)
+
+        self._node.process.membership.ask("seated", Seated(self.edge, sitter.instance, reason), BeatAck, told)
+
+    def _end(self, sitter: Sitter, reason: str, *, again: bool) -> None:
+        sitter.seat.end(reason, again=again)
+        self._sitters.pop(sitter.instance, None)
+
+    def _open(self) -> None:
+        """Only now, so that runs without foreign agents are as they were."""
+        if self._decision is not None:
+            return
+        face, node = self._face, self._node
+        self._decision = node.publisher(face.decision)
+        node.subscribe("/hub/roster", self._on_roster)
+        node.subscribe(face.observation, self._on_observation)
+        node.subscribe(face.in_force, self._on_in_force)
+        node.subscribe(face.reward, self._on_reward)
+        node.subscribe("/hub/shutdown", self._on_shutdown)
+
+    def begin_again(self, seed: int) -> None:
+        """Time begins again at frame 0."""
+        self._latest = self._outcome = None
+        for sitter in self._sitters.values():
+            sitter.seat.begin_again(seed)
+
+    # -- what the agent says -------------------------------------------------------------------------------------------
+
+    def receive(self, identity: bytes, header: wire.Header, said: wire.Said | None, problem: str) -> None:
+        """Take a frame that was meant for this edge server; said None: it is none that can be read, and why."""
+        if isinstance(said, wire.Join):
+            self.join(identity, header)
+            return
+        sitter = self._sitters.get(header.instance)
+        if sitter is None or sitter.identity != identity:
+            text = f"instance {header.instance} has no seat here; say Hello again"
+            self._say(identity, header.instance, wire.Refused("stale_epoch", text, header.sequence))
+        elif isinstance(said, wire.Goodbye):
+            sitter.seat.state = "gone"
+            self._sitters.pop(sitter.instance)
+            request = Seated(self.edge, sitter.instance, f"said goodbye {said.reason}".strip())
+            self._node.process.membership.ask("seated", request, BeatAck, lambda _: None)
+        elif said is None or isinstance(said, self._face.decides):
+            sitter.seat.hear(header, said, problem)
+        else:
+            refused = wire.Refused("unasked", f"{type(said).__name__} is not for an edge server", header.sequence)
+            self._tell(sitter, refused, header.epoch, header.frame)
+
+    # -- what the bus says ---------------------------------------------------------------------------------------------
+
+    def _on_roster(self, roster: Roster, _header: Header) -> None:
+        before = self._bound[0]
+        self._bound = next(((b.instance, b.epoch) for b in roster.bindings if b.edge == self.edge), (0, 0))
+        sitter = self._sitters.get(before)
+        if sitter is not None and self._bound[0] != before:
+            self._end(sitter, "another agent is bound, or this one was given up", again=True)
+
+    def _on_observation(self, message: Any, header: Header) -> None:
+        self._latest = message
+        sitter = self._sitters.get(self._bound[0])
+        if sitter is None:
+            return
+        frame = header.slot // self._face.setup.slots_per_frame
+        if self._outcome is not None and self._outcome[0] < frame:
+            (slot, outcome), self._outcome = self._outcome, None
+            sitter.seat.rewarded(outcome, slot)
+        sitter.seat.ask(message, frame, self._bound[1], header.slot, header.attempt)
+
+    def _on_in_force(self, message: Any, header: Header) -> None:
+        sitter = self._sitters.get(self._bound[0])
+        if sitter is not None and header.slot % self._face.setup.slots_per_frame == 0:
+            sitter.seat.judged(header.slot // self._face.setup.slots_per_frame, message.refused)
+
+    def _on_reward(self, message: Any, header: Header) -> None:
+        frame = getattr(message, "frame", None)
+        if frame is None:
+            self._outcome = header.slot, message
+            return
+        for sitter in self._sitters.values():
+            sitter.seat.rewarded(message, frame)
+
+    def _on_shutdown(self, shutdown: Shutdown, _header: Header) -> None:
+        for sitter in list(self._sitters.values()):
+            self._end(sitter, shutdown.reason, again=False)
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    def _publish(self, message: Message, slot: int, attempt: int) -> None:
+        assert self._decision is not None  # noqa: S101 -- nobody sits before it is open
+        self._decision.publish(message, slot=slot, attempt=attempt)
+
+    def _tell(self, sitter: Sitter, said: wire.Said, epoch: int, frame: int) -> None:
+        sitter.said += 1
+        if isinstance(said, wire.Refused):
+            self._refused("foreign_refused", reason=said.reason).value += 1.0
+        self._say(sitter.identity, sitter.instance, said, epoch, frame, sitter.said)
+
+    def _say(
+        self, identity: bytes, instance: int, said: wire.Said, epoch: int = 0, frame: int = 0, sequence: int = 0
+    ) -> None:
+        made = wire.encode(said, edge=self.edge, instance=instance, epoch=epoch, frame=frame, sequence=sequence)
+        self._node.process.answering.tell(identity, made, self._node.name, type(said).__name__, self._name)
+
+
+class Door:
+    """Takes the frames of foreign agents for all edge servers of a process."""
+
+    def __init__(self, process: Process, gateways: Iterable[Gateway]) -> None:
+        self._process = process
+        self._gateways = {gateway.edge: gateway for gateway in gateways}
+        self._rates: dict[bytes, tuple[float, int]] = {}  # when a second began, and frames since
+        self._floods = process.measurements.counter
+        process.answering.foreign = self.receive
+
+    def begin_again(self, seed: int) -> None:
+        """Time begins again at frame 0."""
+        for gateway in self._gateways.values():
+            gateway.begin_again(seed)
+
+    def receive(self, identity: bytes, frame: bytes) -> None:
+        """Take one frame; what cannot be answered is dropped and counted."""
+        try:
+            header = wire.header_of(frame)
+        except DecodeError:
+            self._floods("foreign_refused", reason="malformed").value += 1.0
+            return
+        gateway = self._gateways.get(header.edge)
+        known = "/agent" if gateway is None else f"/agent/{header.edge}"
+        self._process.answering.heard(frame, known, wire.name_of(header.kind), self._process.name)
+        if self._is_flood(identity):
+            self._floods("foreign_refused", reason="flood").value += 1.0
+            return
+        reason, said, problem = read(frame, header)
+        if gateway is None:
+            reason, problem = "unknown_edge", f"no edge server {header.edge} here"
+        if reason:
+            refused = wire.Refused(reason, problem, header.sequence)
+            made = wire.encode(refused, edge=header.edge, instance=header.instance)
+            self._process.answering.tell(identity, made, f"/process/{self._process.name}", "Refused", known)
+        elif gateway is not None:
+            gateway.receive(identity, header, said, problem)
+
+    def _is_flood(self, identity: bytes) -> bool:
+        """Whether somebody says more in a second than anyone needs; he is heard again in the next one."""
+        now_s = self._process.clock()
+        began_s, count = self._rates.get(identity, (now_s, 0))
+        if now_s - began_s >= 1.0:
+            began_s, count = now_s, 0
+        if len(self._rates) >= MOST_STRANGERS and identity not in self._rates:
+            self._rates.clear()
+        self._rates[identity] = began_s, count + 1
+        return count >= wire.MOST_FRAMES_PER_S
+
+
+def read(frame: bytes, header: wire.Header) -> tuple[str, wire.Said | None, str]:
+    """Why a frame is refused whoever said it (empty: it is not), its payload if it can be read, and if not, why."""
+    if header.version != wire.PROTOCOL:
+        return "version", None, f"version {header.version}, not {wire.PROTOCOL}"
+    if len(frame) > wire.MOST_BYTES:
+        return "too_large", None, f"{len(frame)} bytes"
+    try:
+        return "", wire.said_in(frame, header), ""
+    except DecodeError as error:
+        return "", None, str(error)
