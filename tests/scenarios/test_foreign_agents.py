@@ -196,23 +196,27 @@ def test_silence_is_late_after_the_budget_and_what_comes_then_is_refused(tmp_pat
 
 
 def test_one_that_is_given_up_says_hello_again_and_is_bound_under_a_new_epoch(tmp_path: Path) -> None:
+    stages: list[str] = []
+
     def dies(run: ThreadRun, agent: ForeignAgent) -> None:
-        if agent.state == "active" and run.hub.clock_status().slot == 2 and not agent.silent and agent.numbers < 1000:
-            agent.numbers += 1000
+        refused = [said["reason"] for said in agent.told(REFUSED)]
+        if not stages and agent.state == "active" and run.hub.clock_status().slot == 2:
+            stages.append("given up")
             run.registry.drop(agent.instance, "no beat for 5.0 s")
-        elif agent.told(GOODBYE) and agent.told(GOODBYE)[-1]["again"] and agent.numbers < 2000:
-            agent.numbers += 1000
+        elif stages == ["given up"] and agent.told(GOODBYE) and agent.told(GOODBYE)[0]["again"]:
+            stages.append("wakes")
             agent.say(agent.server, DEPLOYMENT, {"services": []}, epoch=1, frame=1)
-            agent.state = ""
+        elif stages == ["given up", "wakes"] and refused[-1] == "stale_epoch":
+            stages.append("greets")
             agent.hello()
 
-    played = Played(tmp_path, does=dies, frames=12)
+    played = Played(tmp_path, does=dies, frames=40)
     agent = played.play()
     epochs = sorted({header[5] for kind, header, _ in agent.heard if kind == OBSERVATION and header[5]})
     assert epochs == [1, 2]
-    assert "stale_epoch" in [said["reason"] for said in agent.told(REFUSED)]
+    assert stages == ["given up", "wakes", "greets"]
     assert any("lost /agent/0: no beat" in note for note in played.run.ledger()["notes"])
-    assert played.run.ledger()["slots"] == 24
+    assert played.run.ledger()["slots"] == 80
 
 
 def test_a_slot_that_is_computed_again_asks_it_once(tmp_path: Path) -> None:
