@@ -21,7 +21,9 @@ ADDRESS: Final = "inproc://zeromq.zap.01"  # where libzmq asks
 VERSION: Final = b"1.0"
 MEMBERS: Final = "edgerig.members"
 REGISTRY: Final = "edgerig.registry"
-HOLD_S: Final = 5.0  # a graph takes milliseconds; libzmq itself gives a handshake 30 s
+HOLD_S: Final = 20.0
+"""A graph takes milliseconds, but a process that loads its solver on a busy machine reads it seconds later, and libzmq
+never asks again for who was refused once. libzmq itself gives a handshake 30 s."""
 MOST_HELD: Final = 256
 
 
