@@ -17,10 +17,10 @@ from agents.n2o.files import ActorNetwork, Kind, QNetwork, check_world, read_man
 from agents.n2o.network import nothing_lost
 from agents.n2o.orchestrators import recipe
 from agents.n2o.rental_agent import Orchestrated
-from agents.n2o.tables import LocalTable
+from agents.n2o.tables import LocalTable, lacking
 from agents.n2o.team import ALIASES, EXACT, QTeam
 from agents.rental_policy import LostIn, RentalObservation, RentalOutcome, RentalPolicy, RentalSetting, register
-from emulator.model.graph import Floats
+from emulator.model.graph import Floats, Graph
 from emulator.model.rental import Ints
 
 SHIPPED: Final = Path(__file__).with_name("shipped_rental")
@@ -33,12 +33,13 @@ class Alone:
 
     observes: Literal["local"] = "local"
 
-    def __init__(self, rented: Callable[[Floats], int]) -> None:
+    def __init__(self, rented: Callable[[Floats, int], int]) -> None:
+        """Observations (1, field) and a slot to units."""
         self._rented = rented
 
     def decide(self, observation: RentalObservation) -> int:
         """Units to rent."""
-        return self._rented(observation.values[None])
+        return self._rented(observation.values[None], observation.slot)
 
     def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
         """Learns nothing."""
@@ -49,15 +50,16 @@ class Together:
 
     observes: Literal["network"] = "network"
 
-    def __init__(self, team: QTeam, spec: str, lost: LostIn | None = None) -> None:
-        """Let a team decide; ``lost`` says which letters of a slot do not come."""
+    def __init__(self, team: QTeam, spec: str, graph_at: Callable[[int], Graph], lost: LostIn | None = None) -> None:
+        """Let a team decide; ``graph_at`` says who is linked in a slot, ``lost`` which letters do not come."""
         self._decide = team.decider(spec)
+        self._graph_at = graph_at
         self._lost = lost
 
     def decide(self, observation: RentalObservation) -> Ints:
         """Units that each rents, shape (edge,)."""
         lost = nothing_lost if self._lost is None else self._lost(observation.slot)
-        return self._decide(observation.values[None], lost)[0]
+        return self._decide(observation.values[None], lost, self._graph_at(observation.slot))[0]
 
     def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
         """Learns nothing."""
@@ -114,7 +116,8 @@ def negotiator(spec: str, setting: RentalSetting) -> Orchestrated:
     name, _, argument = spec.partition(":")
     plan = setting.plan
     made = recipe(ALIASES.get(name, name))
-    return Orchestrated(plan.graph, own_edge(setting), made, plan.rental.units + 1, valued(setting, argument))
+    own = own_edge(setting), made, plan.rental.units + 1, valued(setting, argument)
+    return Orchestrated(plan.graph, *own, plan.graph_at)
 
 
 def own_edge(setting: RentalSetting) -> int:
@@ -130,9 +133,18 @@ def own_edge(setting: RentalSetting) -> int:
 @register("madql", "local")
 def _madql(setting: RentalSetting, argument: str) -> RentalPolicy:
     """The own entry of the best row of the own table."""
-    network = QNetwork(folder_for(setting, argument, "q"), own_edge(setting))
-    others = (setting.plan.rental.units + 1) ** len(setting.plan.graph.neighbours[own_edge(setting)])
-    return Alone(lambda values: int(np.argmax(network.table(values)[0])) // others)
+    plan, edge, actions = setting.plan, own_edge(setting), setting.plan.rental.units + 1
+    network = QNetwork(folder_for(setting, argument, "q"), edge)
+    neighbours = plan.graph.neighbours[edge]
+
+    def rented(values: Floats, slot: int) -> int:
+        table = network.table(values)
+        if not plan.away(slot):
+            return int(np.argmax(table[0])) // actions ** len(neighbours)
+        away = lacking(neighbours, plan.graph_at(slot).neighbours[edge])
+        return int(LocalTable(table, actions).without(away).best()[0, 0])
+
+    return Alone(rented)
 
 
 @register("onnx", "local")
@@ -140,7 +152,7 @@ def _madql(setting: RentalSetting, argument: str) -> RentalPolicy:
 def _actor(setting: RentalSetting, argument: str) -> RentalPolicy:
     """A distilled actor."""
     network = ActorNetwork(folder_for(setting, argument, "actor"), own_edge(setting))
-    return Alone(lambda values: int(network.rented(values)[0]))
+    return Alone(lambda values, _slot: int(network.rented(values)[0]))
 
 
 def _register_teams() -> None:
@@ -150,7 +162,7 @@ def _register_teams() -> None:
         def _team(setting: RentalSetting, argument: str, name: str = name) -> RentalPolicy:
             graph, actions = setting.plan.graph, setting.plan.rental.units + 1
             team = QTeam(folder_for(setting, argument, "q"), graph, actions)
-            return Together(team, name, setting.lost)
+            return Together(team, name, setting.plan.graph_at, setting.lost)
 
 
 _register_teams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -23,7 +24,7 @@ def rental_contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
     rental = scenario.rental or Rental()
     problems = [*_of_the_other_world(scenario), *_time(scenario, rental), *_sites(scenario, rental)]
-    problems += [*_demand(rental), *_users(rental)]
+    problems += [*_demand(rental), *_users(rental), *_membership(scenario, rental)]
     return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 
@@ -88,3 +89,20 @@ def _users(rental: Rental) -> Iterator[str]:
     users = rental.users
     if users.law == "pool" and 0 < users.pool < users.mean:
         yield f"rental.users.pool: {users.pool} is less than the mean of {users.mean:g} users"
+
+
+def _membership(scenario: Scenario, rental: Rental) -> Iterator[str]:
+    told: dict[int, list[tuple[int, str]]] = {}
+    for word in ("leave", "join"):
+        for k, (slot, edge) in enumerate(getattr(rental.membership, word)):
+            if edge >= scenario.edges.count or slot < 1:
+                yield (
+                    f"rental.membership.{word}[{k}]: is [{slot}, {edge}]; give a slot from 1 on and an edge server of "
+                    f"0..{scenario.edges.count - 1}"
+                )
+            told.setdefault(edge, []).append((slot, word))
+    for edge, events in sorted(told.items()):
+        words = [word for _, word in sorted(events)]
+        slots = [slot for slot, _ in events]
+        if any(one == other for one, other in pairwise(words)) or len(set(slots)) < len(slots):
+            yield f"rental.membership: edge server {edge} must leave and join by turns, in slots of their own"

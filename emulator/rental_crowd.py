@@ -160,6 +160,7 @@ class Crowd:
         rental = self.plan.rental
         users, demand = rental.users, rental.demand
         candidates = self._near if users.choose == "in-range" else self._near & (offer.units[self._copy] > 0)
+        candidates = candidates & self.plan.there(self.slot)
         who, at = np.nonzero(candidates)
         copy = self._copy[who]
         per_hertz = self._per_hertz(who, at)

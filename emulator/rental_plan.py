@@ -25,8 +25,9 @@ from emulator.model.graph import (
     projected,
     thinned,
     within,
+    without,
 )
-from emulator.model.mobility import coverage
+from emulator.model.mobility import Bools, coverage
 from emulator.model.rental import MOST_MEAN, Ints, zone_of
 from emulator.model.streams import Stream
 from emulator.scenario import Scenario
@@ -98,6 +99,30 @@ class Plan:
     def hour(self, row: int) -> int:
         """The hour of the day, 0..23, of a row of ``rates``."""
         return int(row * self.slot_s // HOUR_S) % 24
+
+    def away(self, slot: int) -> tuple[int, ...]:
+        """The edge servers that are not there in a slot, ascending."""
+        told: dict[int, list[tuple[int, bool]]] = {}
+        for events, leaves in ((self.rental.membership.leave, True), (self.rental.membership.join, False)):
+            for when, edge in events:
+                told.setdefault(edge, []).append((when, leaves))
+        gone = []
+        for edge, its in sorted(told.items()):
+            before = [leaves for when, leaves in sorted(its) if when <= slot]
+            if before[-1] if before else not min(its)[1]:
+                gone.append(edge)
+        return tuple(gone)
+
+    def there(self, slot: int) -> Bools:
+        """Whether each edge server is there in a slot, shape (edge,)."""
+        found = np.ones(self.edges, dtype=np.bool_)
+        found[list(self.away(slot))] = False
+        return found
+
+    def graph_at(self, slot: int) -> Graph:
+        """Who is whose neighbour in a slot; who is away has none."""
+        away = self.away(slot)
+        return without(self.graph, away) if away else self.graph
 
     def zones(self, positions: Floats) -> Ints:
         """Whose demand a user at a position has, shape (...): a type of zone, or with a trace the nearest cell."""

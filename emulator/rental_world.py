@@ -138,7 +138,7 @@ class RentalWorld:
             raise ValueError(f"units: need whole numbers of shape {(self.copies, self.edges)}, not {units.shape}")
         if units.size and not 0 <= units.min() <= units.max() <= self.most_units:
             raise ValueError(f"units: must be 0..{self.most_units}, are {units.min()}..{units.max()}")
-        units = units.astype(np.int64)
+        units = np.where(self.plan.there(self.slot), units, 0).astype(np.int64)
         requests = self._crowd.request(offer_of(units, self._remembered, self._conditions), self._rows)
         settled = self._servers.settle(units, self._remembered, self._conditions, requests, units[:, 0] == 0)
         before, self._remembered = self._remembered, settled.remembered

@@ -163,6 +163,13 @@ class RentalReward(Table, frozen=True):
     price_high: NotNegative = 40.0
 
 
+class Membership(Table, frozen=True):
+    """Edge servers that are not there all the time; who joins before it ever left is not there at the start."""
+
+    leave: Annotated[tuple[Link, ...], Meta(description="[slot, edge server]: from that slot on it is away")] = ()
+    join: Annotated[tuple[Link, ...], Meta(description="[slot, edge server]: from that slot on it is there")] = ()
+
+
 class Scaling(Table, frozen=True):
     """How networks scale [delay, users, bandwidth, price, hour]: less the centre, over the scale."""
 
@@ -191,6 +198,7 @@ class Rental(Table, frozen=True):
     demand: RentalDemand = RentalDemand()
     delay: Delay = Delay()
     reward: RentalReward = RentalReward()
+    membership: Membership = Membership()
     observation: Scaling = Scaling()
 
 

@@ -6,7 +6,7 @@ the mean over servers of what the others say is divided by gamma.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,24 @@ from emulator.model.graph import Graph
 
 Slopes = Callable[[Floats], Floats]
 """[dQ_n/da] at points (state, place) in the box, in units of rentals, the same shape."""
+
+
+def slopes_without(slopes: Slopes, places: Sequence[int]) -> Slopes:
+    """Slopes while those at some places of a local action are away, and so rent nothing.
+
+    Source: ours: membership.
+    """
+    if not places:
+        return slopes
+
+    def among_those_there(points: Floats) -> Floats:
+        whole = points
+        for place in sorted(places):
+            whole = np.insert(whole, place, 0.0, axis=1)
+        return np.delete(slopes(whole), list(places), axis=1)
+
+    return among_those_there
+
 
 Centre = Literal["own", "shared", "middle"]
 Output = Literal["last", "average"]

@@ -8,11 +8,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from agents.n2o.bus_exchange import BusExchange
-from agents.n2o.dual_averaging import Slopes
+from agents.n2o.dual_averaging import Slopes, slopes_without
 from agents.n2o.letters import Orchestrator
 from agents.n2o.negotiation import Negotiation
 from agents.n2o.orchestrators import Recipe
-from agents.n2o.tables import Floats, LocalTable
+from agents.n2o.tables import Floats, LocalTable, lacking
 from bus.gather import Absent
 from bus.messages import Rental
 from bus.node import Node
@@ -35,8 +35,12 @@ class RentalPolicy(Protocol):
     rounds: int
     actions: int
 
-    def part(self, observed: Floats) -> Orchestrator:
-        """Its part in a decision, for what was observed, shape (field,); asked again the same, it is as good as new."""
+    def part(self, observed: Floats, slot: int) -> Orchestrator:
+        """Its part in a slot's decision, by what was observed, shape (field,); asked again, it is as good as new."""
+        ...
+
+    def linked(self, slot: int) -> tuple[int, ...]:
+        """The neighbours that are there in a slot."""
         ...
 
 
@@ -47,18 +51,49 @@ Valued = Callable[[Floats], tuple[LocalTable, Slopes | None]]
 class Orchestrated:
     """A local Q function and an orchestrator."""
 
-    def __init__(self, graph: Graph, edge: int, recipe: Recipe, actions: int, valued: Valued) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        edge: int,
+        recipe: Recipe,
+        actions: int,
+        valued: Valued,
+        graph_at: Callable[[int], Graph] | None = None,
+    ) -> None:
+        """Decide for an edge server.
+
+        Args:
+            graph: Who is whose neighbour, as the network was trained.
+            edge: The edge server.
+            recipe: The orchestrator.
+            actions: Rentals to choose from.
+            valued: The local Q function.
+            graph_at: Who is linked in a slot, where some are away; None: all are always there.
+        """
         self.rounds = recipe.rounds
         self.actions = actions
         self._graph = graph
         self._edge = edge
         self._recipe = recipe
         self._valued = valued
+        self._graph_at = graph_at
 
-    def part(self, observed: Floats) -> Orchestrator:
+    def part(self, observed: Floats, slot: int) -> Orchestrator:
         """See ``RentalPolicy``."""
         table, slopes = self._valued(observed[None])
-        return self._recipe.make(self._graph, self._edge, table, slopes)
+        graph = self._now(slot)
+        away = lacking(self._graph.neighbours[self._edge], graph.neighbours[self._edge])
+        if away:
+            table = table.without(away)
+            slopes = None if slopes is None else slopes_without(slopes, away)
+        return self._recipe.make(graph, self._edge, table, slopes)
+
+    def linked(self, slot: int) -> tuple[int, ...]:
+        """See ``RentalPolicy``."""
+        return self._now(slot).neighbours[self._edge]
+
+    def _now(self, slot: int) -> Graph:
+        return self._graph if self._graph_at is None else self._graph_at(slot)
 
 
 class RentalAgentNode:
@@ -83,7 +118,8 @@ class RentalAgentNode:
         self._driver = driver
         self._edge = edge
         self._policy = policy
-        self._exchange = BusExchange(node, edge, graph.neighbours[edge])
+        self._neighbours = graph.neighbours[edge]
+        self._exchange = BusExchange(node, edge, self._neighbours)
         self._rental = node.publisher(f"/agent/{edge}/rental")
         measured = node.process.measurements
         self._kept = self._seen = np.zeros(FIELDS)
@@ -120,18 +156,23 @@ class RentalAgentNode:
         self._seen = self._kept
         if not isinstance(message, Absent):
             self._seen = np.array(message.values.numpy(), dtype=np.float64)
-        part, rounds = self._policy.part(self._seen), self._policy.rounds
+        part, rounds = self._policy.part(self._seen, now.slot), self._policy.rounds
         spread = (DECIDED_SHARE - OBSERVED_SHARE) / max(1, rounds)
 
         def left_s(round_: int) -> float | None:
             return self._driver.left_s(OBSERVED_SHARE + (round_ + 1) * spread)
 
         into_ns = self._node.reached_ns("observation")
-        self._exchange.begin(now.slot, now.attempt, now.members, left_s, into_ns)
+        self._exchange.begin(now.slot, now.attempt, self._taking_part(now), left_s, into_ns)
         negotiation = Negotiation(
             part, rounds, self._exchange, self._policy.actions, lambda units: self._decided(now, negotiation, units)
         )
         negotiation.start()
+
+    def _taking_part(self, now: Now) -> frozenset[str]:
+        """Members, less the neighbours that are away or from whom it is away itself."""
+        linked = self._policy.linked(now.slot)
+        return now.members - {f"/agent/{other}" for other in self._neighbours if other not in linked}
 
     def _decided(self, now: Now, negotiation: Negotiation, units: int) -> None:
         self._absent.value += negotiation.absent

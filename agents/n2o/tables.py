@@ -63,6 +63,16 @@ class LocalTable:
         """States that are looked at together."""
         return len(self.values)
 
+    def without(self, places: Sequence[int]) -> LocalTable:
+        """The table while some neighbours are away: what it says when they rent nothing; not of place 0, its own.
+
+        Source: ours: membership; who is away takes no users, as one that rents nothing.
+        """
+        values: Floats = self.values
+        for place in sorted(places, reverse=True):
+            values = np.take(values, [0], axis=1 + place)
+        return LocalTable(values.reshape(self.states, -1), self.actions)
+
     def at(self, rented: Ints) -> Floats:
         """[Q_n] values of joint rentals of shape (state, place), shape (state,)."""
         row = rented @ self._strides
@@ -121,6 +131,11 @@ def tabulated(value: Valued, observations: Floats, actions: int, neighbours: int
     return LocalTable(np.asarray(value(seen, rows)).reshape(len(observations), len(rentals)), actions)
 
 
+def lacking(before: Sequence[int], now: Sequence[int]) -> list[int]:
+    """Places in a local action, 1 for the first neighbour, of those who are no neighbours any more."""
+    return [1 + place for place, other in enumerate(before) if other not in now]
+
+
 @dataclass(frozen=True, eq=False)
 class Tables:
     """The tables of all edge servers in the same states: problem P2.
@@ -160,6 +175,13 @@ class Tables:
     def scopes(self) -> tuple[tuple[int, ...], ...]:
         """Whose rentals each table is of, in the order of its axes."""
         return tuple((edge, *others) for edge, others in enumerate(self.graph.neighbours))
+
+    def within(self, graph: Graph) -> Tables:
+        """The tables in a graph that lacks some links: who is not linked rents nothing, for all the other knows."""
+        if graph == self.graph:
+            return self
+        tables = zip(self.local, self.graph.neighbours, graph.neighbours, strict=True)
+        return Tables(graph, tuple(table.without(lacking(before, now)) for table, before, now in tables))
 
     def total(self, rented: Ints) -> Floats:
         """The objective of P2 for rentals (state, edge), shape (state,).

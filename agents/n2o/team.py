@@ -11,12 +11,12 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from agents.n2o.dual_averaging import Slopes
+from agents.n2o.dual_averaging import Slopes, slopes_without
 from agents.n2o.exact import maximise
 from agents.n2o.files import ActorNetwork, QNetwork, check_world, read_manifest
 from agents.n2o.network import Lost, nothing_lost, orchestrated
 from agents.n2o.orchestrators import recipe
-from agents.n2o.tables import Floats, Ints, LocalTable, Tables
+from agents.n2o.tables import Floats, Ints, LocalTable, Tables, lacking
 from emulator.model.graph import Graph
 
 EXACT: Final = "exact"
@@ -27,8 +27,8 @@ ALIASES: Final = {"maxsum": "max-sum:rounds=10", "madql": "own"}
 class Decide(Protocol):
     """How a team decides."""
 
-    def __call__(self, seen: Floats, lost: Lost = nothing_lost) -> Ints:
-        """Observations (state, edge, field), and which letters are lost, to rentals (state, edge)."""
+    def __call__(self, seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Ints:
+        """Observations (state, edge, field), what letters are lost, who is linked now, to rentals (state, edge)."""
         ...
 
 
@@ -49,10 +49,11 @@ class QTeam:
         self._actions = actions
         self._networks = [QNetwork(folder, edge) for edge in range(graph.edges)]
 
-    def tables(self, observations: Floats) -> Tables:
-        """What all say to observations (state, edge, field)."""
+    def tables(self, observations: Floats, graph: Graph | None = None) -> Tables:
+        """What all say to observations (state, edge, field), in a graph that may lack some links for now."""
         values = [network.table(observations[:, edge]) for edge, network in enumerate(self._networks)]
-        return Tables(self.graph, tuple(LocalTable(each, self._actions) for each in values))
+        whole = Tables(self.graph, tuple(LocalTable(each, self._actions) for each in values))
+        return whole if graph is None else whole.within(graph)
 
     def decider(self, spec: str) -> Decide:
         """How they decide: observations (state, edge, field) to rentals (state, edge).
@@ -63,18 +64,21 @@ class QTeam:
         Source: N2O problem P2, and what is said of each orchestrator.
         """
         if spec == EXACT:
-            return lambda seen, lost=nothing_lost: maximise(self.tables(seen)).rented
+            return lambda seen, lost=nothing_lost, graph=None: maximise(self.tables(seen, graph)).rented
         made = recipe(ALIASES.get(spec, spec))
 
-        def decide(seen: Floats, lost: Lost = nothing_lost) -> Ints:
-            tables = self.tables(seen)
-            return orchestrated(made.parts(tables, partial(self._slopes, seen)), made.rounds, lost).last
+        def decide(seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Ints:
+            tables = self.tables(seen, graph)
+            slopes = partial(self.slopes, seen, graph=tables.graph)
+            return orchestrated(made.parts(tables, slopes), made.rounds, lost).last
 
         return decide
 
-    def _slopes(self, seen: Floats, edge: int) -> Slopes:
+    def slopes(self, seen: Floats, edge: int, graph: Graph | None = None) -> Slopes:
+        """Slopes of an edge server's network in observations (state, edge, field)."""
         network = self._networks[edge]
-        return lambda points: network.slopes(seen[:, edge], points)[1]
+        away = [] if graph is None else lacking(self.graph.neighbours[edge], graph.neighbours[edge])
+        return slopes_without(lambda points: network.slopes(seen[:, edge], points)[1], away)
 
 
 class ActorTeam:

@@ -59,6 +59,23 @@ class Graph:
         return table
 
 
+def without(graph: Graph, away: Sequence[int]) -> Graph:
+    """The graph while some edge servers are away: they keep their numbers and have no neighbours.
+
+    Args:
+        graph: With all of them.
+        away: Numbers of those who are away.
+    Source: ours: membership; who is not next to them is not concerned.
+    """
+    gone = set(away)
+    return Graph(
+        tuple(
+            () if edge in gone else tuple(other for other in others if other not in gone)
+            for edge, others in enumerate(graph.neighbours)
+        )
+    )
+
+
 def grid_shape(edges: int) -> tuple[int, int]:
     """Rows and columns of the squarest full grid; a prime number of edge servers makes one row.
 

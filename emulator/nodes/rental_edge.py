@@ -114,6 +114,8 @@ class RentalEdgeNode:
 
     def _rent(self, now: Now, remembered: Remembered, conditions: Conditions, units: int, refused: str) -> None:
         self._refused = refused
+        if self._edge in self._plan.away(now.slot):
+            units = 0
         message = rental_records.in_force(self._edge, units, remembered, conditions, 0, refused)
         self._driver.publish(self._in_force, message, now, into_ns=self._node.reached_ns("rental"))
 
