@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.policy import Experience, LearningPolicy, Observation, Reward
+from agents.policy import Experience, LearningPolicy, Observation, Reward, Telling
 from bus.background import Background
 from bus.messages import DeploymentInForce, FrameReward, MarginalGains
 from bus.node import Node
@@ -23,6 +23,9 @@ HEADROOM: Final = 10.0
 
 BACKLOG: Final = 8
 """Experiences that may wait to be learned from; what comes beyond is let go, so that slow learning stays of today."""
+
+FIGURES: Final = ("learning_loss", "exploration_share", "replay_frames")
+"""What is measured of ``Figures``."""
 
 _log = logging.getLogger("agent")
 
@@ -64,6 +67,8 @@ class Lessons:
         count = node.process.measurements.counter
         self._learned, self._let_go = count("frames_learned"), count("frames_not_learned")
         self._took = count("learning_seconds")
+        tells = FIGURES if isinstance(policy, Telling) else ()
+        self._figures = [node.process.measurements.gauge(name, edge=str(edge)) for name in tells]
         self._wants_gains = "marginal_gains" in policy.signals
         if self._wants_gains:
             node.subscribe(f"/ledger/marginal_gains/{edge}", self._on_gains)
@@ -167,3 +172,6 @@ class Lessons:
         self._slowest_s = max(self._slowest_s, took_s)
         self._learned.value += 1.0
         self._took.value += took_s
+        if isinstance(self._policy, Telling):
+            for gauge, figure in zip(self._figures, self._policy.figures(), strict=True):
+                gauge.value = float(figure)

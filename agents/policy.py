@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,20 @@ from emulator.model.streams import Stream
 
 Signal = Literal["marginal_gains"]
 DRAWS_PER_FRAME = 4096
+
+
+class Figures(NamedTuple):
+    """How learning goes.
+
+    Attributes:
+        loss: Of the last step; nan before the first.
+        exploring: The probability with which a decision is drawn at random.
+        remembered: Frames in the memory.
+    """
+
+    loss: float
+    exploring: float
+    remembered: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +169,15 @@ class LearningPolicy(Protocol):
 
     def save(self) -> None:
         """Keep all that learning goes on from, whole or not at all."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A policy that tells how its learning goes."""
+
+    def figures(self) -> Figures:
+        """As of the last frame that was learned from."""
         ...
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bus import link_channel
 from bus.codec import Header, encode_payload
 from bus.gather import LATE, Absent
-from bus.link_channel import LOST, NS, Channel, Fate
+from bus.link_channel import LOST, NS, Channel, Fate, latency_moments
 from bus.link_figures import Figures
 from bus.link_table import LinkTable, source_of
 from bus.live import Callback, with_header
@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 WALL_RESOLUTION_S: Final = 0.02
 """How late a timer of a busy loop may hand a message over, wall seconds, before a link is said to be off."""
 
-MEASURED: Final = ("link_messages", "link_lost", "link_late", "link_delay_seconds", "link_outside")
+MEASURED: Final = (
+    "link_messages",
+    "link_lost",
+    "link_late",
+    "link_delay_seconds",
+    "link_set_delay_seconds",
+    "link_set_loss_share",
+    "link_outside",
+)
 
-SHOWN: Final = 12
+SHOWN: Final = 8
 """Links of a process that have metrics of their own; the others are counted together."""
 
 
@@ -272,6 +280,10 @@ class Links:
             measured.gauge("link_lost", link=label).value = float(lost)
             measured.gauge("link_late", link=label).value = float(sum(each.late for each in found))
             measured.gauge("link_delay_seconds", link=label).value = delay_s
+            set_s = sum(latency_moments(each.shape)[0] * each.messages for each in found) / count if count else 0.0
+            measured.gauge("link_set_delay_seconds", link=label).value = set_s
+            set_loss = sum((1.0 if each.down else each.shape.loss) * each.messages for each in found)
+            measured.gauge("link_set_loss_share", link=label).value = set_loss / count if count else 0.0
             measured.gauge("link_outside", link=label).value = float(sum(len(each.outside) for each in found))
 
 

@@ -10,7 +10,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Value:
-    """A counter or a gauge: add to ``value`` or set it."""
+    """A counter or a gauge: add to ``value`` or set it; nan while there is nothing to show."""
 
     __slots__ = ("value",)
 
@@ -70,12 +70,14 @@ class Measurements:
         self._collectors.append(collector)
 
     def snapshot(self) -> list[Sample]:
-        """All children now, in the order in which they were made."""
+        """All children that have something to show, in the order in which they were made."""
         for collector in self._collectors:
             collector()
         samples = []
         for (name, labels), (kind, child) in self._children.items():
             value = child.value if isinstance(child, Value) else (child.edges, list(child.counts), child.total)
+            if value != value:
+                continue
             samples.append(Sample(name, kind, labels, value))
         return samples
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import resource
 import time
 from collections.abc import Sequence
@@ -33,3 +35,16 @@ def memory_bytes() -> int:
             return int(file.read().split()[1]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         return 0
+
+
+@functools.cache
+def started_s() -> float:
+    """When this process began, seconds since 1970; 0 where the kernel does not say."""
+    try:
+        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+            began_ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime", encoding="utf-8") as file:
+            up_s = float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return time.time() - (up_s - began_ticks / os.sysconf("SC_CLK_TCK"))

@@ -19,6 +19,7 @@ from bus.resets import Resettable
 from bus.slots import SlotDriver
 from emulator.assembly import build_demand, build_network, delay_edges
 from emulator.folder import state_of
+from emulator.introduced import introduce
 from emulator.linking import Maker, behind_links
 from emulator.model.offloading import Bools, Floats, Network, frame_costs
 from emulator.nodes.edge_decision import Orphan
@@ -119,10 +120,13 @@ def _orphan(scenario: Scenario, edge: int) -> Orphan | None:
 
 def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, slot_wall_s: float | None) -> None:
     from agents.node import AgentNode
+    from agents.policy import per_edge_specs
 
     network = build_network(scenario)
     agents = lease(options, process, "agent")
     folder = Path(options.run) if options.run else None
+    specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
+    introduce(process, {edge: specs[edge] for edge in agents})
     made = [
         AgentNode(process.node(f"/agent/{edge}"), edge, network, scenario.slots_per_frame, policy, slot_wall_s)
         for edge, policy in zip(agents, _policies(scenario, agents, folder, warm=True), strict=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bus.process import Process
 from bus.resets import Resettable
 from bus.slots import SlotDriver
+from emulator.introduced import introduce
 from emulator.linking import Maker, behind_links
 from emulator.makers import lease
 from emulator.rental_crowd import Crowd
@@ -84,6 +85,7 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
     plan = build_plan(scenario)
     agents = lease(options, process, "agent")
     specs = dict(enumerate(per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)))
+    introduce(process, {edge: specs[edge] for edge in agents})
     make = _talking if talks(specs[agents[0]]) else _silent
     begin_again = make(process, scenario, plan, {edge: specs[edge] for edge in agents}, slot_wall_s)
     Resettable(process, begin_again)

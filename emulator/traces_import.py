@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.introduced import own_version
 from emulator.traces import FORMAT
 from emulator.traces_convert import OTHER, Expected, Options, expected_tasks
 from emulator.traces_kind import Reading, header_of, looks_like_trace, recognise
@@ -238,7 +238,7 @@ def _manifest(
         chosen |= {"top": options.top, "rest": options.rest}
     return {
         "format": FORMAT,
-        "edgerig": _version(),
+        "edgerig": own_version() or UNKNOWN,
         "command": request.command,
         "slot_s": expected.slot_s,
         "slots": tasks.shape[0],
@@ -285,10 +285,3 @@ def _input(path: Path, name: str, trace: Trace | None) -> dict[str, Any]:
     if trace is not None:
         told |= {"kind": trace.kind, "rows": trace.rows_at.size, "mass": float(np.sum(trace.mass))}
     return told | {"sha256": hashlib.sha256(read_bytes(path)).hexdigest()}
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("edgerig")
-    except importlib.metadata.PackageNotFoundError:
-        return UNKNOWN

@@ -17,8 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bus.measure import Labels, Sample
 from bus.process import Process
-from bus.vitals import memory_bytes
-from monitoring.metrics import METRICS, Metric
+from bus.vitals import memory_bytes, started_s
+from monitoring.metric import Metric
+from monitoring.metrics import METRICS
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Buckets = tuple[list[float], list[float], float]
@@ -65,6 +66,7 @@ class Collector:
         own = [
             Sample("process_cpu_seconds", "counter", (), time.process_time()),
             Sample("process_memory_bytes", "gauge", (), float(memory_bytes())),
+            Sample("process_start_seconds", "gauge", (), started_s()),
         ]
         names = whole(lambda: list(self._process.nodes))
         roles = Counter(name.lstrip("/").partition("/")[0] for name in names)

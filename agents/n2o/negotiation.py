@@ -51,6 +51,8 @@ class Negotiation:
         """Letters that did not come."""
         self.malformed = 0
         """Letters that came and are none."""
+        self.disagreement = 0.0
+        """How far the last letters of neighbours were from the own one, as a share of its largest number."""
         self._part = part
         self._rounds = rounds
         self._exchange = exchange
@@ -87,7 +89,17 @@ class Negotiation:
             else:
                 received[other] = letter
         self._part.take(received)
+        if round_ + 1 == self._rounds:
+            self.disagreement = max((_apart(sent[other], letter) for other, letter in received.items()), default=0.0)
         self._begin(round_ + 1)
+
+
+def _apart(sent: Letter, came: Letter) -> float:
+    """The largest difference of two letters of equal length, as a share of the sent one's largest number."""
+    if not sent.values.size:
+        return 0.0
+    largest = float(np.abs(sent.values).max())
+    return float(np.abs(sent.values - came.values).max()) / largest if largest > 0.0 else 0.0
 
 
 def message_of(letter: Letter) -> Orchestration:

@@ -125,6 +125,8 @@ class RentalAgentNode:
         self._kept = self._seen = np.zeros(FIELDS)
         self._absent = measured.counter("letters_absent")
         self._malformed = measured.counter("letters_malformed")
+        self._rounds = measured.counter("negotiation_rounds", edge=str(edge))
+        self._disagreement = measured.gauge("negotiation_disagreement", edge=str(edge))
         node.collect("observation", f"/edge/{edge}/observation", f"/edge/{edge}")
         driver.add(self)
 
@@ -177,5 +179,7 @@ class RentalAgentNode:
     def _decided(self, now: Now, negotiation: Negotiation, units: int) -> None:
         self._absent.value += negotiation.absent
         self._malformed.value += negotiation.malformed
+        self._rounds.value += self._policy.rounds
+        self._disagreement.value = negotiation.disagreement
         self._driver.publish(self._rental, Rental(self._edge, units), now, into_ns=self._exchange.reached_ns)
         self._driver.finish(self, now)

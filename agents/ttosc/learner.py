@@ -92,6 +92,11 @@ class Learner:
         """Keep a frame; see ``Trajectory``. The gains of what was not deployed are not read."""
         self._replay.add(seen, deployed, reward_s, gains_s, seen_next)
 
+    @property
+    def remembered(self) -> int:
+        """Frames in the memory."""
+        return len(self._replay)
+
     def learn(self, frame: int) -> float:
         """One step of gradient descent of all agents, if enough is remembered.
 

@@ -6,6 +6,7 @@ It needs PyTorch, which is loaded with the first decision: who only checks a SPE
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from agents.baselines import own_edge
 from agents.checkpoint import SCENARIO, TRAINING, Arrays, read_arrays, write_arrays
 from agents.errors import AgentError
 from agents.extras import require_torch
-from agents.policy import Experience, Observation, Policy, Setting, Signal, register
+from agents.policy import Experience, Figures, Observation, Policy, Setting, Signal, register
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, Preset
 from emulator.assembly import build_network, resolve
@@ -65,6 +66,7 @@ class OnlineAgent:
         self._start = start
         self._learned = start.frames  # up to which frame, counted from the beginning of all learning
         self._made: Learner | None = None
+        self._loss = float("nan")
 
     @property
     def learner(self) -> Learner:
@@ -105,9 +107,14 @@ class OnlineAgent:
                 gains_s[None],
                 experience.seen_next[None],
             )
-        learner.learn(frame)
+        loss = learner.learn(frame)
+        self._loss = self._loss if math.isnan(loss) else loss
         learner.acting = copied(learner.weights)
         self._learned = frame + 1
+
+    def figures(self) -> Figures:
+        """How learning goes, as of the last frame that was learned from."""
+        return Figures(self._loss, self._start.preset.epsilon_of(self._learned), self.learner.remembered)
 
     # -- what is kept --------------------------------------------------------------------------------------------------
 

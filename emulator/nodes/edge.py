@@ -15,6 +15,7 @@ from emulator.model.offloading import Bools, FrameCosts, Network, frame_costs
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
 from emulator.nodes.edge_decision import DeploymentKeeper, Orphan
 from emulator.nodes.edge_linked import LinkedSlot
+from emulator.nodes.edge_measured import EdgeMeasured
 from emulator.nodes.edge_plan import Plan, default_plan, usable_plan
 from emulator.nodes.edge_schedule import ScheduleSource
 from emulator.nodes.edge_serving import Answers, Serving
@@ -75,8 +76,9 @@ class EdgeNode:
         self._completed = {n: node.publisher(f"/edge/{edge}/completed/{n}") for n in others}
         self._outcome = node.publisher(f"/edge/{edge}/outcome")
         self._late = node.process.measurements.counter("late_messages", stage="edge")
+        self._measured = EdgeMeasured(node, edge, network.services)
         self._linked = LinkedSlot(
-            node, driver, edge, self._cloud, linked, self._offload, self._completed, self._outcome
+            node, driver, edge, self._cloud, linked, self._offload, self._completed, self._outcome, self._measured
         )
         self._is_linked = False
         node.collect("own arrivals", f"/cell/{edge}/arrivals", f"/cell/{edge}")
@@ -90,6 +92,7 @@ class EdgeNode:
         """The slot computed last counts."""
         self._keeper.saw(self._linked.tasks if self._is_linked else self._tasks)
         self._keeper.commit()
+        self._measured.commit(self._keeper.deployed)
         self._source.commit()
         (self._linked if self._is_linked else self._serving).commit()
 
@@ -107,6 +110,7 @@ class EdgeNode:
         self._node.begin(now.slot, now.attempt)
         self._tasks, self._plan, self._inputs, self._outputs = self._no_tasks, None, 0, 0
         self._answers = None
+        self._measured.begin()
         self._is_linked = now.linked
         if now.linked:
             self._keeper.begin(now)
@@ -171,6 +175,7 @@ class EdgeNode:
     def _execute(self, now: Now, costs: FrameCosts, senders: list[int], messages: list[Any]) -> None:
         came = [(n, message) for n, message in zip(senders, messages, strict=True) if not isinstance(message, Absent)]
         self._late.value += len(senders) - len(came)
+        self._measured.came(came)
         for origin, answer in self._serving.execute(came, costs).items():
             if f"/edge/{origin}" in now.members:
                 self._driver.publish(self._completed[origin], answer, now)
@@ -196,6 +201,7 @@ class EdgeNode:
             return
         outcome = self._serving.end(self._answers, costs)
         self._answers = None
+        self._measured.ended(outcome)
         self._driver.publish(self._outcome, outcome, now)
         self._driver.finish(self, now)
 

@@ -73,7 +73,7 @@ class DeploymentKeeper:
         """Back to the initial state: nothing is deployed, nothing was seen."""
         self._kept = self._next = _nothing_seen(self._network.services)
         self._orphan = orphan
-        self._counts.ends("")
+        self._counts.begin_again()
 
     def saw(self, tasks: Array) -> None:
         """Remember a slot's arrivals, shape (service,), for the next observation."""
@@ -119,6 +119,7 @@ class DeploymentKeeper:
             self._driver.note(f"decision_s{self._agent}", took_s)
             self._next.in_force = records.deployed_from(message.services, self._network.services)
             self._next.unanswered_frames, self._next.decided = 0, True
+            self._counts.accepted()
         self._publish(now, reason)
 
     def _judge(self, now: Now, message: Any, took_s: float) -> str:

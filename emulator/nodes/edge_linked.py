@@ -18,6 +18,7 @@ from bus.slots import Now, SlotDriver
 from emulator.linked_serving import LinkedServing, Told, default_split, usable_split
 from emulator.model.offloading import Floats, FrameCosts
 from emulator.nodes.deadlines import COMPLETED, OFFLOAD, SCHEDULE
+from emulator.nodes.edge_measured import EdgeMeasured
 from emulator.nodes.edge_plan import Plan
 
 ROUTED = ("deployment", "own arrivals", "schedule", "in_force", "arrivals")
@@ -37,6 +38,7 @@ class LinkedSlot:
         offload: Mapping[int, Publisher],
         completed: Mapping[int, Publisher],
         outcome: Publisher,
+        measured: EdgeMeasured,
     ) -> None:
         self._node = node
         self._driver = driver
@@ -46,6 +48,7 @@ class LinkedSlot:
         self._offload = offload
         self._completed = completed
         self._outcome = outcome
+        self._measured = measured
         self._late = node.process.measurements.counter("late_messages", stage="edge")
         self.tasks = Array.of(np.zeros(0))
         """What the edge server saw arrive."""
@@ -130,6 +133,7 @@ class LinkedSlot:
                 self._late.value += message.reason == "late"
             else:
                 came.append((origin, message))
+        self._measured.came(came)
         into_ns = self._node.reached_ns(*ROUTED, "offload")
         for origin, answer in self._serving.execute(came, absent, costs).items():
             self._driver.publish(self._completed[origin], answer, now, into_ns=into_ns)
@@ -148,5 +152,7 @@ class LinkedSlot:
         self._outputs += 1
         if self._outputs < 2 or self._told is None:
             return
-        self._driver.publish(self._outcome, self._serving.end(self._told), now)
+        outcome = self._serving.end(self._told)
+        self._measured.ended(outcome)
+        self._driver.publish(self._outcome, outcome, now)
         self._finish(now)

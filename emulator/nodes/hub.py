@@ -39,7 +39,7 @@ from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
 from emulator.nodes.roles import ACTING, IN_ROSTERS
 from emulator.nodes.stalls import LOOK_S, LOST, StallWatch
-from emulator.nodes.wall import WallClock
+from emulator.nodes.wall import clock_of
 from emulator.scenario import Scenario
 from emulator.start_order import held_back
 
@@ -69,7 +69,7 @@ class Hub:
         self._scenario = scenario
         self._writer = writer
         wall_s = scenario.slot_s / scenario.rate
-        self._wall = WallClock(wall_s, process.clock, self._note) if scenario.clock == "wall" else None
+        self._wall = clock_of(scenario, process, self._note)
         self._books = Books(ledger, writer)
         ledger.on_complete = lambda: process.later(self._maybe_commit)
         self._roster = 0

@@ -43,7 +43,7 @@ class RentalKeeper:
     def begin_again(self) -> None:
         """Back to the initial state: nothing is rented."""
         self._kept = self._next = RentalState()
-        self._counts.ends("")
+        self._counts.begin_again()
 
     def commit(self) -> None:
         """The slot computed last counts."""
@@ -80,6 +80,7 @@ class RentalKeeper:
         else:
             self._driver.note(f"decision_s{self._agent}", took_s)
             self._next = RentalState(message.units, 0, decided=True)
+            self._counts.accepted()
         then(self._next.units, reason)
 
     def _judge(self, message: Any, took_s: float) -> str:

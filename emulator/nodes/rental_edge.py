@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bus.gather import Absent, late
-from bus.messages import RentalInForce
+from bus.messages import RentalInForce, RentalOutcome
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import rental_records
@@ -57,6 +57,13 @@ class RentalEdgeNode:
             node.collect("presence", f"{name}/presence", name)
             node.collect("requests", f"{name}/requests/{edge}", name)
         # The published file's fault lets everybody's delay hang on what edge server 0 rents.
+        count, label = node.process.measurements.counter, str(edge)
+        self._tasks = count("service_tasks", edge=label, service="0")
+        self._delay = count("service_delay_seconds", edge=label, service="0")
+        self._completed = count("completed_tasks", edge=label)
+        self._completed_s = count("completed_delay_seconds", edge=label)
+        self._executed = count("executed_tasks", edge=label, target="own")
+        self._ended: RentalOutcome | None = None
         self._watches_first = plan.rental.zero_delay_bug == "authors" and edge != 0
         if self._watches_first:
             node.collect("first", "/edge/0/rental_in_force", "/edge/0")
@@ -78,10 +85,18 @@ class RentalEdgeNode:
         """The slot computed last counts."""
         self._kept = self._next
         self._keeper.commit()
+        if self._ended is not None:
+            self._tasks.value += self._ended.tasks
+            self._executed.value += self._ended.tasks
+            self._completed.value += self._ended.tasks
+            self._completed_s.value += self._ended.wait_s
+            self._delay.value += self._ended.wait_s
+            self._ended = None
 
     def start(self, now: Now) -> None:
         """Wait for who is in range."""
         self._node.begin(now.slot, now.attempt)
+        self._ended = None
         begins = self._plan.episode(now.slot) == now.slot
         remembered = self._servers.nothing_remembered() if begins else self._kept
         conditions = self._servers.conditions(now.slot)
@@ -148,6 +163,7 @@ class RentalEdgeNode:
         settled = self._servers.settle(np.array([[units]]), remembered, conditions, requests, np.array([first_idle]))
         self._next = settled.remembered
         message = rental_records.outcome(self._edge, units, self._in_range, settled, conditions, 0, self._refused)
+        self._ended = message
         self._driver.publish(self._outcome, message, now)
         self._driver.finish(self, now)
 

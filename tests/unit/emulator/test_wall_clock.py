@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bus.measure import Value
 from emulator.nodes.wall import WallClock
 
 
@@ -32,6 +33,14 @@ def test_a_hub_that_was_held_up_says_so_and_gives_the_slot_its_time() -> None:
     clock.now_s += made.begin(0) + 7.0
     assert made.begin(1) == 2.0
     assert notes == ["the hub was held up: slot 1 begins 7.00 s late"]
+
+
+def test_how_late_a_slot_begins_is_measured() -> None:
+    lag, clock = Value(), Clock()
+    made = WallClock(2.0, clock, print, lag)
+    clock.now_s += made.begin(0) + 0.25
+    made.begin(1)
+    assert lag.value == pytest.approx(0.25)
 
 
 def test_a_share_of_the_slot_is_counted_from_its_pinned_start() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from monitoring.metrics import LABELS, METRICS, markdown
+from monitoring.metric import LABELS
+from monitoring.metrics import METRICS, markdown
 
 ROOT = Path(__file__).parents[3]
 COUNTED = re.compile(

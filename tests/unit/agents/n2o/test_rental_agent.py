@@ -152,3 +152,30 @@ def test_malformed_letters_are_counted_and_not_heard() -> None:
         exchange.then(exchange.said)  # type: ignore[operator]
     assert (negotiation.malformed, negotiation.absent) == (2, 2)
     assert units == table.best()[:, 0].tolist()
+
+
+class Repeating:
+    """A part that writes the same to everyone in every round."""
+
+    def outgoing(self) -> dict[int, Letter]:
+        letter = Letter(np.array([[2.0, -4.0]], dtype=np.float32))
+        return {1: letter, 2: letter}
+
+    def take(self, received: object) -> None:
+        """It listens to nobody."""
+
+    def rented(self) -> np.ndarray:
+        return np.array([0])
+
+
+def test_disagreement_is_the_farthest_neighbour_in_the_last_round() -> None:
+    from agents.n2o.negotiation import Negotiation
+
+    same, other = np.array([2.0, -4.0], dtype="<f4").tobytes(), np.array([2.0, -3.0], dtype="<f4").tobytes()
+    exchange = Scripted([Orchestration(same, -1), Orchestration(other, -1)])
+    negotiation = Negotiation(Repeating(), 2, exchange, ACTIONS, lambda _: None)
+    negotiation.start()
+    exchange.then(exchange.said)  # type: ignore[operator]
+    assert negotiation.disagreement == 0.0
+    exchange.then(exchange.said)  # type: ignore[operator]
+    assert negotiation.disagreement == pytest.approx(0.25)
