@@ -262,6 +262,15 @@ class Learner:
         """Everything that learning goes on from, for a checkpoint."""
         return {**kept(self.weights, self._target, self._optimiser), **self._replay.arrays()}
 
+    def take(self, arrays: Arrays) -> None:
+        """Begin with weights of another training of the same networks: ``weights.<name>`` as ``arrays`` names them."""
+        restore(
+            {**arrays, **{f"target.{name}": arrays[f"weights.{name}"] for name in self.weights}},
+            self.weights,
+            self._target,
+            self._optimiser,
+        )
+
     def restore(self, arrays: Arrays) -> None:
         """Take back what ``arrays`` gave."""
         restore(arrays, self.weights, self._target, self._optimiser)

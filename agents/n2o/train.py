@@ -121,7 +121,7 @@ def learn(
     while done < preset.steps and not stopped():
         episode = done // world.episode_slots
         end = min(done + world.episode_slots, preset.steps)
-        rows.append(_episode(learner, world, layout, episode, (done, end)))
+        rows.append(play_episode(learner, world, layout, episode, (done, end)))
         done = end
         now_s = time.monotonic()
         if now_s - saved_s >= SAVE_S and done < preset.steps:
@@ -141,8 +141,16 @@ def learn(
     return done
 
 
-def _episode(learner: Learner, world: Copies, layout: Layout, episode: int, span: tuple[int, int]) -> LogRow:
-    """Play and learn one episode in every copy."""
+def play_episode(learner: Learner, world: Copies, layout: Layout, episode: int, span: tuple[int, int]) -> LogRow:
+    """Play and learn one episode in every copy.
+
+    Args:
+        learner: Decides, remembers and learns.
+        world: The copies.
+        layout: Scales.
+        episode: Its number.
+        span: Its first step and the one after its last.
+    """
     seen = layout.scaled(world.begin(episode))
     total, losses = 0.0, []
     for step in range(*span):

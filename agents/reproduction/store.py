@@ -55,9 +55,14 @@ class Store(Generic[Measurement, Result]):
             self._keys[measurement] = self._key_of(measurement)
         return self._keys[measurement]
 
+    @property
+    def trainings(self) -> Path:
+        """Where trainings are, each under a key of its own."""
+        return self.path / TRAININGS
+
     def training(self, key: str) -> Path:
         """Where a training goes on while its measurement is not made."""
-        return self.path / TRAININGS / key
+        return self.trainings / key
 
     def get(self, measurement: Measurement) -> Result | None:
         """A measurement, if it was made; a file that is not whole, or of another version, does not count."""

@@ -104,3 +104,10 @@ def put_into(page: Path, text: str, paper: str) -> None:
     if not begin or not end:
         raise AgentError(f"{page}: has no lines '{begins}' and '{ends}' to write between; add them")
     page.write_text(f"{before}{begins}\n\n{text.strip()}\n\n{ends}{after}", encoding="utf-8")
+
+
+def copy_pictures(pictures: Path, into: Path, paper: str) -> None:
+    """Copy a paper's pictures."""
+    into.mkdir(exist_ok=True)
+    for picture in sorted(pictures.glob(f"{paper}_*.png")):
+        (into / picture.name).write_bytes(picture.read_bytes())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from emulator.cli.progress import tell
 from emulator.cli.reproducing_real import reproduce_real
 from emulator.cli.trainings import clock
+
+if TYPE_CHECKING:
+    from agents.reproduction.crew import Progress
 
 INTERRUPTED: Final = 130
 WHAT: Final = ("fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b", "times", "real", "all")
@@ -50,8 +53,7 @@ def reproduce_ttosc(
     from agents.ttosc.reproduction.store import Store
 
     everything = what == "all"
-    if page is not None and not everything:
-        raise click.UsageError("--page: a page has all figures; leave out what to reproduce, or say all")
+    _only_whole_pages(what, page)
     if what == "real" and data is None:
         raise click.UsageError("real: say where the traces are with --data; docs/traces.md says where to get them")
     store = Store(out)
@@ -68,23 +70,79 @@ def reproduce_ttosc(
     todo = crew.missing(wanted, store)
     tell(f"{out}: {len(todo)} measurements to make, {len(set(wanted)) - len(todo)} made already or the same")
 
-    def told(progress: crew.Progress) -> None:
-        left = clock(progress.left_s) if progress.left_s == progress.left_s else "?"
-        tell(f"{progress.made} of {progress.wanted} made, {left} left; last: {progress.last or '-'}")
-
-    if not as_is and not crew.make(todo, store, jobs=jobs, tell=told):
-        tell(f"stopped; the same command goes on with {out}, and --as-is shows what there is")
+    if not as_is and not crew.make(todo, store, jobs=jobs, tell=_told):
+        _stopped(out)
         return INTERRUPTED
     document = report.write(store, request, missing=todo if as_is else ())
     if page is not None:
         report.publish(store, page)
+    _say(document, out, as_json=as_json)
+    return 0
+
+
+WHAT_N2O: Final = ("fig4", "fig5", "fig6", "table2", "fig7", "fig8", "fig9", "fig10", "fig11", "theory", "all")
+
+
+@reproduce_group.command("n2o")
+@click.argument("what", type=click.Choice(WHAT_N2O), default="all")
+@click.option("--quick", is_flag=True, help="N = 4, three seeds, shorter trainings: at most 15 minutes on two cores.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Trainings at a time.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reproduction-n2o"),
+    show_default=True,
+    help="The folder; what is measured in it already is not measured again.",
+)
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
+@click.option("--as-is", is_flag=True, help="Measure nothing; write tables and plots of what is measured so far.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+def reproduce_n2o(what: str, quick: bool, jobs: int, out: Path, page: Path | None, as_is: bool, as_json: bool) -> int:
+    """Every figure and stated number of N2O: CSV, plots, and which claims hold; Ctrl-C keeps what is measured."""
+    from agents.n2o.reproduction import asking, report
+    from agents.n2o.reproduction.measuring import Store
+    from agents.n2o.reproduction.plan import FULL, QUICK
+
+    _only_whole_pages(what, page)
+    store, effort = Store(out), QUICK if quick else FULL
+    names = [name for name in report.FIGURES if what in (name, "all")]
+    wanted = report.wanted(names, effort)
+    todo = asking.missing(wanted, store)
+    parts, made = (sum(len(job.parts) for job in some) for some in (todo, wanted))
+    tell(f"{out}: {parts} measurements in {len(todo)} jobs to make, {made - parts} made already")
+    if not as_is and not asking.make(todo, store, jobs=jobs, tell=_told):
+        _stopped(out)
+        return INTERRUPTED
+    command = " ".join(word for word in ("edgerig reproduce n2o", what, "--quick" if quick else "") if word)
+    document = report.write(store, names, effort, command=command, missing=todo if as_is else ())
+    if page is not None:
+        report.publish(store, page)
+    _say(document, out, as_json=as_json)
+    return 0
+
+
+def _only_whole_pages(what: str, page: Path | None) -> None:
+    if page is not None and what != "all":
+        raise click.UsageError("--page: a page has all figures; leave out what to reproduce, or say all")
+
+
+def _told(progress: Progress) -> None:
+    left = clock(progress.left_s) if progress.left_s == progress.left_s else "?"
+    tell(f"{progress.made} of {progress.wanted} made, {left} left; last: {progress.last or '-'}")
+
+
+def _stopped(out: Path) -> None:
+    tell(f"stopped; the same command goes on with {out}, and --as-is shows what there is")
+
+
+def _say(document: dict[str, Any], out: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
-        return 0
+        return
     for claim in document["claims"]:
         click.echo(f"{claim['name']:4} {claim['word']:20} {claim['says']}")
     click.echo(f"{out}/page.md: tables; plots and CSV beside it")
-    return 0
 
 
 reproduce_group.add_command(reproduce_real)

@@ -101,9 +101,7 @@ def write(store: Store, request: Request, *, missing: Sequence[Measurement] = ()
 def publish(store: Store, into: Path) -> None:
     """Write the page's text into a page of the documentation, and its pictures beside it."""
     writing.put_into(into, (store.path / "page.md").read_text(encoding="utf-8"), "ttosc")
-    (into.parent / IMAGES).mkdir(exist_ok=True)
-    for picture in sorted((store.path / IMAGES).glob("ttosc_*.png")):
-        (into.parent / IMAGES / picture.name).write_bytes(picture.read_bytes())
+    writing.copy_pictures(store.path / IMAGES, into.parent / IMAGES, "ttosc")
 
 
 def _figure(folder: Path, name: FigureName, panels: list[Sweep]) -> tuple[list[str], str]:
