@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NoReturn, TypeVar
 
 from agents.errors import AgentError
+from emulator.specs import is_program
 
 Observes = Literal["local", "network"]
 S = TypeVar("S")
 P = TypeVar("P")
+
+
+def _elsewhere(_setting: object, manifest: str) -> NoReturn:
+    raise AgentError(f"agent exec:{manifest}: a program has a process of its own; use `edgerig run`, which starts it")
 
 
 class Registry(Generic[S, P]):
@@ -49,6 +54,8 @@ class Registry(Generic[S, P]):
         return self._find(spec)[1](setting, spec.partition(":")[2])
 
     def _find(self, spec: str) -> tuple[Observes, Callable[[S, str], P]]:
+        if is_program(spec):
+            return "local", _elsewhere
         self._load()
         name = spec.partition(":")[0]
         if name not in self._factories:

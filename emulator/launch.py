@@ -24,6 +24,7 @@ from bus.messages import NodeStates, Query, RunStatus, Stop, Stopped
 from emulator.errors import RunFolderError
 from emulator.keys import credential_of
 from emulator.layout import Group, arguments_of, groups, hosted
+from emulator.programs import Command, command_of
 from emulator.scenario import Scenario
 from emulator.start_order import LOOK_S, Order
 
@@ -41,7 +42,7 @@ class Child:
 
     name: str
     kind: str
-    arguments: list[str]
+    command: Command
     process: subprocess.Popen[bytes]
     log: IO[bytes]
     restarts: int = 0
@@ -81,13 +82,13 @@ class Launcher:
         Raises: RunFolderError: the hub could not start; says why.
         """
         arguments = ["--run", str(self._folder.resolve()), *(["--record"] if self._record else [])]
-        hub = self._spawn("hub", "hub", arguments, stdout=subprocess.PIPE)
+        hub = self._spawn("hub", "hub", _ours("hub", arguments), stdout=subprocess.PIPE)
         self.address = self._address_of(hub)
         if self._is_interrupted():
             return
         self._client = Client(self.address, deadline_s=2.0, credential=credential_of(LAUNCHER))
         for name, kind, arguments in self._recorder():
-            self._spawn(name, kind, [*arguments, "--hub", self.address])
+            self._spawn(name, kind, _ours(kind, [*arguments, "--hub", self.address]))
         self._held = groups(self._scenario)
         self._start_held()
 
@@ -101,7 +102,7 @@ class Launcher:
             nodes = hosted(self._scenario, group.kind, group.first, group.count)
             if not self._order.waits_for(nodes, states):
                 self._held.remove(group)
-                self._spawn(group.name, group.kind, self._arguments(group, self.address))
+                self._spawn(group.name, group.kind, self._command(group, self.address))
 
     def _node_states(self) -> NodeStates:
         """What the hub knows; nothing while it does not answer."""
@@ -116,12 +117,14 @@ class Launcher:
         """Start only the agents' processes, for a hub that is there already."""
         for group in groups(self._scenario):
             if group.kind == "agent":
-                self._spawn(group.name, group.kind, self._arguments(group, address))
+                self._spawn(group.name, group.kind, self._command(group, address))
 
-    def _arguments(self, group: Group, address: str) -> list[str]:
+    def _command(self, group: Group, address: str) -> Command:
         """How to start a member; agents may keep what they learn in the run folder."""
+        if group.program:
+            return command_of(Path(group.program), self._folder, group.name, group.first, address)
         run = ["--run", str(self._folder.resolve())] if group.kind == "agent" else []
-        return [*arguments_of(group), *run, "--hub", address]
+        return _ours(group.kind, [*arguments_of(group), *run, "--hub", address])
 
     def _recorder(self) -> list[tuple[str, str, list[str]]]:
         if not self._record:
@@ -209,30 +212,22 @@ class Launcher:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(0.0, end_s - time.monotonic()))
 
-    def _spawn(self, name: str, kind: str, arguments: list[str], stdout: int | None = None) -> Child:
+    def _spawn(self, name: str, kind: str, command: Command, stdout: int | None = None) -> Child:
         path = self._folder / "logs" / f"{name}.log"
         try:
             log = path.open("ab")
         except OSError as error:
             raise RunFolderError(f"{path}: {error.strerror}; make room or choose another --out") from None
-        environment = {
-            **os.environ,
-            "EDGERIG_LAUNCHED": str(os.getpid()),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
-            "PYTHONUNBUFFERED": "1",
-            # One thread each: many processes share the cores, and sums must not depend on how many there are.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "emulator", "node", "start", kind, *arguments],
+            command.argv,
             stdin=subprocess.DEVNULL,
             stdout=stdout if stdout is not None else log,
             stderr=log,
-            env=environment,
+            env=command.environment,
+            cwd=command.folder,
             start_new_session=True,
         )
-        child = Child(name, kind, arguments, process, log)
+        child = Child(name, kind, command, process, log)
         child.pidfd = os.pidfd_open(process.pid)
         self._poll.register(child.pidfd, select.POLLIN)
         self._by_fd[child.pidfd] = child
@@ -274,4 +269,18 @@ class Launcher:
         if code != 0 and rule == "on-failure" and child.restarts < MOST_RESTARTS:
             child.log.close()
             self.notes.append(f"{child.name} ended with code {code}; started again")
-            self._spawn(child.name, child.kind, child.arguments)
+            self._spawn(child.name, child.kind, child.command)
+
+
+def _ours(kind: str, arguments: list[str]) -> Command:
+    """How one of our own processes is started."""
+    environment = {
+        **os.environ,
+        "EDGERIG_LAUNCHED": str(os.getpid()),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONUNBUFFERED": "1",
+        # One thread each: many processes share the cores, and sums must not depend on how many there are.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return Command([sys.executable, "-P", "-m", "emulator", "node", "start", kind, *arguments], environment)

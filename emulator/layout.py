@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from emulator.scenario import Processes, Scenario
+from emulator.specs import programs_of
 
 KINDS = ("cell", "edge", "agent")
 """Kinds of nodes of which there is one for each edge server; in the rental world, cells are as many as it says."""
@@ -13,12 +14,17 @@ KINDS = ("cell", "edge", "agent")
 
 @dataclass(frozen=True)
 class Group:
-    """A process, and its nodes: count of a kind from an index on (the cloud has none)."""
+    """A process, and its nodes: count of a kind from an index on (the cloud has none).
+
+    Attributes:
+        program: The manifest of the program that it is; empty for processes of ours.
+    """
 
     name: str
     kind: str
     first: int = 0
     count: int = 0
+    program: str = ""
 
 
 def groups(scenario: Scenario) -> list[Group]:
@@ -27,9 +33,29 @@ def groups(scenario: Scenario) -> list[Group]:
     for kind in KINDS:
         processes = getattr(scenario.processes, kind) if kind in Processes.__struct_fields__ else 0
         for first, count in shares(count_of(scenario, kind), processes):
-            name = f"{kind}-{first}" + (f"-{first + count - 1}" if count > 1 else "")
-            plan.append(Group(name, kind, first, count))
+            whole = _group(kind, first, count)
+            plan += [whole] if kind != "agent" else _with_programs(scenario, whole)
     return plan
+
+
+def _group(kind: str, first: int, count: int, program: str = "") -> Group:
+    return Group(f"{kind}-{first}" + (f"-{first + count - 1}" if count > 1 else ""), kind, first, count, program)
+
+
+def _with_programs(scenario: Scenario, group: Group) -> list[Group]:
+    """A group of agents, split where some of them are programs, of which each has a process of its own."""
+    programs = programs_of(scenario.agent.policy, scenario.edges.count)
+    if not programs:
+        return [group]
+    parts: list[Group] = []
+    for edge in range(group.first, group.first + group.count):
+        program = str(programs.get(edge, ""))
+        last = parts[-1] if parts else None
+        if last is not None and not program and not last.program:
+            parts[-1] = _group(group.kind, last.first, last.count + 1)
+        else:
+            parts.append(_group(group.kind, edge, 1, program))
+    return parts
 
 
 def count_of(scenario: Scenario, kind: str) -> int:

@@ -22,6 +22,7 @@ from emulator.model.rental_ledger import EpisodeRow, RentalEdgeRow, RentalRow, R
 from emulator.rental_plan import build_plan, rental_of, resolve_rental
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
+from emulator.specs import is_program
 
 INTERRUPTED = 130
 
@@ -45,17 +46,19 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
     if not on_bus:
         _check_links(scenario)
     resolved = resolve_rental(scenario)
-    _check_policies(resolved, specs)
+    _check_policies(resolved, specs, on_bus=on_bus)
     return resolved
 
 
-def _check_policies(scenario: Scenario, specs: list[str]) -> None:
+def _check_policies(scenario: Scenario, specs: list[str], *, on_bus: bool) -> None:
     """Let each policy say what it lacks, before any process is started.
 
     Raises: AgentError: it cannot work here.
     """
     plan = build_plan(scenario)
     for spec in dict.fromkeys(specs):
+        if on_bus and is_program(spec):
+            continue
         edge = None if observes(spec) == "network" else specs.index(spec)
         make_rental_policy(spec, RentalSetting(plan, edge, scenario.seed, scenario.name))
 

@@ -17,8 +17,10 @@ from bus.registry import Registry
 from emulator import scenario_file
 from emulator.launch import Launcher
 from emulator.replay import FRAME, Answer, ReplayStalled, Said, Turn, Verdicts, judge, scenario_of, script
+from emulator.specs import EXEC
 from monitoring.bag_commits import ROSTER
 from monitoring.bag_reader import Bag
+from monitoring.bag_writer import BagError
 
 RECORDED: Final = "recorded"
 ANSWER_S: Final = 60.0
@@ -42,6 +44,10 @@ class AgentReplay:
             agent = msgspec.structs.replace(self.scenario.agent, policy=spec)
             self.scenario = msgspec.structs.replace(self.scenario, agent=agent)
             text = scenario_file.dump(self.scenario)
+        if EXEC in self.scenario.agent.policy:
+            raise BagError(
+                f"{self.scenario.agent.policy}: a bag cannot be played to programs yet; give --agents a policy"
+            )
         (folder / "logs").mkdir(exist_ok=True)
         self._answers: dict[tuple[int, int], dict[Answer, bytes]] = {}
         self._reported: set[str] = set()

@@ -17,6 +17,7 @@ import numpy as np
 
 from agents import rollout
 from agents.errors import AgentError
+from agents.manifest import load_programs
 from agents.policy import Setting, make_policy, observes, per_edge_specs, warm_up
 from agents.schedulers import make_scheduler
 from bus.digest import RunDigest
@@ -24,10 +25,12 @@ from bus.messages import RunStatus
 from emulator import folder as run_folder
 from emulator import records, rental_run, scenario_file, summary
 from emulator.assembly import build_network, resolve
+from emulator.keys import keystore
 from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
 from emulator.scenario import Scenario
+from emulator.specs import is_program, with_whole_paths
 from emulator.world import World
 from monitoring.bag_reader import closing_facts
 from monitoring.bag_writer import BagError
@@ -55,6 +58,8 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
         tell: Gets a line before something takes long.
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
+    if on_bus:
+        scenario = _with_programs(scenario)
     if scenario.world == "rental":
         return rental_run.prepare(scenario, on_bus=on_bus)
     resolved = resolve(scenario)
@@ -64,7 +69,7 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
     if scenario.agent.orphan not in ("keep", "empty"):
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
-    _check_policies(resolved, specs)
+    _check_policies(resolved, specs, on_bus=on_bus)
     if on_bus and resolved.scheduler.backend == "numba":
         if not any(Path(scheduling.__file__).parent.glob("__pycache__/*.nbi")):
             tell("compiling the scheduler and the planners (once; up to half a minute)")
@@ -72,14 +77,33 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
     return resolved
 
 
-def _check_policies(scenario: Scenario, specs: list[str]) -> None:
+def _with_programs(scenario: Scenario) -> Scenario:
+    """The scenario with the whole paths of the programs that decide, which are checked as far as can be before a run.
+
+    Raises: AgentError: one cannot be used here.
+    """
+    policy = with_whole_paths(scenario.agent.policy)
+    specs = [part.partition("=")[2] or part for part in policy.split(",")]
+    if not any(map(is_program, specs)):
+        return scenario
+    load_programs(specs, scenario.world)
+    if scenario.link:
+        raise AgentError(
+            f"agent {policy}: emulated links do not lead to programs yet; take [[link]] out of the scenario"
+        )
+    if keystore() is not None:
+        raise AgentError(f"agent {policy}: programs cannot show keys yet; run without --keys")
+    return msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, policy=policy))
+
+
+def _check_policies(scenario: Scenario, specs: list[str], *, on_bus: bool) -> None:
     """Let each policy that is not known to work anywhere say what it lacks, before any process is started.
 
     Raises: AgentError: it cannot work here.
     """
     network = build_network(scenario)
     for spec in set(specs):
-        if observes(spec) == "local":
+        if observes(spec) == "local" and not (on_bus and is_program(spec)):
             edge = specs.index(spec)
             make_policy(spec, Setting(network, scenario.slots_per_frame, edge, scenario.seed, scenario=scenario.name))
 

@@ -1,0 +1,58 @@
+"""Agents that are programs: copied into the run folder, hashed, and started with little more than an address."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agents.manifest import ManifestError, digest_of, load
+from emulator.errors import RunFolderError
+
+CONFINED: Final = Path(__file__).with_name("confined.py")
+KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+"""What a program gets of our environment."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a process is started: argument list, environment, and working directory (None: ours)."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    folder: Path | None = None
+
+
+def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str) -> Command:
+    """Copy a program into a run's folder, and tell how that copy is started.
+
+    Args:
+        manifest: Its manifest.
+        run: The run folder.
+        name: What the launcher calls the process.
+        edge: The edge server that it decides for.
+        hub: The hub's address.
+    Raises: ManifestError: the manifest cannot be used (any more). RunFolderError: there is no room for a copy.
+    """
+    found = load(manifest)
+    folder = run.resolve() / "agents" / found.sha256[:16]
+    copy = folder / found.file.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not copy.exists():
+            copy.write_bytes(found.file.read_bytes())
+            copy.chmod(0o555)
+    except OSError as error:
+        raise RunFolderError(f"{copy}: {error.strerror}; make room or choose another --out") from None
+    if digest_of(copy, found.path) != found.sha256:
+        raise ManifestError(f"{found.path}: file: {found.file.name} changed while it was copied; start again")
+    limits = json.dumps(msgspec.to_builtins(found.manifest.resources))
+    environment = {key: os.environ[key] for key in KEPT if key in os.environ}
+    environment |= {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "HOME": "/"}
+    confined = [sys.executable, "-I", "-S", str(CONFINED), limits, str(copy)]
+    return Command([*confined, *found.manifest.command], environment, Path("/"))

@@ -1,0 +1,42 @@
+"""Which of a scenario's agents are programs of their own, by the text that says who decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+EXEC: Final = "exec:"
+
+
+def is_program(spec: str) -> bool:
+    """Whether a policy is a program of its own, ``exec:MANIFEST`` or a manifest's path."""
+    return spec.startswith(EXEC) or spec.endswith(".toml")
+
+
+def manifest_of(spec: str) -> Path:
+    """The manifest that a program's SPEC names."""
+    return Path(spec.removeprefix(EXEC))
+
+
+def with_whole_paths(policy: str) -> str:
+    """``SPEC`` or ``EDGE=SPEC,...`` with programs as ``exec:`` and the whole path of their manifests."""
+    parts = []
+    for part in policy.split(","):
+        edge, own = _divided(part)
+        parts.append(f"{edge}{EXEC}{manifest_of(own).resolve()}" if is_program(own) else part)
+    return ",".join(parts)
+
+
+def programs_of(policy: str, edges: int) -> dict[int, Path]:
+    """The manifests of programs by edge server, of a text that was checked before."""
+    if EXEC not in policy:
+        return {}
+    named = dict(_divided(part) for part in policy.split(","))
+    specs = {edge: named.get(f"{edge}=", named.get("", "")) for edge in range(edges)}
+    return {edge: manifest_of(spec) for edge, spec in specs.items() if is_program(spec)}
+
+
+def _divided(part: str) -> tuple[str, str]:
+    """``EDGE=`` and SPEC of a part; the first is empty where it is for the rest."""
+    edge, equals, own = part.partition("=")
+    return (f"{int(edge)}=", own) if equals and edge.strip().isdigit() else ("", part)

@@ -1,0 +1,114 @@
+"""The agent in C that shares no code with us, compiled and run by the launcher: as good as the same rule in Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq  # noqa: TID251 -- where its library is
+from live_run import PATIENCE_S, SMALL, LiveRun, finished
+
+pytestmark = pytest.mark.processes
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "agent-c"
+
+
+def compiled(into: Path) -> Path:
+    """The example's manifest, with the agent built beside it."""
+    if shutil.which("gcc") is None or shutil.which("make") is None:
+        pytest.skip("no C compiler: gcc and make are needed to build examples/agent-c")
+    for name in ("agent.c", "agent.toml", "Makefile"):
+        shutil.copy(EXAMPLE / name, into / name)
+    has_libzmq = subprocess.run(["pkg-config", "--exists", "libzmq"], check=False).returncode == 0
+    settings = []
+    if not has_libzmq:  # pyzmq brings the library, and the file declares what it needs of it
+        bundled = Path(zmq.__file__).parents[1] / "pyzmq.libs"
+        (library,) = bundled.glob("libzmq*.so*")
+        settings = [f"ZMQ={library}", f"RPATH=-Wl,-rpath,{bundled}"]
+    made = subprocess.run(["make", "-C", str(into), *settings], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return into / "agent.toml"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("agent-c"))
+
+
+def ran(tmp_path: Path, agent: str, *more: str) -> dict[str, Any]:
+    """A run's summary."""
+    out = tmp_path / agent.rpartition("/")[2].replace("=", "-")
+    done = finished("run", "quickstart", "--agent", agent, "--out", str(out), "--json", *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_thousand_frames_are_decided_as_the_python_agent_of_the_rule_decides_them(
+    tmp_path: Path, manifest: Path
+) -> None:
+    small = ("--set", "slots_per_frame=1", "--set", "edges.count=2", "--frames", "1000")
+    c = ran(tmp_path, str(manifest), *small)
+    python = ran(tmp_path, "marginal-popularity", *small)
+    assert c["digest"] == python["digest"]
+    assert (c["slots"], c["missed"], c["refused"]) == (1000, 0, 0)
+
+
+def test_it_can_be_one_among_others_and_the_copy_that_ran_is_kept(tmp_path: Path, manifest: Path) -> None:
+    mixed = ran(tmp_path, f"1={manifest},popularity", "--frames", "4")
+    assert mixed["missed"] == 0
+    (folder,) = tmp_path.iterdir()
+    (copy,) = (folder / "agents").glob("*/agent")
+    assert copy.stat().st_mode & 0o777 == 0o555
+    assert copy.read_bytes() == (manifest.parent / "agent").read_bytes()
+
+
+def test_on_the_wall_clock_it_is_in_time(tmp_path: Path, manifest: Path) -> None:
+    summary = ran(tmp_path, str(manifest), "--rate", "200", "--frames", "6")
+    assert (summary["missed"], summary["refused"]) == (0, 0)
+
+
+def test_killed_it_is_missed_at_once_and_one_started_by_hand_takes_its_place(
+    live: Callable[..., LiveRun], manifest: Path
+) -> None:
+    run = live(SMALL + f'[agent]\npolicy = "1=exec:{manifest},popularity"\n')
+    run.until(lambda: run.slot() >= 3, "slot 3")
+    run.kill("agent-1")
+    run.until(lambda: "/agent/1" not in run.members(), "its death is seen")
+    assert "lost /agent/1: its process ended with code -9" in " ".join(run.status().notes)  # type: ignore[union-attr]
+    environment = {"EDGERIG_HUB": run.address, "PATH": os.environ["PATH"]}
+    again = subprocess.Popen([str(manifest.parent / "agent")], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        run.until(lambda: "/agent/1" in run.members(), "another is bound")
+        run.go_on()
+        summary = run.stop()
+        assert again.wait(PATIENCE_S) == 0
+    finally:
+        again.kill()
+        again.wait()
+    assert "foreign-agent-c takes part from slot" in " ".join(summary["notes"])
+
+
+def test_what_cannot_be_run_is_refused_in_one_line_before_anything_starts(tmp_path: Path, manifest: Path) -> None:
+    def refused(*arguments: str) -> str:
+        done = finished(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr.strip()
+
+    changed = tmp_path / "changed.toml"
+    text = manifest.read_text().replace('file = "agent"', f'file = "{manifest.parent}/agent"')
+    assert "uses `edgerig run`" in refused("sim", "quickstart", "--agent", f"exec:{manifest}").replace(
+        "use `", "uses `"
+    )
+    assert "No such file" in refused("run", "quickstart", "--agent", "nowhere/agent.toml")
+    changed.write_text(text.replace("protocol = 1", "protocol = 7"))
+    assert "edgerig speaks 1" in refused("run", "quickstart", "--agent", str(changed))
+    changed.write_text(text.replace('observation = "counts"', f'sha256 = "{"0" * 64}"'))
+    assert "it is another file than the manifest means" in refused("run", "quickstart", "--agent", str(changed))
+    changed.write_text(text.replace('world = "offloading"', 'world = "rental"'))
+    assert "world: is rental" in refused("run", "quickstart", "--agent", str(changed))

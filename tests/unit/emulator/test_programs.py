@@ -1,0 +1,170 @@
+"""Agents that are programs: their manifests, their processes in the plan, and what is left to them when they run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from live_run import until
+from thread_run import small
+
+from agents.errors import AgentError
+from agents.manifest import Manifest, Resources, load, load_programs
+from agents.policy import per_edge_specs
+from emulator.layout import groups
+from emulator.programs import command_of
+from emulator.specs import programs_of, with_whole_paths
+
+ROOT = Path(__file__).parents[3]
+GOOD = """
+name = "toy"
+version = "1"
+protocol = 1
+world = "offloading"
+kind = "exec"
+file = "toy.sh"
+command = ["sh", "{file}"]
+"""
+
+
+def written(folder: Path, text: str = GOOD, script: str = "true\n") -> Path:
+    (folder / "toy.sh").write_text(script)
+    (folder / "agent.toml").write_text(text)
+    return folder / "agent.toml"
+
+
+def test_a_manifest_is_read_and_its_file_hashed(tmp_path: Path) -> None:
+    found = load(written(tmp_path))
+    assert (found.manifest.name, found.manifest.max_rate_hz, found.manifest.resources) == ("toy", 20.0, Resources())
+    assert len(found.sha256) == 64
+    assert load(written(tmp_path, GOOD + f'sha256 = "{found.sha256}"\n')).sha256 == found.sha256
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("protocol = 1", "protocol = 2", "protocol: is 2, but edgerig speaks 1"),
+        ('"toy.sh"', '"gone"', "No such file or directory; build it first"),
+        ('["sh", "{file}"]', '["sh"]', r"command: must have \{file\} in it"),
+        ('"exec"', '"docker"', "Invalid enum value 'docker'"),
+        ('name = "toy"', 'nmae = "toy"', "nmae|name"),
+        ('version = "1"', "version = ", "Invalid value|agent.toml"),
+        ('"1"', f'"1"\nsha256 = "{"a" * 64}"', "it is another file than the manifest means"),
+        ('"1"', '"1"\n[resources]\nmemory_bytes = 1', "memory_bytes"),
+    ],
+)
+def test_a_bad_manifest_is_refused_in_one_line_that_names_it(tmp_path: Path, old: str, new: str, text: str) -> None:
+    good = GOOD if "[resources]" not in new else GOOD.replace(old, '"1"') + "[resources]\nmemory_bytes = 1\n"
+    path = written(tmp_path, good if "[resources]" in new else GOOD.replace(old, new))
+    with pytest.raises(AgentError, match=text) as refused:
+        load(path)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_program_of_the_other_world_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    load_programs([f"exec:{path}", "popularity"], "offloading")
+    with pytest.raises(AgentError, match="world: is offloading, but the scenario's is rental"):
+        load_programs([str(path)], "rental")
+
+
+def test_specs_name_programs_by_manifest_and_each_has_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    policy = with_whole_paths("1=agent.toml,0=random,popularity")
+    assert policy == f"1=exec:{path},0=random,popularity"
+    assert per_edge_specs(policy, 3) == ["random", f"exec:{path}", "popularity"]
+    assert programs_of(policy, 3) == {1: path}
+    assert programs_of("popularity", 3) == {}
+    scenario = small(agent={"policy": policy}, processes={"agent": 1})
+    agents = [(g.name, g.first, g.count, g.program) for g in groups(scenario) if g.kind == "agent"]
+    assert agents == [("agent-0", 0, 1, ""), ("agent-1", 1, 1, str(path)), ("agent-2", 2, 1, "")]
+    everyone = small(agent={"policy": f"exec:{path}"}, processes={"agent": 1})
+    assert [g.program for g in groups(everyone) if g.kind == "agent"] == [str(path)] * 3
+
+
+def test_the_page_has_every_key_with_its_default() -> None:
+    page = (ROOT / "docs" / "agent-protocol.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9_.]+)` \|[^|]*\|([^|]*)\|", page, flags=re.MULTILINE)
+    told = {key: default.strip().strip("`").strip('"') for key, default in rows}
+    expected = {}
+    for prefix, table in (("", Manifest), ("resources.", Resources)):
+        for field in msgspec.structs.fields(table):
+            if field.name != "resources":
+                expected[prefix + field.name] = field.default
+    assert told.keys() == expected.keys()
+    for key, default in expected.items():
+        if isinstance(default, bool | str):
+            assert told[key] == str(default).lower(), key
+        elif isinstance(default, float | int):
+            assert float(told[key]) == default, key
+        else:
+            assert told[key] == ('["{file}"]' if key == "command" else ""), key
+
+
+SCRIPT = """
+id -u
+tr '\\0' '\\n' </proc/$$/environ
+echo --
+ls /proc/$$/fd
+echo --
+ulimit -v; ulimit -n; ulimit -f; ulimit -c
+grep NoNewPrivs /proc/$$/status
+pwd
+"""
+
+
+def test_what_runs_is_the_copy_with_little_more_than_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    path = written(tmp_path, GOOD + "[resources]\nmemory_bytes = 1073741824\nfiles = 20\nfile_bytes = 2048\n", SCRIPT)
+    command = command_of(path, tmp_path / "run", "agent-3", 3, "tcp://127.0.0.1:1")
+    (tmp_path / "toy.sh").write_text("echo not me\n")
+    leaked = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    try:
+        out = subprocess.run(
+            command.argv, env=command.environment, cwd=command.folder, capture_output=True, text=True, check=True,
+            close_fds=False, stdin=subprocess.DEVNULL,
+        ).stdout  # fmt: skip
+    finally:
+        os.close(leaked)
+    told, files, rest = out.split("--\n")
+    user, *variables = told.split()
+    assert user == ("65534" if os.geteuid() == 0 else str(os.geteuid()))
+    names = {variable.partition("=")[0] for variable in variables}
+    assert {"EDGERIG_HUB", "EDGERIG_INDEX", "EDGERIG_PROCESS", "PATH"} <= names
+    assert names <= {"EDGERIG_HUB", "EDGERIG_INDEX", "EDGERIG_PROCESS", "PATH", "LANG", "LC_ALL", "TZ", "HOME", "PWD"}
+    assert "EDGERIG_INDEX=3" in variables
+    # in, out, err, the copy, and where sh itself keeps the script it reads
+    assert len(files.split()) <= 5
+    assert rest.split() == ["1048576", "20", "4", "0", "NoNewPrivs:", "1", "/"]
+    (copy,) = (tmp_path / "run" / "agents").glob("*/toy.sh")
+    assert (copy.stat().st_mode & 0o777, copy.read_text()) == (0o555, SCRIPT)
+
+
+@pytest.mark.processes
+def test_it_ends_with_whoever_launched_it(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD, "echo $$; exec sleep 600\n")
+    command = command_of(path, tmp_path / "run", "agent-3", 3, "tcp://127.0.0.1:1")
+    launch = (
+        "import subprocess, sys; "
+        f"child = subprocess.Popen({command.argv!r}, env={command.environment!r}, start_new_session=True); child.wait()"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", launch], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    pid = int(launcher.stdout.readline())
+    os.kill(launcher.pid, signal.SIGKILL)
+    launcher.wait()
+    launcher.stdout.close()
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text(), "it ends")
