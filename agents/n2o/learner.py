@@ -5,7 +5,7 @@ Source: N2O sections III.A and III.B; pseudocode in its Appendix A.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -204,6 +204,7 @@ class Learner:
         self._target = copied(self.weights)
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=preset.learning_rate)
         self._replay = Replay(preset.capacity_steps, preset.copies, layout.agents, seed)
+        self._learns = np.ones(layout.agents, dtype=np.bool_)
         self._explore = Stream(seed, "/learner", "exploration", draws=2 * preset.copies * layout.agents)
 
     def decide(self, step: int, seen: Singles) -> Ints:
@@ -217,7 +218,7 @@ class Learner:
         rented = self.nets.greedy(self.weights, seen)
         odds, others = self._explore.uniforms(step)[0].reshape(2, *rented.shape)
         random = (others * self._layout.actions).astype(np.int64)
-        return np.where(odds < self.preset.epsilon_of(step), random, rented)
+        return np.where(self._learns & (odds < self.preset.epsilon_of(step)), random, rented)
 
     def greedy(self, seen: Singles) -> Ints:
         """What all rent without exploring, shape (copy, agent)."""
@@ -257,6 +258,23 @@ class Learner:
         shares = (self.preset.largest_gradient / norms.clamp_min(1e-12)).clamp_max(1.0)
         for gradient in gradients:
             gradient.mul_(shares.reshape(-1, *[1] * (gradient.ndim - 1)))
+
+    def start_from(self, weights: Weights, only: Collection[int]) -> None:
+        """Take over weights, and let only some agents learn and explore; the others' stay as they are, bit for bit.
+
+        Args:
+            weights: Of all networks.
+            only: The agents that learn.
+        """
+        self._learns = np.isin(np.arange(len(self._learns)), list(only))
+        learns = torch.from_numpy(self._learns).float()
+        for name, tensor in self.weights.items():
+            with torch.no_grad():
+                tensor.copy_(weights[name])
+            mask = learns.reshape(-1, *[1] * (tensor.ndim - 1))
+            # Adam moves nothing whose gradient was 0 ever since it began.
+            tensor.register_hook(lambda gradient, mask=mask: gradient * mask)
+        self._target = copied(self.weights)
 
     def arrays(self) -> Arrays:
         """Everything that learning goes on from, for a checkpoint."""

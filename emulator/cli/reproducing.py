@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from emulator.cli.progress import tell
+from emulator.cli.reproducing_membership import reproduce_membership
 from emulator.cli.reproducing_real import reproduce_real
 from emulator.cli.trainings import clock
 
@@ -146,4 +147,5 @@ def _say(document: dict[str, Any], out: Path, *, as_json: bool) -> None:
 
 
 reproduce_group.add_command(reproduce_real)
+reproduce_group.add_command(reproduce_membership)
 COMMANDS = [reproduce_group]
