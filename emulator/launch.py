@@ -218,15 +218,7 @@ class Launcher:
             log = path.open("ab")
         except OSError as error:
             raise RunFolderError(f"{path}: {error.strerror}; make room or choose another --out") from None
-        process = subprocess.Popen(
-            command.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout if stdout is not None else log,
-            stderr=log,
-            env=command.environment,
-            cwd=command.folder,
-            start_new_session=True,
-        )
+        process = started(command, stdout if stdout is not None else log, log)
         child = Child(name, kind, command, process, log)
         child.pidfd = os.pidfd_open(process.pid)
         self._poll.register(child.pidfd, select.POLLIN)
@@ -270,6 +262,19 @@ class Launcher:
             child.log.close()
             self.notes.append(f"{child.name} ended with code {code}; started again")
             self._spawn(child.name, child.kind, child.command)
+
+
+def started(command: Command, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process, in a session of its own."""
+    return subprocess.Popen(
+        command.argv,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=command.environment,
+        cwd=command.folder,
+        start_new_session=True,
+    )
 
 
 def _ours(kind: str, arguments: list[str]) -> Command:

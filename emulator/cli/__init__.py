@@ -42,6 +42,7 @@ MODULES: Final = {
     "compose": ("containers", "Write a compose file for a scenario: a container for each process."),
     "completion": ("completion", "Print the completion script of a shell."),
     "keys": ("keys", "Keys: who may join a run, and as what."),
+    "agent": ("agents", "Agents of your own: check that a program keeps to the protocol."),
     "train": ("learning", "Train agents."),
     "distill": ("learning", "Turn planners that search into small actors that answer at once."),
     "export": ("learning", "Turn trained agents into ONNX files."),

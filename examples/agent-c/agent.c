@@ -97,6 +97,12 @@ static double read_number(reader *r) { /* an int of any width, or a float */
     return 0;
 }
 
+static size_t read_count(reader *r) {
+    double value = read_number(r);
+    if (!(value >= 0 && value <= 4294967295.0)) r->bad = true;
+    return r->bad ? 0 : (size_t)value;
+}
+
 static bool read_bool(reader *r) {
     uint8_t type = next(r);
     if (type != 0xc2 && type != 0xc3) r->bad = true;
@@ -192,9 +198,9 @@ static size_t decide(const uint8_t *counts, size_t slots, uint32_t *chosen) {
             uint64_t bits = (uint64_t)little_endian(at + 4, 4) << 32 | little_endian(at, 4);
             double count;
             memcpy(&count, &bits, 8);
-            tasks += (uint64_t)count;
+            if (count >= 1) tasks += count < (double)MOST_TASKS ? (uint64_t)count : MOST_TASKS; /* not so for NaN */
+            if (tasks > MOST_TASKS) tasks = MOST_TASKS;
         }
-        if (tasks > MOST_TASKS) tasks = MOST_TASKS;
         score[j] = slots ? tasks * SCALE / (uint64_t)service_bytes[j] : 1;
         if (score[j]) chosen[asked_for++] = (uint32_t)j;
     }
@@ -338,6 +344,7 @@ static void take_setup(reader *r) {
             size_t count = read_array(r);
             for (size_t j = 0; j < count; j++) {
                 double size = read_number(r);
+                if (r->bad || !(size >= 1 && size < 9e18)) break; /* no such service */
                 if (j < MOST_SERVICES) service_bytes[services++] = size;
             }
         } else skip(r);
@@ -351,12 +358,12 @@ static void take_observation(header h, reader *r) {
     size_t slots = 0, columns = 0, bytes = 0;
     for (size_t n = read_map(r); n--;) {
         read_text(r, key, sizeof key);
-        if (!strcmp(key, "slots")) slots = (size_t)read_number(r);
-        else if (!strcmp(key, "services")) columns = (size_t)read_number(r);
+        if (!strcmp(key, "slots")) slots = read_count(r);
+        else if (!strcmp(key, "services")) columns = read_count(r);
         else if (!strcmp(key, "counts")) bytes = read_bytes(r, &counts, false);
         else skip(r);
     }
-    if (r->bad || columns != services || bytes != 8 * slots * services) {
+    if (r->bad || columns != services || slots > MOST_BYTES || bytes != 8 * slots * services) {
         fprintf(stderr, "agent-c: an observation of %zu bytes does not fit %zu x %zu\n", bytes, slots, columns);
         return;
     }

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zmq  # noqa: TID251 -- where its library is
+from agent_c import compiled
 from live_run import PATIENCE_S, SMALL, LiveRun, finished
 
 pytestmark = pytest.mark.processes
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "agent-c"
-
-
-def compiled(into: Path) -> Path:
-    """The example's manifest, with the agent built beside it."""
-    if shutil.which("gcc") is None or shutil.which("make") is None:
-        pytest.skip("no C compiler: gcc and make are needed to build examples/agent-c")
-    for name in ("agent.c", "agent.toml", "Makefile"):
-        shutil.copy(EXAMPLE / name, into / name)
-    has_libzmq = subprocess.run(["pkg-config", "--exists", "libzmq"], check=False).returncode == 0
-    settings = []
-    if not has_libzmq:  # pyzmq brings the library, and the file declares what it needs of it
-        bundled = Path(zmq.__file__).parents[1] / "pyzmq.libs"
-        (library,) = bundled.glob("libzmq*.so*")
-        settings = [f"ZMQ={library}", f"RPATH=-Wl,-rpath,{bundled}"]
-    made = subprocess.run(["make", "-C", str(into), *settings], capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr
-    return into / "agent.toml"
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 
 from bus import agent_wire as wire
 from bus.errors import DecodeError
+from emulator.conformance_checks import CHECKS
 from emulator.nodes.gateway import read
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +139,7 @@ def test_the_page_has_all_reasons_and_limits() -> None:
     assert f"{wire.MOST_FRAMES_PER_S:,} frames" in PAGE
     assert f"0x{wire.ANY_EDGE:X}" in PAGE
     assert f"0x{wire.MAGIC:X}" in PAGE
+
+
+def test_the_page_has_all_checks_of_the_conformance_suite() -> None:
+    assert [row[0] for row in table("check")] == list(CHECKS)

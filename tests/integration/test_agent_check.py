@@ -1,0 +1,81 @@
+"""`edgerig agent check`: the agent that comes with edgerig passes, a wrong one is found by the check meant for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from agent_c import compiled
+from live_run import finished
+
+from agents.manifest import load
+from emulator.conformance import Failed, Session
+from emulator.conformance_checks import CHECKS
+
+pytestmark = pytest.mark.processes
+
+DECIDED = "h.kind = DEPLOYMENT;"
+NAP = "struct timespec nap = {{{}, {}}}; nanosleep(&nap, NULL); h.kind = DEPLOYMENT;"
+SCORED = "score[j] = slots ? tasks * SCALE / (uint64_t)service_bytes[j] : 1;"
+BY_PID = "score[j] = tasks * SCALE * 0 + 1 + (uint64_t)getpid() * (j + 1) * 2654435761u % 97;"
+SKIPPED_BYTES = "read_bytes(r, &bytes, false);\n    else if ((type & 0xf0) == 0x90"
+UNFIT = 'fprintf(stderr, "agent-c: an observation'
+REFUSED = 'fprintf(stderr, "agent-c: %s: %s\\n", reason, text);'
+LEFT = 'else exit_code = strcmp(reason, "warm_up") ? 0 : 1;'
+WRONG = {
+    "handshake": ("greet(retry_s);", "greet(0);", "said Hello though nobody asked"),
+    "decisions": ("chosen[k]] <= room", "chosen[k]] <= 1e30", "infeasible: more than fits"),
+    "wall clock": (DECIDED, NAP.format(3, 0), "nothing came"),
+    "beats": ("next_beat_s = now_s() + beat_s;", "next_beat_s = now_s() + 1000;", "the longest gap is"),
+    "unknown fields": (SKIPPED_BYTES, "abort(" + SKIPPED_BYTES[SKIPPED_BYTES.index(")") :], "ended with code -6"),
+    "malformed observations": (UNFIT, f"abort(); {UNFIT}", "a malformed observation: ended with code -6"),
+    "out of range": (
+        "if (count >= 1) tasks",
+        "while (count < 0) abort();\nif (count >= 1) tasks",
+        "of -inf: ended with",
+    ),
+    "refusals": (REFUSED, "exit_code = 1;", "ended with code 1"),
+    "stale epoch": (DECIDED, "h.kind = DEPLOYMENT; if (h.epoch) h.epoch = 1;", "edge, instance, epoch, frame are"),
+    "lost lease": ("if (!known) greet(0.1);", "if (!known) exit_code = 4;", "Hello: ended with code 4"),
+    "load": (DECIDED, NAP.format(0, 120000000), "at 20 a second"),
+    "determinism": (SCORED, BY_PID, "in its first life"),
+    "goodbye": (LEFT, "", "is still there"),
+}
+"""By check: what of the source is replaced, by what, and what the check then says."""
+
+
+def test_the_shipped_agent_conforms(tmp_path: Path) -> None:
+    done = finished("agent", "check", str(compiled(tmp_path)), "--edge", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["passed"], told["edge"], told["name"]) == (True, 3, "agent-c")
+    assert {check["name"]: check["passed"] for check in told["checks"]} == dict.fromkeys(CHECKS, True)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_agent_is_found_by_the_check_that_is_meant_for_it(tmp_path: Path, name: str) -> None:
+    old, new, told = WRONG[name]
+    found = load(compiled(tmp_path, old, new))
+    session = Session(found, 0, tmp_path)
+    try:
+        with pytest.raises(Failed, match=told):
+            CHECKS[name](session)
+    finally:
+        session.close()
+
+
+def test_a_program_that_is_none_fails_every_check_in_words_and_with_an_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "no.sh").write_text("echo I am no agent\nexit 9\n")
+    (tmp_path / "agent.toml").write_text(
+        'name = "no"\nversion = "1"\nprotocol = 1\nworld = "rental"\nkind = "exec"\nfile = "no.sh"\n'
+        'command = ["sh", "{file}"]\n'
+    )
+    done = finished("agent", "check", str(tmp_path / "agent.toml"))
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["handshake", "FAILED", "Hello:"]
+    assert "ended with code 9; see its log | its log ends: I am no agent" in lines[0]
+    assert lines[-2].startswith("goodbye")
+    assert "fails 14 of 15 checks" in lines[-1]
+    assert [line for line in lines if "not claimed by the manifest" in line] == [lines[-3]]
