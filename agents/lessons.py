@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Final
 
 import numpy as np
 
-from agents.policy import Experience, LearningPolicy, Observation, Reward, Telling
-from bus.background import Background
+from agents.policy import Experience, LearningPolicy, Observation, Reward
+from agents.study import Study
 from bus.messages import DeploymentInForce, FrameReward, MarginalGains
 from bus.node import Node
 from emulator.model.offloading import Bools, Floats
 from emulator.records import deployed_from
-
-QUICK_S: Final = 0.25
-HEADROOM: Final = 10.0
-"""What took longer than QUICK_S once is announced from then on, with that much room."""
-
-BACKLOG: Final = 8
-"""Experiences that may wait to be learned from; what comes beyond is let go, so that slow learning stays of today."""
-
-FIGURES: Final = ("learning_loss", "exploration_share", "replay_frames")
-"""What is measured of ``Figures``."""
-
-_log = logging.getLogger("agent")
 
 
 @dataclass(slots=True)
@@ -58,17 +43,10 @@ class Lessons:
             wall: Whether slots end by the clock, so that a decision may come too late to be obeyed.
         """
         self._policy = policy
-        self._clock = node.process.clock
-        self._background = Background(node.process)
-        self._slowest_s = 0.0
+        self._study = Study(node, edge, policy)
         self._open: dict[int, _Lesson] = {}
         self._in_force: dict[int, tuple[int, ...]] = {}
         self._waiting: Callable[[], None] | None = None
-        count = node.process.measurements.counter
-        self._learned, self._let_go = count("frames_learned"), count("frames_not_learned")
-        self._took = count("learning_seconds")
-        tells = FIGURES if isinstance(policy, Telling) else ()
-        self._figures = [node.process.measurements.gauge(name, edge=str(edge)) for name in tells]
         self._wants_gains = "marginal_gains" in policy.signals
         if self._wants_gains:
             node.subscribe(f"/ledger/marginal_gains/{edge}", self._on_gains)
@@ -77,7 +55,7 @@ class Lessons:
 
     def begin_again(self, policy: LearningPolicy) -> None:
         """Go on with a policy that has learned nothing, once the thread is done with the one before."""
-        self._background.abandon()
+        self._study.begin_again()
         self._policy = policy
         self._open.clear()
         self._in_force.clear()
@@ -136,7 +114,7 @@ class Lessons:
         if frame in self._open:
             self._waiting = then
         else:
-            self._background.when_idle(then)
+            self._study.when_idle(then)
 
     def _look(self, frame: int, lesson: _Lesson) -> None:
         if lesson.reward is None or lesson.seen_next is None or (self._wants_gains and lesson.gains_s is None):
@@ -148,30 +126,13 @@ class Lessons:
         self._learn(experience)
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
-            self._background.when_idle(waiting)
+            self._study.when_idle(waiting)
 
     def _learn(self, experience: Experience) -> None:
-        if self._background.pending >= BACKLOG:
-            if not self._let_go.value:
-                _log.warning("learning is slower than frames; those that would wait too long are not learned from")
-            self._let_go.value += 1.0
-            return
         policy = self._policy
 
-        def work() -> float:
-            start_s = perf_counter()
+        def work() -> None:
             policy.learn(experience)
             policy.save()
-            return perf_counter() - start_s
 
-        # The loop turns meanwhile, but on a busy machine perhaps not often.
-        busy_s = HEADROOM * self._slowest_s if self._slowest_s > QUICK_S else 0.0
-        self._background.run(work, self._on_learned, busy_s=busy_s)
-
-    def _on_learned(self, took_s: float) -> None:
-        self._slowest_s = max(self._slowest_s, took_s)
-        self._learned.value += 1.0
-        self._took.value += took_s
-        if isinstance(self._policy, Telling):
-            for gauge, figure in zip(self._figures, self._policy.figures(), strict=True):
-                gauge.value = float(figure)
+        self._study.take(work, policy)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from agents.frames import FrameFollower
-from agents.lessons import HEADROOM, QUICK_S, Lessons
+from agents.lessons import Lessons
 from agents.policy import LearningPolicy, Observation, Policy, Reward
+from agents.study import HEADROOM, QUICK_S
 from bus.codec import Header
 from bus.gather import Absent
 from bus.messages import Deployment, FrameReward

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from agents.registry import Registry
 from emulator.model.graph import Floats
-from emulator.model.rental import Ints
+from emulator.model.rental import OBSERVED, Ints
 from emulator.model.streams import Stream
 from emulator.rental_plan import Plan
 
@@ -51,6 +52,21 @@ class RentalOutcome:
     reward: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RentalExperience:
+    """A slot that is over, as a policy learns from it.
+
+    Attributes:
+        seen: What was observed before it was decided, shape (5,).
+        outcome: The slot, what was in force, and the own reward.
+        seen_next: What was observed one slot later, shape (5,).
+    """
+
+    seen: Floats
+    outcome: RentalOutcome
+    seen_next: Floats
+
+
 LostIn = Callable[[int], Callable[[int, int, int], bool]]
 """Slot to what is lost in it: round, sender and receiver to whether that letter does not come."""
 
@@ -65,6 +81,7 @@ class RentalSetting:
         seed: The run's seed.
         scenario: Name of the scenario.
         lost: Which letters between agents a slot's links withhold, where all decide in one process; None: none.
+        state: Where a policy that learns keeps what it has learned; None: nowhere.
     """
 
     plan: Plan
@@ -72,6 +89,7 @@ class RentalSetting:
     seed: int
     scenario: str = ""
     lost: LostIn | None = None
+    state: Path | None = None
 
     def generator(self, slot: int) -> np.random.Generator:
         """Random numbers of one slot: the edge server's own, or common to all where one decides for all."""
@@ -107,13 +125,49 @@ class NetworkRental(Protocol):
         ...
 
 
-RentalPolicy = LocalRental | NetworkRental
+@runtime_checkable
+class LearningRental(Protocol):
+    """Decides for one edge server and learns meanwhile; instead of ``after_slot`` it gets whole experiences.
+
+    As ``agents.policy.LearningPolicy``: ``learn`` and ``save`` run in a thread beside the agent's loop, and are over
+    before the next decision in lockstep.
+    """
+
+    observes: Literal["local"]
+
+    def decide(self, observation: RentalObservation) -> int:
+        """Units to rent, 0..K."""
+        ...
+
+    def resume(self) -> None:
+        """Go on from what a process before this one has saved in the same run, if there is anything."""
+        ...
+
+    def learn(self, experience: RentalExperience) -> None:
+        """Learn from the slot that is over."""
+        ...
+
+    def save(self) -> None:
+        """Keep all that learning goes on from, whole or not at all."""
+        ...
+
+
+RentalPolicy = LocalRental | LearningRental | NetworkRental
 
 
 def _load() -> None:
     from agents import rental_baselines, rental_networks  # noqa: F401 -- they register themselves
+    from agents.n2o import online  # noqa: F401
 
 
 _REGISTRY: Registry[RentalSetting, RentalPolicy] = Registry(_load)
 register, names = _REGISTRY.register, _REGISTRY.names
 observes, make_rental_policy = _REGISTRY.observes, _REGISTRY.make
+
+
+def warm_up(policy: LearningRental) -> None:
+    """Ask a policy once about nothing, so that what it loads is there before time counts.
+
+    ``decide`` is pure, so this leaves no trace.
+    """
+    policy.decide(RentalObservation(0, np.zeros(len(OBSERVED))))

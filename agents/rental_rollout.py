@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from agents.n2o.network import withheld
 from agents.policy import per_edge_specs
 from agents.rental_policy import (
+    LearningRental,
+    RentalExperience,
     RentalObservation,
     RentalOutcome,
     RentalPolicy,
@@ -19,6 +22,7 @@ from agents.rental_policy import (
     make_rental_policy,
     observes,
 )
+from emulator.folder import state_of
 from emulator.linking import table_of
 from emulator.model.graph import Floats
 from emulator.model.rental import Ints
@@ -38,16 +42,19 @@ class PlayedSlot:
 class RentalTeam:
     """The agents of a scenario, asked together; a policy that observes the network is asked once."""
 
-    def __init__(self, scenario: Scenario, world: RentalWorld) -> None:
+    def __init__(self, scenario: Scenario, world: RentalWorld, folder: Path | None = None) -> None:
         specs = per_edge_specs(scenario.agent.policy, world.edges, observes)
         self._graph, self._most = world.graph, world.most_units
         self._policies: list[RentalPolicy] = []
+        self._unlearned: dict[int, tuple[Floats, RentalOutcome]] = {}
         shared: dict[str, RentalPolicy] = {}
         table = table_of(scenario)
         lost = partial(withheld, table, scenario.seed) if scenario.link else None
         for edge, spec in enumerate(specs):
             everyone = observes(spec) == "network"
-            setting = RentalSetting(world.plan, None if everyone else edge, scenario.seed, scenario.name, lost)
+            state = None if folder is None or everyone else state_of(folder, edge)
+            own = None if everyone else edge
+            setting = RentalSetting(world.plan, own, scenario.seed, scenario.name, lost, state)
             if not everyone or spec not in shared:
                 shared[spec] = make_rental_policy(spec, setting)
             self._policies.append(shared[spec])
@@ -63,6 +70,9 @@ class RentalTeam:
         plans: dict[int, Ints] = {}
         units, refused, seconds = before.copy(), 0, []
         for edge, policy in enumerate(self._policies):
+            if isinstance(policy, LearningRental) and edge in self._unlearned:
+                seen, outcome = self._unlearned.pop(edge)
+                policy.learn(RentalExperience(seen, outcome, observed[edge].copy()))
             start = time.perf_counter()
             if policy.observes == "local":
                 wanted = policy.decide(RentalObservation(slot, observed[edge].copy()))
@@ -85,16 +95,31 @@ class RentalTeam:
             if policy.observes == "local":
                 near = [edge, *self._graph.neighbours[edge]]
                 outcome = RentalOutcome(played.slot, units[near], reward[edge])
-                policy.after_slot(RentalObservation(played.slot, observed[edge]), outcome)
+                if isinstance(policy, LearningRental):
+                    self._unlearned[edge] = observed[edge].copy(), outcome
+                else:
+                    policy.after_slot(RentalObservation(played.slot, observed[edge]), outcome)
             elif id(policy) not in told:
                 policy.after_slot(RentalObservation(played.slot, observed), RentalOutcome(played.slot, units, reward))
                 told.add(id(policy))
 
+    def save(self) -> None:
+        """Let every policy that learns keep what it learned, if it has a place for it."""
+        for policy in self._policies:
+            if isinstance(policy, LearningRental):
+                policy.save()
 
-def play(scenario: Scenario, world: RentalWorld | None = None) -> Iterator[PlayedSlot]:
-    """Run a resolved scenario in this process, slot by slot."""
+
+def play(scenario: Scenario, world: RentalWorld | None = None, folder: Path | None = None) -> Iterator[PlayedSlot]:
+    """Run a resolved scenario in this process, slot by slot.
+
+    Args:
+        scenario: Resolved.
+        world: Its world, if somebody else looks at it, too.
+        folder: The run folder, where policies that learn keep at the end what they learned; None: nowhere.
+    """
     world = world or RentalWorld(scenario)
-    team = RentalTeam(scenario, world)
+    team = RentalTeam(scenario, world, folder)
     units = np.zeros(world.edges, dtype=np.int64)
     for slot in range(scenario.slots):
         observed = world.observed[0]
@@ -102,3 +127,4 @@ def play(scenario: Scenario, world: RentalWorld | None = None) -> Iterator[Playe
         played = world.step(units[None])
         team.after_slot(observed, played)
         yield PlayedSlot(played, refused, seconds)
+    team.save()

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from agents.errors import AgentError
 from bus.process import Process
 from bus.resets import Resettable
 from bus.slots import SlotDriver
+from emulator.folder import state_of
 from emulator.introduced import introduce
 from emulator.linking import Maker, behind_links
 from emulator.makers import lease
@@ -86,33 +91,63 @@ def _agents(options: argparse.Namespace, process: Process, scenario: Scenario, s
     agents = lease(options, process, "agent")
     specs = dict(enumerate(per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)))
     introduce(process, {edge: specs[edge] for edge in agents})
-    make = _talking if talks(specs[agents[0]]) else _silent
-    begin_again = make(process, scenario, plan, {edge: specs[edge] for edge in agents}, slot_wall_s)
+    own = {edge: specs[edge] for edge in agents}
+    if talks(specs[agents[0]]):
+        begin_again = _talking(process, scenario, plan, own, slot_wall_s)
+    else:
+        folder = Path(options.run) if options.run else None
+        begin_again = _silent(process, scenario, plan, own, slot_wall_s, folder)
     Resettable(process, begin_again)
 
 
 def _silent(
-    process: Process, scenario: Scenario, plan: Plan, specs: Mapping[int, str], slot_wall_s: float | None
+    process: Process,
+    scenario: Scenario,
+    plan: Plan,
+    specs: Mapping[int, str],
+    slot_wall_s: float | None,
+    folder: Path | None,
 ) -> Callable[[int], None]:
     from agents.rental_node import RentalAgentNode
-    from agents.rental_policy import RentalSetting, make_rental_policy, observes
 
-    def policy(edge: int, seed: int) -> RentalPolicy:
-        own = None if observes(specs[edge]) == "network" else edge
-        return make_rental_policy(specs[edge], RentalSetting(plan, own, seed, scenario.name))
-
-    made = {
-        edge: RentalAgentNode(
-            process.node(f"/agent/{edge}"), edge, plan.edges, policy(edge, scenario.seed), slot_wall_s
-        )
-        for edge in specs
-    }
+    made = {}
+    for edge, spec in specs.items():
+        policy = _policy(spec, edge, scenario, plan, folder, warm=True)
+        node = process.node(f"/agent/{edge}")
+        made[edge] = RentalAgentNode(node, edge, plan.edges, policy, slot_wall_s, plan.graph.neighbours[edge])
 
     def begin_again(seed: int) -> None:
+        now = msgspec.structs.replace(scenario, seed=seed)
         for edge, agent in made.items():
-            agent.begin_again(policy(edge, seed))
+            agent.begin_again(_policy(specs[edge], edge, now, plan, folder, warm=False))
 
     return begin_again
+
+
+def _policy(spec: str, edge: int, scenario: Scenario, plan: Plan, folder: Path | None, *, warm: bool) -> RentalPolicy:
+    """A new policy of one agent.
+
+    Args:
+        spec: Which.
+        edge: Whom it decides for.
+        scenario: What it decides in.
+        plan: Of the scenario.
+        folder: The run's, where those that learn keep what they have learned.
+        warm: Whether the process begins: it goes on from what one before it kept, and loads what it needs.
+    Raises: AgentError: it cannot work here.
+    """
+    from agents.rental_policy import LearningRental, RentalSetting, make_rental_policy, observes, warm_up
+
+    own = None if observes(spec) == "network" else edge
+    state = None if folder is None else state_of(folder, edge)
+    policy = make_rental_policy(spec, RentalSetting(plan, own, scenario.seed, scenario.name, state=state))
+    if isinstance(policy, LearningRental):
+        if folder is None:
+            raise AgentError(f"agent {spec}: keeps what it learns in the run folder; give --run FOLDER")
+        if warm:
+            policy.resume()
+            warm_up(policy)
+    return policy
 
 
 def _talking(

@@ -9,13 +9,14 @@ from typing import Any
 
 from agents import rental_rollout
 from agents.errors import AgentError
+from agents.n2o.online_log import learning_facts, write_curve
 from agents.policy import per_edge_specs
 from agents.rental_networks import talks
 from agents.rental_policy import RentalSetting, make_rental_policy, observes
 from bus.digest import RunDigest
 from bus.messages import Asked, LinkShape, Message, RentalOutcome, RunStatus
 from emulator import records, rental_records, summary
-from emulator.errors import ScenarioError
+from emulator.errors import RunFolderError, ScenarioError
 from emulator.folder import RENTAL_TABLES, Writer
 from emulator.linking import shape_of
 from emulator.model.rental_ledger import EpisodeRow, RentalEdgeRow, RentalRow, RentalTotals, close_slot
@@ -91,7 +92,7 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
     refused, code = 0, 0
     try:
         before_s = time.perf_counter()
-        for played in rental_rollout.play(scenario, world):
+        for played in rental_rollout.play(scenario, world, folder):
             decisions += played.decision_s
             refused += played.refused
             said = rental_records.slot_records(played.step, world.plan)
@@ -112,7 +113,20 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
     facts = {**totals.facts(), "digest": digest.hex(), "late": 0, "refused": refused, "missed": 0}
     writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
     writer.close()
-    return summary.write(folder, scenario, "in-process", time.monotonic() - started_s, code, None)
+    learning = learned(scenario, folder)
+    wall_s = time.monotonic() - started_s
+    return summary.write(folder, scenario, "in-process", wall_s, code, None, learning=learning)
+
+
+def learned(scenario: Scenario, folder: Path) -> dict[str, Any] | None:
+    """How far the agents of a run came that learn while they act, and the curve of it; None if there are none.
+
+    Raises: RunFolderError: the curve cannot be written.
+    """
+    try:
+        return learning_facts(write_curve(folder, scenario.edges.count)) if scenario.rental is not None else None
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def _rows(played: Played, said: list[tuple[str, Message]]) -> tuple[list[RentalEdgeRow], RentalRow]:

@@ -175,8 +175,10 @@ def on_bus(
         recording = _recording(folder / BAG, launcher) if record else None
         if recording is not None and not recording["complete"]:
             code = code or INCOMPLETE
+        learning = rental_run.learned(scenario, folder)
+        said = launcher.notes, launcher.last_words
         document = summary.write(
-            folder, scenario, scenario.clock, wall_s, code, first_slot_s, launcher.notes, launcher.last_words, recording
+            folder, scenario, scenario.clock, wall_s, code, first_slot_s, *said, recording, learning
         )
     return Result(folder, document["exit_code"], document)
 

@@ -52,6 +52,7 @@ def write(
     notes: Sequence[str] = (),
     reason: str = "",
     recording: dict[str, Any] | None = None,
+    learning: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather what the run folder holds into summary.json.
 
@@ -65,6 +66,7 @@ def write(
         notes: What the launcher has to say, after the hub's notes.
         reason: Why the run ended, where the hub could not write it down.
         recording: What became of the bag; None if none was asked for.
+        learning: How far agents came that learn while they act; None if there are none.
     Returns: What was written; where it could not be, a note says so and the exit code is not 0.
     """
     ledger = _ledger(folder)
@@ -83,6 +85,8 @@ def write(
     }
     if recording is not None:
         document["recording"] = recording
+    if learning is not None:
+        document["learning"] = learning
     return _written(folder, document)
 
 

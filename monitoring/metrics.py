@@ -143,7 +143,7 @@ DECISIONS: Final = (
     Metric(
         "edgerig_frames_not_learned_total",
         "counter",
-        "Frames that it let go since learning was slower than frames.",
+        "Frames that it let go: learning was slower than frames, or news of them did not come.",
         "frames_not_learned",
     ),
     Metric(

@@ -7,7 +7,7 @@ agents with fewer neighbours than others are padded: the places of the neighbour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,40 +30,63 @@ class Layout:
         actions: Rentals to choose from, 0 to ``actions`` - 1 units.
         centre: Subtracted from an observation, shape (field,).
         scale: What it is divided by then, shape (field,).
+        only: The one agent that learns, knowing what it and its neighbours rent; None: all learn.
     """
 
     graph: Graph
     actions: int
     centre: tuple[float, ...]
     scale: tuple[float, ...]
+    only: int | None = None
+
+    def alone(self, agent: int) -> Layout:
+        """What one agent takes in that learns by itself; its network is that of the whole layout."""
+        return replace(self, only=agent)
+
+    @cached_property
+    def members(self) -> tuple[int, ...]:
+        """Edge servers of the agents that learn."""
+        return tuple(range(self.graph.edges)) if self.only is None else (self.only,)
 
     @property
     def agents(self) -> int:
-        """[N] how many agents there are."""
-        return self.graph.edges
+        """[N] how many agents learn."""
+        return len(self.members)
+
+    @property
+    def learner(self) -> str:
+        """Whose draws exploration and batches are."""
+        return "/learner" if self.only is None else f"/agent/{self.only}"
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """Edge servers whose rentals are known after a slot: all, or one's own and then the neighbours'."""
+        return self.members if self.only is None else (self.only, *self.graph.neighbours[self.only])
 
     @cached_property
     def degree(self) -> int:
-        """The most neighbours an agent has."""
+        """The most neighbours that an agent of the graph has."""
         return max((len(those) for those in self.graph.neighbours), default=0)
 
     @cached_property
     def groups(self) -> tuple[tuple[int, Ints], ...]:
         """Agents by how many neighbours they have: (neighbours, agents of that kind); their tables are equally long."""
-        degrees = np.array([len(those) for those in self.graph.neighbours])
+        degrees = np.array([len(self.graph.neighbours[edge]) for edge in self.members])
         return tuple((int(degree), np.flatnonzero(degrees == degree)) for degree in np.unique(degrees))
 
     @cached_property
     def local(self) -> Ints:
-        """Whose rentals an agent's local action holds, shape (agent, 1 + degree); -1 where there is no neighbour."""
+        """Places in ``known`` of an agent's local action, shape (agent, 1 + degree); -1 where there is no neighbour."""
         rows = np.full((self.agents, 1 + self.degree), -1)
-        for agent, those in enumerate(self.graph.neighbours):
-            rows[agent, : 1 + len(those)] = [agent, *those]
+        for row, edge in zip(rows, self.members, strict=True):
+            those = (edge, *self.graph.neighbours[edge])
+            row[: len(those)] = [self.known.index(other) for other in those]
         return rows
 
     def rows(self, agent: int) -> Singles:
         """Every local action of an agent as its network sees it, in counting order, shape (row, 1 + neighbours)."""
-        return self.scaled_actions(joint_rentals(self.actions, 1 + len(self.graph.neighbours[agent])))
+        neighbours = self.graph.neighbours[self.members[agent]]
+        return self.scaled_actions(joint_rentals(self.actions, 1 + len(neighbours)))
 
     def scaled(self, observations: NDArray[np.floating]) -> Singles:
         """Observations as networks see them, the same shape (..., field)."""
@@ -80,7 +103,7 @@ class Layout:
         """Every agent's local action as its network sees it.
 
         Args:
-            rented: What all rent, shape (batch, agent).
+            rented: What those in ``known`` rent, shape (batch, known).
         Returns: Shape (agent, batch, 1 + degree); 0 where there is no neighbour.
         Source: N2O section III.B, the input [a_n, a_Bn] of a local Q-network.
         """

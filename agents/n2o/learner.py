@@ -65,7 +65,7 @@ class LocalNets:
             joint: Finds the joint rental for all; without it, each takes its own entry of its own best local action.
         """
         self.widths = (FIELDS + 1 + layout.degree, *hidden, 1)
-        self.entities = [f"/agent/{agent}" for agent in range(layout.agents)]
+        self.entities = [f"/agent/{edge}" for edge in layout.members]
         self._layout = layout
         self._maker = TableMaker(layout)
         self._joint = joint
@@ -183,7 +183,13 @@ def nets_of(preset: Preset, layout: Layout, joint: Joint | None) -> LocalNets | 
 
 
 class Learner:
-    """Networks, target networks, optimiser and memory."""
+    """Networks, target networks, optimiser and memory.
+
+    Attributes:
+        preset: How it learns.
+        weights: What it learns.
+        acting: What it decides by; the weights themselves unless somebody puts copies there.
+    """
 
     def __init__(self, preset: Preset, layout: Layout, seed: int, joint: Joint | None = None) -> None:
         """Begin with random weights.
@@ -203,9 +209,12 @@ class Learner:
             tensor.requires_grad_()
         self._target = copied(self.weights)
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=preset.learning_rate)
-        self._replay = Replay(preset.capacity_steps, preset.copies, layout.agents, seed)
+        self.acting = self.weights
+        self._replay = Replay(
+            preset.capacity_steps, preset.copies, layout.agents, seed, known=len(layout.known), learner=layout.learner
+        )
+        self._explore = Stream(seed, layout.learner, "exploration", draws=2 * preset.copies * layout.agents)
         self._learns = np.ones(layout.agents, dtype=np.bool_)
-        self._explore = Stream(seed, "/learner", "exploration", draws=2 * preset.copies * layout.agents)
 
     def decide(self, step: int, seen: Singles) -> Ints:
         """What all rent in a step, shape (copy, agent); now and then something random.
@@ -215,7 +224,7 @@ class Learner:
             seen: Scaled observations, shape (copy, agent, field).
         Source: ours: epsilon-greedy, each agent for itself; n2o names a long exploration only.
         """
-        rented = self.nets.greedy(self.weights, seen)
+        rented = self.nets.greedy(self.acting, seen)
         odds, others = self._explore.uniforms(step)[0].reshape(2, *rented.shape)
         random = (others * self._layout.actions).astype(np.int64)
         return np.where(self._learns & (odds < self.preset.epsilon_of(step)), random, rented)
@@ -227,6 +236,11 @@ class Learner:
     def remember(self, slots: Slots) -> None:
         """Keep a step's slots of all copies."""
         self._replay.add(slots)
+
+    @property
+    def remembered(self) -> int:
+        """Slots in the memory."""
+        return len(self._replay)
 
     def learn(self, step: int) -> float:
         """One step of gradient descent of every network; returns the loss, mean over networks.

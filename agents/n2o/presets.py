@@ -65,6 +65,13 @@ class Preset:
         return self.learning_rate * (1.0 - (1.0 - self.last_rate_share) * min(1.0, step / self.steps))
 
 
+ONLINE: Final = Preset("madql", steps=2000, copies=1, capacity_steps=2500)
+"""Agents that learn while they act: a step is a slot, of the one world there is.
+
+Source: ours: exploration and learning rate fall within two weeks of ten-minute slots.
+"""
+
+
 def preset_of(method: Method, agents: int, steps: int, *, double: bool) -> Preset:
     """How to train so many agents.
 

@@ -19,7 +19,7 @@ class Slots(NamedTuple):
 
     Attributes:
         seen: [o_n] scaled observations, shape (slot, agent, field).
-        rented: [a_n] what every agent rented, shape (slot, agent).
+        rented: [a_n] what every agent whose rental is known rented, shape (slot, known).
         reward: [r_n] each agent's own, shape (slot, agent).
         seen_next: Scaled observations one slot later, shape (slot, agent, field).
         ended: Whether the episode ended, so that the next observation belongs to another one, shape (slot,).
@@ -36,7 +36,16 @@ class Slots(NamedTuple):
 class Replay:
     """A ring of steps."""
 
-    def __init__(self, capacity_steps: int, copies: int, agents: int, seed: int) -> None:
+    def __init__(
+        self,
+        capacity_steps: int,
+        copies: int,
+        agents: int,
+        seed: int,
+        *,
+        known: int | None = None,
+        learner: str = "/learner",
+    ) -> None:
         """Make room.
 
         Args:
@@ -44,18 +53,20 @@ class Replay:
             copies: Copies of the world, each of which adds a slot a step.
             agents: [N].
             seed: Draws the batches.
+            known: Edge servers whose rentals are known; None: those of the agents.
+            learner: Whose draws the batches are.
         """
         slots = capacity_steps * copies
         self._kept = Slots(
             np.zeros((slots, agents, FIELDS), dtype=np.float32),
-            np.zeros((slots, agents), dtype=np.int64),
+            np.zeros((slots, agents if known is None else known), dtype=np.int64),
             np.zeros((slots, agents), dtype=np.float32),
             np.zeros((slots, agents, FIELDS), dtype=np.float32),
             np.zeros(slots, dtype=np.bool_),
         )
         self._copies = copies
         self._added = 0
-        self._seed = seed
+        self._seed, self._learner = seed, learner
 
     def __len__(self) -> int:
         return min(self._added, len(self._kept.ended))
@@ -72,7 +83,7 @@ class Replay:
 
         Source: N2O section III.B and Appendix A: each agent draws its own there, which is the same law.
         """
-        uniforms = Stream(self._seed, "/learner", "replay", draws=batch).uniforms(step)[0]
+        uniforms = Stream(self._seed, self._learner, "replay", draws=batch).uniforms(step)[0]
         at = (uniforms * len(self)).astype(np.int64)
         return Slots(*(part[at] for part in self._kept))
 

@@ -6,6 +6,7 @@ from agents.errors import AgentError
 from agents.n2o.copies import Floats
 from agents.n2o.layout import Layout
 from agents.n2o.tables import Ints
+from emulator.rental_plan import Plan
 from emulator.rental_world import RentalWorld, in_episodes
 from emulator.scenario import Scenario
 from emulator.scenario_rental import Rental
@@ -54,8 +55,13 @@ class RentalCopies:
     @property
     def layout(self) -> Layout:
         """What agents of this world take in."""
-        scaling = self.world.plan.rental.observation
-        return Layout(self.world.graph, self.world.most_units + 1, tuple(scaling.centre), tuple(scaling.scale))
+        return layout_of(self.world.plan)
+
+
+def layout_of(plan: Plan) -> Layout:
+    """What the agents of a world take in."""
+    scaling = plan.rental.observation
+    return Layout(plan.graph, plan.rental.units + 1, tuple(scaling.centre), tuple(scaling.scale))
 
 
 def rental_of(scenario: Scenario) -> Rental:

@@ -188,6 +188,12 @@ def _tell_rental(result: runs.Result) -> None:
     click.echo(f"  rented   {summary['units']['mean']:.2f} units a slot for {summary['cost']['mean']:.1f}")
     away = 100.0 * tasks["cloud"] / max(tasks["edge"] + tasks["cloud"], 1e-300)
     click.echo(f"  tasks    {tasks['edge']:.0f} at the edge, {delay_s:.3f} s each; {away:.1f} % went to the cloud")
+    learning = summary.get("learning")
+    if learning:
+        click.echo(
+            f"  learned  from {learning['slots']} slots: {learning['reward_first']:.2f} a slot over the first "
+            f"{learning['window_slots']}, {learning['reward_last']:.2f} in the last; epsilon {learning['epsilon']:.2f}"
+        )
     click.echo(f"  folder   {result.folder}")
 
 

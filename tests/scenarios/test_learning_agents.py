@@ -14,8 +14,8 @@ from thread_run import Kill, ThreadRun, small
 
 from agents import policy, rollout
 from agents.baselines import Ranked
-from agents.lessons import BACKLOG
 from agents.policy import Experience, Observation, Setting, Signal
+from agents.study import BACKLOG
 from agents.ttosc.credit import marginal_gains
 from bus.messages import DeploymentInForce, FrameObservation, MarginalGains
 from emulator.model.offloading import Bools

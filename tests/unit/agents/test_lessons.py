@@ -59,7 +59,7 @@ def test_what_is_in_force_counts_whether_it_is_heard_before_the_decision_or_afte
     monkeypatch: pytest.MonkeyPatch, told_first: bool
 ) -> None:
     """On the wall clock an agent that was held up may hear what is in force instead before it decides at all."""
-    monkeypatch.setattr("agents.lessons.Background", AtOnce)
+    monkeypatch.setattr("agents.study.Background", AtOnce)
     post, pupil = Post(), Pupil()
     lessons = Lessons(post, 1, pupil, wall=True)  # type: ignore[arg-type]
     seen, decided = np.ones((2, 4)), np.array([False, True, False, True])
@@ -76,7 +76,7 @@ def test_what_is_in_force_counts_whether_it_is_heard_before_the_decision_or_afte
 
 
 def test_what_was_in_force_in_a_frame_before_says_nothing_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.lessons.Background", AtOnce)
+    monkeypatch.setattr("agents.study.Background", AtOnce)
     post, pupil = Post(), Pupil()
     lessons = Lessons(post, 1, pupil, wall=True)  # type: ignore[arg-type]
     post.heard["/edge/1/deployment_in_force"](DeploymentInForce(1, 1, (0,), "late"))
