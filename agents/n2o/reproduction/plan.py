@@ -94,7 +94,7 @@ class Effort:
 FULL: Final = Effort(
     name="full",
     seeds=5,
-    steps={4: 6000, 9: 4000, 16: 3000, 25: 3000},
+    steps={4: 6000, 9: 4000, 16: 2000, 25: 2000},
     judges={4: 128, 9: 128, 16: 64, 25: 32},
     central=(4, 9),
     units=(2, 3, 4, 5),
@@ -128,7 +128,7 @@ def jobs_of(name: FigureName, effort: Effort) -> Iterator[Job]:
     """All that a figure needs; what decides most in the first ranks, and the last seeds after all of the first ones."""
     for seed in seeds_of(effort):
         for job in _JOBS[name](effort, seed) if name in _JOBS else ():
-            late = seed > FIRST_SEEDS and job.rank > 0
+            late = seed > FIRST_SEEDS and (job.rank > 1 or job.case.world != "A, fault")
             yield job._replace(rank=job.rank + LATER) if late else job
 
 
@@ -140,7 +140,7 @@ def _decisions(effort: Effort, seed: int) -> Iterator[Job]:
 def _rewards(effort: Effort, seed: int) -> Iterator[Job]:
     deciders = (LOCAL, *(BY + spec for spec in DECIDERS))
     for world in WORLDS:
-        rank = {"A, fault": 0, "P": 0 if seed <= FIRST_SEEDS else 1, "A": 1}[world]
+        rank = 0 if world != "A" and seed <= FIRST_SEEDS else 1
         case = case_of(effort, world, SMALLEST, seed)
         yield Job(case, deciders, rank)
         yield Job(case, (CENTRALIZED,), rank)
@@ -180,7 +180,7 @@ def _distilled(effort: Effort, seed: int) -> Iterator[Job]:
     parts = LOCAL, BY + N2O, BY + MAX_SUM, DISTILLED_N2O, DISTILLED_MAX_SUM
     yield Job(case_of(effort, "A, fault", SMALLEST, seed), parts, 1)
     for edges in effort.distilled:
-        yield Job(case_of(effort, "P", edges, seed), parts, 1)
+        yield Job(case_of(effort, "P", edges, seed), parts, 1 if edges == SMALLEST else 2)
 
 
 _JOBS = {

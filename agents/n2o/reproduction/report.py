@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from agents.n2o.reproduction import figure4, figure5, figure6, figure7, figure8, figure9, figure11, rates, table2
+from agents.n2o.reproduction import bars, figure4, figure5, figure6, figure7, figure8, figure9, figure11, rates, table2
 from agents.n2o.reproduction.measuring import Part, Store
 from agents.n2o.reproduction.plan import Effort, FigureName, Job, jobs_of, merged
 from agents.n2o.reproduction.tables import Book
@@ -80,6 +80,9 @@ def write(
             picture = f"![{figure.title}]({files[-1]})\n\n"
         parts.append(f"## {figure.title}\n\n{picture}{figure.table(book)}")
     head = [effort_line(effort, command, missing), f"## Claim by claim\n\n{writing.claims_table(found)}"]
+    asked = list(bars.bars(book)) if len(names) == len(FIGURES) else []
+    if asked:
+        head.append(f"## What we ask of ourselves\n\n{bars.table(asked)}")
     (store.path / "page.md").write_text("\n\n".join([*head, *parts]) + "\n", encoding="utf-8")
     (store.path / "claims.csv").write_text(writing.claims_csv(found), encoding="utf-8")
     return {
@@ -88,6 +91,7 @@ def write(
         "missing": [f"{job.case.world}, N = {job.case.edges}, seed {job.case.seed}: {part}"
                     for job in missing for part in job.parts],
         "claims": [verdict.builtin() for verdict in found],
+        "bars": [bar.builtin() for bar in asked],
         "files": [str(store.path / name) for name in files],
     }  # fmt: skip
 
