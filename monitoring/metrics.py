@@ -126,7 +126,7 @@ DECISIONS: Final = (
     Metric(
         "edgerig_negotiation_disagreement_ratio",
         "gauge",
-        "Largest difference of an agent's last letter from its neighbours', by its own largest number (rental).",
+        "Largest difference of an agent's last letter from a neighbour's, by the largest number in both (rental).",
         "negotiation_disagreement",
         ("edge",),
     ),

@@ -52,7 +52,7 @@ class Negotiation:
         self.malformed = 0
         """Letters that came and are none."""
         self.disagreement = 0.0
-        """How far the last letters of neighbours were from the own one, as a share of its largest number."""
+        """How far the last letter of a neighbour was from the own one: 0, the same, to 2, the opposite."""
         self._part = part
         self._rounds = rounds
         self._exchange = exchange
@@ -95,10 +95,8 @@ class Negotiation:
 
 
 def _apart(sent: Letter, came: Letter) -> float:
-    """The largest difference of two letters of equal length, as a share of the sent one's largest number."""
-    if not sent.values.size:
-        return 0.0
-    largest = float(np.abs(sent.values).max())
+    """The largest difference of two letters of equal length, by the largest number in both: 0 to 2."""
+    largest = max(float(np.abs(letter.values).max(initial=0.0)) for letter in (sent, came))
     return float(np.abs(sent.values - came.values).max()) / largest if largest > 0.0 else 0.0
 
 

@@ -8,7 +8,8 @@ from typing import Final, Literal
 Proof = Literal["offloading", "rental", "learning", "fault"]
 """The run on which a query is proved to return data; tests/containers makes them all."""
 
-View = Literal["lines", "stacked", "stat", "timeline", "table", "text"]
+View = Literal["lines", "stacked", "stat", "names", "timeline", "table", "text"]
+"""``names`` shows what a series is called, not its value."""
 
 RUN: Final = 'run="$run"'
 EDGE: Final = f'{RUN}, edge="$edge"'
@@ -18,6 +19,10 @@ Threshold = tuple[float | None, str]
 
 PLAIN: Final[tuple[Threshold, ...]] = ()
 NONE_IS_GOOD: Final[tuple[Threshold, ...]] = ((None, "green"), (1e-9, "red"))
+LESS_IS_BETTER: Final[tuple[Threshold, ...]] = ((None, "green"), (0.25, "orange"), (1.0, "red"))
+"""For what takes part of a slot of a second."""
+
+ABOUT_1: Final[tuple[Threshold, ...]] = ((None, "red"), (0.95, "green"))
 MORE_IS_BETTER: Final[tuple[Threshold, ...]] = ((None, "red"), (0.0, "green"))
 
 
@@ -71,6 +76,19 @@ class Panel:
     def proved_by(self, query: Query) -> Proof:
         """The run that proves one of its queries."""
         return query.proof or self.proof
+
+
+def stat(
+    title: str,
+    description: str,
+    unit: str,
+    expr: str,
+    *,
+    proof: Proof = "offloading",
+    thresholds: tuple[Threshold, ...] = PLAIN,
+) -> Panel:
+    """A panel of one number, six in a row."""
+    return Panel(title, description, unit, (Query(expr),), proof, "stat", thresholds, width=4, height=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,13 +168,19 @@ def _stat(panel: Panel) -> stat.Panel:
     )
 
 
+def _names(_panel: Panel) -> stat.Panel:
+    latest = widgets.ReduceDataOptions().calcs(["lastNotNull"])
+    names = common.BigValueTextMode.NAME
+    return stat.Panel().reduce_options(latest).graph_mode(common.BigValueGraphMode.NONE).text_mode(names)
+
+
 def _timeline(_panel: Panel) -> statetimeline.Panel:
     return statetimeline.Panel().show_value(common.VisibilityMode.AUTO).merge_values(True)
 
 
 def _table(panel: Panel) -> table.Panel:
     # Prometheus gives every series a column of the time and one for each of its labels.
-    hidden = dict.fromkeys(("Time", "__name__", "job", "run"), True)
+    hidden = dict.fromkeys(("Time", "__name__", "job", "run", "alertstate"), True)
     tidy = models.DataTransformerConfig(id_val="organize", options={"excludeByName": hidden})
     merged = models.DataTransformerConfig(id_val="merge", options={})
     return table.Panel().transformations([merged, tidy] if len(panel.queries) > 1 else [tidy])
@@ -188,6 +194,7 @@ _VIEWS: Final[dict[str, Any]] = {
     "lines": _lines,
     "stacked": _stacked,
     "stat": _stat,
+    "names": _names,
     "timeline": _timeline,
     "table": _table,
     "text": _text,

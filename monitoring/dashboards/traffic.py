@@ -1,0 +1,163 @@
+"""The bus: what is sent, what it costs, what is lost, and whether emulated links are as they were set."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitoring.dashboards.declared import NONE_IS_GOOD, RUN, Page, Panel, Query, Row
+from monitoring.dashboards.events import EVENTS
+
+SENT: Final = Row(
+    "What is sent",
+    (
+        Panel(
+            "Messages by plane",
+            "Copies a second that are sent to other processes.",
+            "ops",
+            (Query(f"run_plane:edgerig_bus_messages_sent:rate30s{{{RUN}}}", "{{plane}}"),),
+            view="stacked",
+        ),
+        Panel(
+            "Bytes by plane",
+            "On the wire, of those copies, a second.",
+            "Bps",
+            (Query(f"run_plane:edgerig_bus_sent_wire_bytes:rate30s{{{RUN}}}", "{{plane}}"),),
+            view="stacked",
+        ),
+        Panel(
+            "Messages by topic",
+            "Copies a second of the ten topics that send most; topics are those of the topic table, so that a hundred "
+            "edge servers have no more of them than one.",
+            "ops",
+            (
+                Query(
+                    f"topk(10, sum by (topic) (rate(edgerig_bus_messages_sent_total{{{RUN}}}[$__rate_interval])))",
+                    "{{topic}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Bytes by topic",
+            "On the wire, a second, of the ten topics that weigh most.",
+            "Bps",
+            (Query(f"topk(10, run_topic:edgerig_bus_sent_wire_bytes:rate30s{{{RUN}}})", "{{topic}}"),),
+        ),
+    ),
+)
+
+OVERHEAD: Final = Row(
+    "What it costs",
+    (
+        Panel(
+            "Bytes by sender and purpose",
+            "On the wire, a second, over a minute: who sends how much, and what for; the forty heaviest. The same by "
+            "link, sender to receiver, is `messages.csv` of the run folder: so many series no process may have.",
+            "Bps",
+            (Query(f"topk(40, sum by (instance, class, phase) (rate(edgerig_bus_link_bytes_total{{{RUN}}}[1m])))"),),
+            view="table",
+        ),
+        Panel(
+            "Bytes by purpose",
+            "On the wire, a second: the world's messages, decisions, the bus itself.",
+            "Bps",
+            (Query(f"sum by (phase) (rate(edgerig_bus_link_bytes_total{{{RUN}}}[1m]))", "{{phase}}"),),
+            view="stacked",
+        ),
+    ),
+)
+
+HARM: Final = Row(
+    "What does not come",
+    (
+        Panel(
+            "Lost and repaired",
+            "Messages a second: lost for good, and such that came when they were asked for again.",
+            "ops",
+            (
+                Query(
+                    f"sum by (plane) (rate(edgerig_bus_messages_lost_total{{{RUN}}}[1m]))", "lost, {{plane}}", calm=True
+                ),
+                Query(
+                    f"sum by (plane) (rate(edgerig_bus_messages_repaired_total{{{RUN}}}[1m]))", "repaired, {{plane}}"
+                ),
+            ),
+            proof="fault",
+            width=8,
+        ),
+        Panel(
+            "Dropped on arrival",
+            "Messages a second that came twice, too late for their slot, unasked for, unreadable, or after newer ones.",
+            "ops",
+            (
+                Query(f"sum(rate(edgerig_bus_messages_stale_total{{{RUN}}}[1m]))", "stale", calm=True),
+                Query(f"sum(rate(edgerig_bus_messages_surplus_total{{{RUN}}}[1m]))", "surplus", calm=True),
+                Query(f"sum(rate(edgerig_bus_messages_duplicate_total{{{RUN}}}[1m]))", "duplicate", calm=True),
+                Query(f"sum(rate(edgerig_bus_messages_malformed_total{{{RUN}}}[1m]))", "malformed", calm=True),
+                Query(f"sum(rate(edgerig_bus_messages_superseded_total{{{RUN}}}[1m]))", "superseded", calm=True),
+                Query(f"sum(rate(edgerig_bus_messages_expired_total{{{RUN}}}[1m]))", "expired", calm=True),
+            ),
+            proof="fault",
+            width=8,
+        ),
+        Panel(
+            "What happened to topics",
+            "Events over a minute, by kind: deadlines, liveliness, losses, refused ends.",
+            "none",
+            (Query(f"sum by (reason) (increase(edgerig_bus_events_total{{{RUN}}}[1m]))", "{{reason}}"),),
+            proof="fault",
+            width=8,
+        ),
+    ),
+)
+
+LINKS: Final = Row(
+    "Emulated links",
+    (
+        Panel(
+            "Delay: set and measured",
+            "Means, of the five slowest links. Where the lines part, the link is not what it was set to be.",
+            "s",
+            (
+                Query(f"topk(5, edgerig_link_delay_seconds{{{RUN}}})", "{{link}}, measured"),
+                Query(f"topk(5, edgerig_link_set_delay_seconds{{{RUN}}})", "{{link}}, set"),
+            ),
+            proof="fault",
+        ),
+        Panel(
+            "Loss: set and measured",
+            "Share of messages, of the five links that lose most.",
+            "percentunit",
+            (
+                Query(
+                    f"topk(5, edgerig_link_lost_messages{{{RUN}}} / (edgerig_link_messages{{{RUN}}} > 0))",
+                    "{{link}}, measured",
+                ),
+                Query(f"topk(5, edgerig_link_set_loss_ratio{{{RUN}}})", "{{link}}, set"),
+            ),
+            proof="fault",
+        ),
+        Panel(
+            "Late on a link",
+            "Messages that came over a link after their slot, by link; the ten worst.",
+            "none",
+            (Query(f"topk(10, edgerig_link_late_messages{{{RUN}}})", "{{link}}", calm=True),),
+            proof="fault",
+        ),
+        Panel(
+            "Figures outside their tolerance",
+            "Figures of links that chance does not explain; 0 while all links are as they were set.",
+            "none",
+            (Query(f"sum(edgerig_link_outside_figures{{{RUN}}})", "figures", calm=True),),
+            proof="fault",
+            thresholds=NONE_IS_GOOD,
+        ),
+    ),
+)
+
+PAGE: Final = Page(
+    "bus",
+    "edgerig: bus",
+    "What is sent and what it costs, what is lost, and whether emulated links are as they were set.",
+    (SENT, OVERHEAD, HARM, LINKS),
+    events=EVENTS,
+)
