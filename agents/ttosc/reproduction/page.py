@@ -100,11 +100,19 @@ def effort_line(effort: Effort, command: str, missing: Sequence[Measurement] = (
 
 
 def absent(missing: Sequence[Measurement]) -> str:
-    """Which measurements are not made: schemes and worlds with their seeds."""
-    seeds: dict[str, list[int]] = {}
-    for each in missing:
-        seeds.setdefault(f"{each.scheme.name}, {each.where}", []).append(each.seed)
-    return "; ".join(f"{what} (seed {', '.join(map(str, sorted(own)))})" for what, own in seeds.items())
+    """What is not made: schemes, worlds and seeds; those that differ in one of them are told together."""
+    found = {(each.scheme.name, each.where, f"seed {each.seed}") for each in missing}
+    found = _together(_together(_together(found, 2), 1), 0)
+    return "; ".join(f"{names}: {worlds} ({seeds.replace(', seed ', ', ')})" for names, worlds, seeds in sorted(found))
+
+
+def _together(found: set[tuple[str, str, str]], place: int) -> set[tuple[str, str, str]]:
+    """Make one of those that differ in nothing but one place."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for each in sorted(found):
+        alike.setdefault(each[:place] + each[place + 1 :], []).append(each[place])
+    joined = [(*rest[:place], ", ".join(own), *rest[place:]) for rest, own in alike.items()]
+    return {(names, worlds, seeds) for names, worlds, seeds in joined}
 
 
 def sweep_csv(sweeps: Sequence[Sweep]) -> str:

@@ -16,7 +16,7 @@ from agents.claims import Scheme
 from agents.errors import AgentError
 from agents.sweep_plot import COLOURS, finish, plain, pyplot
 from agents.ttosc.reproduction.measuring import Result
-from agents.ttosc.reproduction.plan import SCHEMES, Effort, Measurement
+from agents.ttosc.reproduction.plan import CLOUD_ONLY, SCHEMES, Effort, Measurement
 from emulator.model.offloading import Floats
 from emulator.traces_convert import Options
 from emulator.traces_import import Request, import_traces
@@ -80,12 +80,12 @@ def measurements(scenario: Path, scheme: Scheme, effort: Effort) -> list[Measure
 
 
 def draw_days(path: Path, results: dict[Scheme, list[Result | None]]) -> None:
-    """Draw the delay hour by hour, mean over seeds, smoothed over six hours."""
+    """Draw the delay hour by hour, mean over seeds, smoothed over six hours; without the cloud, which is far above."""
     plt = pyplot()
-    figure, place = plt.subplots(figsize=(9.0, 4.2), layout="constrained")
+    figure, place = plt.subplots(figsize=(9.0, 5.0), layout="constrained")
     for scheme, own in results.items():
         hours = by_hour(own)
-        if not len(hours):
+        if scheme == CLOUD_ONLY or not len(hours):
             continue
         smooth = np.convolve(hours, np.ones(SMOOTHED_FRAMES) / SMOOTHED_FRAMES, "valid")
         days = FIRST_DAY + (np.arange(len(smooth)) + 0.5 * SMOOTHED_FRAMES) / FRAMES_A_DAY
@@ -94,7 +94,7 @@ def draw_days(path: Path, results: dict[Scheme, list[Result | None]]) -> None:
     place.set_ylim(bottom=0.0)
     place.set_ylabel("mean delay, s per task")
     plain(place, "day")
-    finish(plt, figure, place, path, "Real demand: Milan x Azure, 25 edge servers")
+    finish(plt, figure, place, path, "Real demand: Milan x Azure, 25 edge servers, means of six hours")
 
 
 def by_hour(results: Sequence[Result | None]) -> Floats:

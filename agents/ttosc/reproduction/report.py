@@ -131,7 +131,12 @@ def _milan(store: Store, scenario: Path, effort: Effort) -> str:
     real.draw_days(store.path / picture, results)
     table = page.schemes_table(results, effort.learning_seeds)
     days = page.days_table(results, real.FIRST_DAY, real.FRAMES_A_DAY)
-    return f"## Real demand\n\n![Delay hour by hour on days 26 to 30]({picture})\n\n{table}\n\n{days}"
+    learned = real.LEARNED_DAYS * real.FRAMES_A_DAY
+    how = (
+        f"Agents learn from days 1 to {real.LEARNED_DAYS} ({learned} frames of an hour, in slots of ten minutes); days "
+        f"{real.FIRST_DAY} to {real.LAST_DAY} count. Cloud only is left out of the plot."
+    )
+    return f"## Real demand\n\n{how}\n\n![Delay hour by hour on days 26 to 30]({picture})\n\n{table}\n\n{days}"
 
 
 def _verdicts(sweeps: verdicts.Sweeps) -> list[Verdict]:

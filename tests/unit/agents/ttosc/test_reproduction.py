@@ -240,9 +240,11 @@ def test_a_page_names_what_is_not_measured():
     todo = [ONE, real_one, ONE._replace(seed=3), ONE._replace(overrides=("edges.count=9", "edges.link_bps=1e9"))]
     line = page.effort_line(TINY, "edgerig", todo)
     assert "4 measurements of the plan are not made" in line
-    assert "Popularity, edges.count=2 (seed 1, 3)" in line
-    assert "literal agents, real demand (seed 1)" in line
-    assert "Popularity, edges.count=9 (seed 1)" in line
+    assert "Popularity: edges.count=2 (seed 1, 3)" in line
+    assert "literal agents: real demand (seed 1)" in line
+    assert "Popularity: edges.count=9 (seed 1)" in line
+    both = page.absent([each._replace(scheme=scheme) for each in (ONE, real_one) for scheme in (LITERAL, POPULARITY)])
+    assert both == "Popularity, literal agents: edges.count=2, real demand (seed 1)"
     assert "not made" not in page.effort_line(TINY, "edgerig")
 
 
