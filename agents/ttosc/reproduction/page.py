@@ -103,7 +103,7 @@ def absent(missing: Sequence[Measurement]) -> str:
     """What is not made: schemes, worlds and seeds; those that differ in one of them are told together."""
     found = {(each.scheme.name, each.where, f"seed {each.seed}") for each in missing}
     found = _together(_together(_together(found, 2), 1), 0)
-    return "; ".join(f"{names}: {worlds} ({seeds.replace(', seed ', ', ')})" for names, worlds, seeds in sorted(found))
+    return "; ".join(f"{names}: {worlds} ({seeds.replace(' / seed ', ', ')})" for names, worlds, seeds in sorted(found))
 
 
 def _together(found: set[tuple[str, str, str]], place: int) -> set[tuple[str, str, str]]:
@@ -111,7 +111,7 @@ def _together(found: set[tuple[str, str, str]], place: int) -> set[tuple[str, st
     alike: dict[tuple[str, ...], list[str]] = {}
     for each in sorted(found):
         alike.setdefault(each[:place] + each[place + 1 :], []).append(each[place])
-    joined = [(*rest[:place], ", ".join(own), *rest[place:]) for rest, own in alike.items()]
+    joined = [(*rest[:place], " / ".join(own), *rest[place:]) for rest, own in alike.items()]
     return {(names, worlds, seeds) for names, worlds, seeds in joined}
 
 

@@ -244,7 +244,7 @@ def test_a_page_names_what_is_not_measured():
     assert "literal agents: real demand (seed 1)" in line
     assert "Popularity: edges.count=9 (seed 1)" in line
     both = page.absent([each._replace(scheme=scheme) for each in (ONE, real_one) for scheme in (LITERAL, POPULARITY)])
-    assert both == "Popularity, literal agents: edges.count=2, real demand (seed 1)"
+    assert both == "Popularity / literal agents: edges.count=2 / real demand (seed 1)"
     assert "not made" not in page.effort_line(TINY, "edgerig")
 
 
