@@ -7,24 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from thread_run import ThreadRun
+from thread_run import TICK, Kill, ThreadRun
 
 torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
 
 from agents.checkpoint import Arrays, read_arrays  # noqa: E402
+from agents.errors import AgentError  # noqa: E402
 from agents.n2o.checkpoint import Folder  # noqa: E402
 from agents.n2o.learner import Learner  # noqa: E402
-from agents.n2o.online import STATE  # noqa: E402
+from agents.n2o.online import STATE, OnlineRental, Start, start_of  # noqa: E402
 from agents.n2o.online_log import LEARNED, read_log  # noqa: E402
 from agents.n2o.presets import ONLINE, Preset  # noqa: E402
 from agents.n2o.replay import Slots  # noqa: E402
 from agents.n2o.train import train  # noqa: E402
 from agents.n2o.worlds import layout_of  # noqa: E402
+from agents.rental_policy import RentalExperience, RentalOutcome, RentalSetting  # noqa: E402
 from emulator import run as runs  # noqa: E402
-from emulator.folder import state_of  # noqa: E402
+from emulator.folder import read_table, state_of  # noqa: E402
 from emulator.rental_world import RentalWorld  # noqa: E402
 from emulator.scenario import Scenario  # noqa: E402
-from emulator.scenario_file import parse  # noqa: E402
+from emulator.scenario_file import load, parse  # noqa: E402
 
 SMALL = """
 name = "small-rental"
@@ -135,3 +137,139 @@ def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, policy
         logs = [(state_of(tmp_path / part, edge) / LEARNED).read_bytes() for part in ("apart", "grouped", "here")]
         assert logs[0] == logs[1] == logs[2]
         assert len(read_log(state_of(here.folder, edge) / LEARNED)) == scenario.slots - 1
+
+
+def test_a_run_goes_on_from_what_the_agents_of_another_have_learned(tmp_path: Path) -> None:
+    once = play(scenario_of(frames=12), tmp_path / "once", layout=GROUPED)
+    twice = play(scenario_of(f"{NAME}:{once.folder}", frames=9), tmp_path / "twice", layout=GROUPED)
+    before, after = (state(run.folder, 1) for run in (once, twice))
+    assert (int(before["slots"]), int(after["begun_at"]), int(after["slots"])) == (11, 11, 19)
+    assert int(after["replay.added"]) == int(before["replay.added"]) + 8
+    assert np.array_equal(after["replay.seen"][:11], before["replay.seen"])
+    assert after["preset"] == before["preset"]
+
+
+def test_what_was_trained_goes_on_with_ones_own_part(tmp_path: Path) -> None:
+    """Of a training of all agents in four copies: one row of weights and moments, and the newest slots of one agent."""
+    scenario = scenario_of()
+    saved = trained(tmp_path / "training", scenario, QUICK).saved()
+    assert saved is not None
+    world = RentalWorld(scenario)
+    start = start_of(str(tmp_path / "training"), RentalSetting(world.plan, 2, scenario.seed))
+    assert (start.slots, start.preset.copies, start.preset.method) == (24, 1, "madql")
+    assert start.arrays is not None
+    for name in ("weights.weight_0", "target.bias_1", "optimiser.exp_avg.weight_2"):
+        assert np.array_equal(start.arrays[name][0], saved[1][name][2])
+    # The ring holds 8 steps of 4 copies; 24 steps fill it three times, so its oldest slot is its first.
+    assert np.array_equal(start.arrays["replay.seen"][:, 0], saved[1]["replay.seen"][:, 2])
+    assert np.array_equal(start.arrays["replay.rented"], saved[1]["replay.rented"][:, [2, *world.graph.neighbours[2]]])
+    assert int(start.arrays["replay.added"]) == 32
+    learner = Learner(start.preset, layout_of(world.plan).alone(2), scenario.seed)
+    learner.restore(start.arrays)
+    seen = layout_of(world.plan).scaled(world.observed)
+    assert learner.preset.epsilon_of(24) == pytest.approx(0.05)
+    assert 0 <= int(learner.greedy(seen[:, [2]])[0, 0]) <= 2
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def agent(folder: Path, seed: int = 1, edge: int = 0, preset: Preset = ONLINE) -> OnlineRental:
+    plan = RentalWorld(scenario_of()).plan
+    return OnlineRental(RentalSetting(plan, edge, seed, state=folder / "state"), Start(preset))
+
+
+def experience(slot: int, edge: int = 0) -> RentalExperience:
+    places = 1 + len(RentalWorld(scenario_of()).graph.neighbours[edge])
+    outcome = RentalOutcome(slot, np.arange(places) % 3, np.array(1.5))
+    return RentalExperience(np.full(5, 2.0 + slot), outcome, np.full(5, 3.0 + slot))
+
+
+def test_what_was_half_written_is_not_taken_and_does_no_harm(tmp_path: Path) -> None:
+    first = agent(tmp_path)
+    first.learn(experience(0))
+    first.save()
+    path = tmp_path / "state" / STATE
+    whole = path.read_bytes()
+    (tmp_path / "state" / f"{STATE}.new").write_bytes(whole[: len(whole) // 2])
+    second = agent(tmp_path)
+    second.resume()
+    for made in (first, second):
+        made.learn(experience(1))
+        made.save()
+    assert_equal(first.learner.arrays(), second.learner.arrays())
+    assert [row.slot for row in read_log(tmp_path / "state" / LEARNED)] == [0, 1, 1]
+    path.write_bytes(whole[:-100])
+    with pytest.raises(AgentError, match=r"state\.npz: cannot be read"):
+        agent(tmp_path).resume()
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"edge": 1}, {"preset": QUICK}])
+def test_the_state_of_another_episode_agent_or_preset_is_not_taken(tmp_path: Path, other: dict[str, Any]) -> None:
+    saved = agent(tmp_path)
+    saved.learn(experience(0))
+    saved.save()
+    same, another = agent(tmp_path), agent(tmp_path, **other)
+    same.resume()
+    another.resume()
+    assert_equal(same.learner.arrays(), saved.learner.arrays())
+    fresh = agent(tmp_path / "elsewhere", **other)
+    assert_equal(fresh.learner.arrays(), another.learner.arrays())
+    # The lines of another episode are not added to either.
+    another.learn(experience(5, other.get("edge", 0)))
+    another.save()
+    assert [row.slot for row in read_log(tmp_path / "state" / LEARNED)] == [5]
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    with pytest.raises(AgentError, match=r"what was learned cannot be kept .*make room"):
+        agent(tmp_path).save()
+
+
+@pytest.mark.parametrize(("topic", "learned"), [("/agent/1/rental", 8), (TICK, 7)])
+def test_an_agent_that_is_killed_loses_at_most_the_slot_it_was_learning_from(
+    tmp_path: Path, topic: str, learned: int
+) -> None:
+    """Killed at slot 8: with its decision, what slot 7 taught is kept; as the slot begins, it has not been learned."""
+    run = play(scenario_of(frames=14), tmp_path / "run", kills=[Kill("agent-1", 8, topic)], layout=APART)
+    assert run.lost == ["agent-1"]
+    back = min(found.slot for found in run.sent if found.process == "agent-1" and found.slot > 8)
+    counts = [int(state(run.folder, edge)["replay.added"]) for edge in range(4)]
+    assert counts == [13, learned + 13 - back, 13, 13]
+    assert [row.slot for row in read_log(state_of(run.folder, 1) / LEARNED)] == [*range(learned), *range(back, 13)]
+    alone_until_then = alone(scenario_of(frames=14), learned)[1].arrays()
+    assert np.array_equal(state(run.folder, 1)["replay.seen"][:learned], alone_until_then["replay.seen"])
+
+
+def test_a_run_shows_how_its_agents_learned(tmp_path: Path) -> None:
+    scenario = scenario_of(frames=20)
+    summary = runs.in_process(scenario, str(tmp_path / "here"), lambda status: None).summary
+    rows, slots = read_table(tmp_path / "here" / LEARNED), read_table(tmp_path / "here" / "slots.csv")
+    assert rows["slot"] == list(range(19))
+    assert rows["reward"] == pytest.approx(slots["reward"][:19], rel=1e-12)
+    assert set(rows["agents"]) == {4.0}
+    assert summary["learning"]["slots"] == 19
+    assert summary["learning"]["epsilon"] == rows["epsilon"][-1] == ONLINE.epsilon_of(18)
+    if pytest.importorskip("matplotlib"):
+        assert (tmp_path / "here" / "learning.png").stat().st_size > 1000
+
+
+# -- refused -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_it_cannot_begin_with_is_refused(tmp_path: Path) -> None:
+    setting = RentalSetting(RentalWorld(scenario_of()).plan, 0, 1)
+    with pytest.raises(AgentError, match=r"no run whose agent of edge 0 learned .*madql-online` makes one"):
+        start_of(str(tmp_path), setting)
+    central = Preset("centralized", steps=2, copies=2, hidden=(8,), capacity_steps=4)
+    training = trained(tmp_path / "central", scenario_of(), central)
+    with pytest.raises(AgentError, match="trained one network for all"):
+        start_of(str(training.path), setting)
+    other = trained(tmp_path / "other", scenario_of(), QUICK)
+    nine = RentalWorld(runs.prepare(load("quickstart-rental", []), on_bus=False)).plan
+    with pytest.raises(AgentError, match="learned in another world"):
+        start_of(str(other.path), RentalSetting(nine, 0, 1))
+    Folder.create(tmp_path / "new", scenario_of(), QUICK)
+    with pytest.raises(AgentError, match="has no checkpoint yet"):
+        start_of(str(tmp_path / "new"), setting)
