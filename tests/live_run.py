@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typing import Any
 
 from bus.client import Client
 from bus.errors import BusError
-from bus.messages import Query, RunStatus, Stop, Stopped
+from bus.messages import Query, RunStatus, Stop, Stopped, Vitals
 from emulator.folder import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +135,18 @@ class LiveRun:
     def slot(self) -> int:
         status = self.status()
         return status.slot if status is not None else -1
+
+    def is_busy(self, process: str) -> bool:
+        """Whether the hub knows a process to be at work for longer; of an agent that learns, that is learning."""
+        with Client(self.address, PATIENCE_S) as client:
+            vitals = client.call("vitals", Query(), Vitals)
+        return any(found.process == process and found.state == "busy" for found in vitals.processes)
+
+    def came_back(self, process: str) -> int:
+        """The slot from which on a process that died takes part again, as the hub's notes say."""
+        status = self.status()
+        assert status is not None
+        return int(re.findall(rf"{process} takes part from slot (\d+) on", " ".join(status.notes))[-1])
 
     def pid(self, process: str) -> int:
         """The process id of a member that is registered."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +26,6 @@ from agents.ttosc.learner import Learner  # noqa: E402
 from agents.ttosc.online import STATE, OnlineAgent  # noqa: E402
 from agents.ttosc.presets import PRESETS, Preset  # noqa: E402
 from agents.ttosc.train import train  # noqa: E402
-from bus.client import Client  # noqa: E402
-from bus.messages import Query, Vitals  # noqa: E402
 from emulator.assembly import build_network  # noqa: E402
 from emulator.folder import read_table, state_of  # noqa: E402
 from emulator.replay import total  # noqa: E402
@@ -289,26 +286,11 @@ def slow_run(folder: Path, live: Callable[..., LiveRun]) -> LiveRun:
     return run
 
 
-def is_busy(run: LiveRun) -> bool:
-    """Whether the hub knows agent 1 to be at work for longer: in this run that is learning, and nothing else."""
-    with Client(run.address, PATIENCE_S) as client:
-        vitals = client.call("vitals", Query(), Vitals)
-    return any(found.process == "agent-1" and found.state == "busy" for found in vitals.processes)
-
-
 def kept(run: LiveRun) -> tuple[int, int]:
     """Frames up to which agent 1 has learned as its state says, and experiences it has had in this run."""
     state = read_arrays(state_of(run.out, 1) / STATE)
     assert state is not None
     return int(state["frames"]), int(state["replay.added"]) - SLOW_BATCH
-
-
-def came_back(run: LiveRun) -> int:
-    """The frame from which on agent 1 decides again, as the hub's notes say."""
-    status = run.status()
-    assert status is not None
-    (slot,) = re.findall(r"agent-1 takes part from slot (\d+) on", " ".join(status.notes))[-1:]
-    return int(slot) // 2
 
 
 @pytest.mark.processes
@@ -318,7 +300,7 @@ def test_an_agent_killed_while_it_learns_goes_on_and_has_lost_one_frame_at_most(
     run = slow_run(tmp_path, live)
     found, first, before = [], 1, 0  # frame 0 is no experience: its edge server had seen nothing
     for _ in range(3):
-        run.until(lambda: is_busy(run), "agent 1 learns")
+        run.until(lambda: run.is_busy("agent-1"), "agent 1 learns")
         pid = run.kill("agent-1", signal.SIGKILL)
         run.until(lambda: "/agent/1" not in run.members(), "agent 1 is missed")
         frames, experiences = kept(run)
@@ -326,7 +308,7 @@ def test_an_agent_killed_while_it_learns_goes_on_and_has_lost_one_frame_at_most(
         run.until(
             lambda pid=pid: "/agent/1" in run.members() and run.pid("agent-1") != pid, "it is back", 5 * PATIENCE_S
         )
-        first, before = came_back(run), experiences
+        first, before = run.came_back("agent-1") // 2, experiences
         run.until(lambda seen=experiences: kept(run)[1] > seen, "it learns on")
     assert "goes on with what it learned" in (run.out / "logs" / "agent-1.log").read_text()
     assert run.stop()["exit_code"] == 0
@@ -348,7 +330,7 @@ def test_an_agent_that_announced_to_learn_may_stand_still_for_longer_than_others
     tmp_path: Path, live: Callable[..., LiveRun]
 ) -> None:
     run = slow_run(tmp_path, live)
-    run.until(lambda: is_busy(run), "agent 1 learns")
+    run.until(lambda: run.is_busy("agent-1"), "agent 1 learns")
     pid = run.kill("agent-1", signal.SIGSTOP)
     run.after(STILL_S)
     run.signal(pid, signal.SIGCONT)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from live_run import PATIENCE_S, LiveRun, finished
 from thread_run import TICK, Kill, ThreadRun
 
 torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
@@ -273,3 +277,89 @@ def test_what_it_cannot_begin_with_is_refused(tmp_path: Path) -> None:
     Folder.create(tmp_path / "new", scenario_of(), QUICK)
     with pytest.raises(AgentError, match="has no checkpoint yet"):
         start_of(str(tmp_path / "new"), setting)
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+SLOW = """
+name = "slow"
+world = "rental"
+frames = 100000
+[edges]
+count = 2
+[agent]
+policy = "0=all1,1=madql-online:{training}"
+[rental.users]
+cells = 1
+[restart]
+agent = "on-failure"
+[deadlines]
+start_s = 300.0
+liveliness_s = 5.0
+"""
+HEAVY = Preset("madql", steps=10, copies=1, batch=8000, hidden=(256, 256), capacity_steps=10)
+"""With it agent 1 learns for more than half a second from each slot, which is most of the run's time."""
+
+
+def slow_run(folder: Path, live: Callable[..., LiveRun]) -> LiveRun:
+    text = SLOW.format(training=folder / "training")
+    scenario = parse(text, origin="slow")
+    learner = Learner(HEAVY, layout_of(RentalWorld(scenario).plan), 1)
+    seen = np.zeros((1, 2, 5), dtype=np.float32)
+    learner.remember(Slots(seen, np.zeros((1, 2), dtype=np.int64), seen[..., 0], seen, np.ones(1, dtype=np.bool_)))
+    Folder.create(folder / "training", scenario, HEAVY).save(0, learner.arrays())
+    run = live(text)
+    run.until(lambda: run.slot() >= 4, "slot 4", 5 * PATIENCE_S)
+    return run
+
+
+@pytest.mark.processes
+def test_an_agent_killed_while_it_learns_goes_on_and_has_lost_one_slot_at_most(
+    tmp_path: Path, live: Callable[..., LiveRun]
+) -> None:
+    run = slow_run(tmp_path, live)
+
+    def kept() -> tuple[int, int]:
+        found = state(run.out, 1)
+        return int(found["slots"]), int(found["replay.added"]) - 1
+
+    found, first, before = [], 0, 0
+    for _ in range(2):
+        run.until(lambda: run.is_busy("agent-1"), "agent 1 learns")
+        pid = run.kill("agent-1", signal.SIGKILL)
+        run.until(lambda: "/agent/1" not in run.members(), "agent 1 is missed")
+        slots, experiences = kept()
+        found.append((slots, experiences, before + slots - first))
+        run.until(
+            lambda pid=pid: "/agent/1" in run.members() and run.pid("agent-1") != pid, "it is back", 5 * PATIENCE_S
+        )
+        first, before = run.came_back("agent-1"), experiences
+        run.until(lambda seen=experiences: kept()[1] > seen, "it learns on")
+    assert "goes on with what it learned" in (run.out / "logs" / "agent-1.log").read_text()
+    assert run.stop()["exit_code"] == 0
+    timing = read_table(run.out / "timing.csv")
+    died_in = [int(slot) for slot, attempts in zip(timing["slot"], timing["attempts"], strict=True) if attempts > 1]
+    assert len(died_in) == 2
+    lost = []
+    for slot, (slots, experiences, wanted) in zip(died_in, found, strict=True):
+        assert experiences == wanted, "everything up to the slot that the state tells of is in the memory"
+        lost.append(slot - slots)  # slots 0 to slot - 1 were rewarded before it died
+    assert set(lost) <= {0, 1}, lost
+    assert 1 in lost, "it was not killed while it learned, so this says nothing"
+
+
+@pytest.mark.processes
+def test_processes_learn_what_one_process_does(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(
+        SMALL.format(policy=NAME, frames=12).replace("stop_s = 0.05", "start_s = 300.0")
+    )
+    for command, out in (("run", "bus"), ("sim", "here")):
+        done = finished(command, str(tmp_path / "small.toml"), "--out", str(tmp_path / out), "--json")
+        assert done.returncode == 0, done.stderr
+    for edge in range(4):
+        assert_equal(state(tmp_path / "here", edge), state(tmp_path / "bus", edge))
+    for table in ("slots.csv", "edges.csv", LEARNED):
+        assert (tmp_path / "bus" / table).read_bytes() == (tmp_path / "here" / table).read_bytes(), table
+    summary = json.loads((tmp_path / "bus" / "summary.json").read_text())
+    assert summary["counters"]["frames_learned"] == 4 * 11
+    assert summary["learning"]["slots"] == 11
