@@ -19,6 +19,7 @@ from bus.names import HUB
 if TYPE_CHECKING:
     from bus.calls import Answering
     from bus.entries import Entry
+    from bus.pool import NamePool
     from bus.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class AgentDesk:
         registry: Registry,
         answering: Answering,
         entries: Mapping[int, Entry],
+        pool: NamePool,
         lease: Callable[[Lease], Leased | Failure],
         world: str,
         *,
@@ -49,6 +51,7 @@ class AgentDesk:
     ) -> None:
         self._registry = registry
         self._entries = entries
+        self._pool = pool
         self._lease = lease
         self._answering = answering
         self._world = world
@@ -104,8 +107,9 @@ class AgentDesk:
         for before in [known for known, whose in self._identities.items() if whose == identity]:
             self._forget(before)
             self._registry.drop(before, "said Hello again")
-        index = None if header.edge == wire.ANY_EDGE else header.edge
-        registry = self._registry
+        index = self._free() if header.edge == wire.ANY_EDGE else header.edge
+        if index is not None and self._registry.holder(f"/edge/{index}") is None and index in self._agents():
+            return refused("no_edge_server", f"/edge/{index} is not there yet", header, RETRY_S)
         leased = self._lease(Lease(hello.process or f"foreign-{hello.name}", AGENT, index))
         if isinstance(leased, Failure):
             reason = "unknown_edge" if leased.kind == "unknown_index" else leased.kind
@@ -113,17 +117,26 @@ class AgentDesk:
             return refused(reason, leased.text, header, retry_s)
         self._entries[leased.instance].foreign = True
         edge = int(leased.names[0].rpartition("/")[2])
-        host = registry.holder(f"/edge/{edge}")
-        if host is None:
-            registry.drop(leased.instance, "its edge server is not there yet")
-            return refused("no_edge_server", f"/edge/{edge} is not there yet", header, RETRY_S)
+        host = self._registry.holder(f"/edge/{edge}")
+        assert host is not None  # noqa: S101 -- it was there before there was a lease
         self._identities[leased.instance] = identity
         self._edges[leased.instance] = edge, host.instance
         self._hellos[leased.instance] = hello
-        beat_s = registry.liveliness_s / BEATS_PER_LIFE
-        accepted = wire.Accepted(leased.names[0], host.call_endpoint, beat_s, registry.liveliness_s)
+        life_s = self._registry.liveliness_s
+        accepted = wire.Accepted(leased.names[0], host.call_endpoint, life_s / BEATS_PER_LIFE, life_s)
         self._say(identity, edge, leased.instance, accepted)
         return None
+
+    def _agents(self) -> dict[int, str]:
+        """The names of agents by edge server."""
+        return {int(name.rpartition("/")[2]): name for name in self._pool.names(AGENT)}
+
+    def _free(self) -> int | None:
+        """An edge server without an agent; one that is there, if there is such a one; None: all have theirs."""
+        held = {name for entry in self._entries.values() for name in entry.names}
+        free = [edge for edge, name in self._agents().items() if name not in held]
+        there = [edge for edge in free if self._registry.holder(f"/edge/{edge}") is not None]
+        return next(iter(there or free), None)
 
     def _say(self, identity: bytes, edge: int, instance: int, said: wire.Said) -> None:
         sequence = self._said[identity] = self._said.get(identity, 0) + 1
@@ -146,7 +159,7 @@ class AgentDesk:
             self._registry.drop(told.instance, told.reason)
             return BeatAck(False)
         peer = Peer(
-            hello.process or f"foreign-{hello.name}", told.instance, hello.pid, "", "", "", "",
+            hello.process or f"foreign-{hello.name}", told.instance, hello.pid, "-", "", "", "",
             (NodeRecord(f"/agent/{place[0]}"),),
         )  # fmt: skip
         self._registry.enter(self._entries[told.instance], peer)

@@ -50,7 +50,7 @@ class StateBook:
             return NodeState(name, UNCONFIGURED, process, False, "it has not registered")
         if own:
             return NodeState(name, ACTIVE, process)
-        if not entry.ready_graph:
+        if not (entry.ready_graph or entry.foreign):
             return NodeState(name, UNCONFIGURED, process, False, "its links are not matched")
         return NodeState(name, INACTIVE if self.takes_part(name) is False else ACTIVE, process)
 

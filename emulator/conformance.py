@@ -95,6 +95,13 @@ class Session:
             os.killpg(self.program.pid, signal.SIGKILL)
         self.program.wait()
 
+    def pause(self, seconds: float) -> None:
+        """Stop the program for a while, in which the hub gives it up."""
+        os.killpg(self.program.pid, signal.SIGSTOP)
+        self._process.spin(None, seconds)
+        self.say(wire.Goodbye("no beat in time", again=True), to_hub=True)
+        os.killpg(self.program.pid, signal.SIGCONT)
+
     def start_again(self) -> None:
         """Start the program once more, after ``kill``."""
         self._inbox.clear()

@@ -184,6 +184,18 @@ def again(session: Session) -> str:
     return "greeted again after both"
 
 
+def paused(session: Session) -> str:
+    """Stopped for longer than its lease lasts, and continued: it hears that it was given up, and greets again."""
+    session.begin()
+    session.decide()
+    session.pause(3.0 * LIVELINESS_S)
+    session.greeted()
+    session.accept()
+    session.warm_up()
+    session.decide()
+    return f"stopped for {3.0 * LIVELINESS_S:g} s, greeted again and decided"
+
+
 def reset(session: Session) -> str:
     """Time may begin again."""
     session.begin()
@@ -269,6 +281,7 @@ CHECKS: Final[dict[str, Callable[[Session], str | None]]] = {
     "refusals": refusals,
     "stale epoch": epochs,
     "lost lease": again,
+    "paused": paused,
     "reset": reset,
     "restart": restart,
     "load": load,

@@ -38,6 +38,7 @@ WRONG = {
     "refusals": (REFUSED, "exit_code = 1;", "ended with code 1"),
     "stale epoch": (DECIDED, "h.kind = DEPLOYMENT; if (h.epoch) h.epoch = 1;", "edge, instance, epoch, frame are"),
     "lost lease": ("if (!known) greet(0.1);", "if (!known) exit_code = 4;", "Hello: ended with code 4"),
+    "paused": ("if (again) greet(0.1);", "if (again) exit_code = 5;", "Hello: ended with code 5"),
     "load": (DECIDED, NAP.format(0, 120000000), "at 20 a second"),
     "determinism": (SCORED, BY_PID, "in its first life"),
     "goodbye": (LEFT, "", "is still there"),
@@ -77,5 +78,5 @@ def test_a_program_that_is_none_fails_every_check_in_words_and_with_an_exit_code
     assert lines[0].split()[:3] == ["handshake", "FAILED", "Hello:"]
     assert "ended with code 9; see its log | its log ends: I am no agent" in lines[0]
     assert lines[-2].startswith("goodbye")
-    assert "fails 14 of 15 checks" in lines[-1]
+    assert "fails 15 of 16 checks" in lines[-1]
     assert [line for line in lines if "not claimed by the manifest" in line] == [lines[-3]]

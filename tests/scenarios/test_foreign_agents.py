@@ -228,6 +228,41 @@ def test_a_slot_that_is_computed_again_asks_it_once(tmp_path: Path) -> None:
     assert asked == [0, 1, 2, 3]
 
 
+def test_its_edge_server_dies_and_comes_back_and_so_does_the_agent(tmp_path: Path) -> None:
+    greeted: list[int] = []
+
+    def greets(run: ThreadRun, agent: ForeignAgent) -> None:
+        if agent.told(GOODBYE) and not greeted:
+            greeted.append(agent.instance)
+            agent.instance = 0
+            agent.hello()
+
+    played = Played(tmp_path, does=greets, frames=40)
+    played.run.kills = [Kill("edge-0", 2, "/edge/0/deployment_in_force")]
+    agent = played.play()
+    epochs = sorted({header[5] for kind, header, _ in agent.heard if kind == OBSERVATION and header[5]})
+    assert epochs == [1, 2]
+    assert agent.told(GOODBYE)[0] == {"reason": "its edge server is gone", "again": True}
+    assert played.run.ledger()["slots"] == 80
+
+
+def test_the_next_that_is_free_is_given_and_a_spare_waits_for_one(tmp_path: Path) -> None:
+    spares: list[ForeignAgent] = []
+
+    def more(run: ThreadRun, agent: ForeignAgent) -> None:
+        if agent.state == "active" and not spares:
+            spares.append(ForeignAgent(run.bus.context, run.registry.address, popular))
+            played.agents.append(spares[0])
+        elif spares and spares[0].told(REFUSED) and "agent-1" not in run.lost:
+            run.die("agent-1")
+
+    played = Played(tmp_path, does=more, frames=60)
+    played.play()
+    assert spares[0].told(REFUSED)[0]["reason"] == "surplus"
+    assert spares[0].edge == 1
+    assert spares[0].told(REWARD), "it decided frames that counted"
+
+
 def test_who_fails_the_warm_up_is_never_bound(tmp_path: Path) -> None:
     def bad(agent: ForeignAgent, header: tuple[int, ...], said: dict[str, Any]) -> Any:
         return {"services": list(range(6))}
