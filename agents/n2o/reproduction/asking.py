@@ -40,6 +40,9 @@ LARGE = 16
 TRAIN_S = {4: 8.0, 9: 12.0, 16: 18.0, 25: 28.0}
 """About how long a training takes, CPU seconds for 1,000 steps: nothing but the estimate rests on these."""
 
+ASK_S = {HEADROOM: 2.0, DISTILLED_N2O: 5.0, DISTILLED_MAX_SUM: 5.0, ADAPTED: 2.5}
+"""The same of a part, CPU seconds an edge server; half a second for the others."""
+
 
 def missing(jobs: Iterable[Job], store: Store) -> list[Job]:
     """Jobs with the parts that are not made yet, in their order."""
@@ -71,9 +74,14 @@ def make(todo: Sequence[Job], store: Store, *, jobs: int, tell: Callable[[Progre
 def weight_of(job: Job) -> float:
     """About how many CPU seconds a job takes."""
     case = job.case
-    trains = {LOCAL, CENTRALIZED} & set(job.parts)
-    trained = len(trains) * TRAIN_S.get(case.edges, 8.0) * 1e-3 * case.steps
-    return trained * (6.0 if CENTRALIZED in trains and case.edges > 4 else 1.0) + 0.5 * case.edges * len(job.parts)
+    step_s = 1e-3 * TRAIN_S.get(case.edges, 8.0)
+    steps = {
+        LOCAL: case.steps,
+        CENTRALIZED: case.steps * (6.0 if case.edges > 4 else 1.0),
+        ADAPTED: (1.0 + adapting.SHARE) * case.steps,
+    }
+    trained = sum(steps.get(part, 0.0) for part in job.parts) * step_s
+    return trained + case.edges * sum(ASK_S.get(part, 0.5) for part in job.parts)
 
 
 def words(job: Job) -> str:

@@ -37,18 +37,20 @@ class Bar(NamedTuple):
         least: At least this.
         most: At most this.
         found: What was measured; None where fewer than two seeds were.
+        single: What one seed measured, where there is only one.
     """
 
     what: str
     least: float
     most: float
     found: Compared | None
+    single: float = float("nan")
 
     @property
     def word(self) -> str:
         """Whether the mean over seeds is where it should be."""
         if self.found is None:
-            return "not measured"
+            return "not measured" if np.isnan(self.single) else "one seed"
         return "met" if self.least <= self.found.interval.mean <= self.most else "**missed**"
 
     @property
@@ -72,7 +74,8 @@ def bars(book: Book) -> Iterator[Bar]:
 
     def ratio(world: WorldName, edges: int, own: str, base: str, least: float, most: float = far) -> Bar:
         what = f"{world}, N = {edges}: {NAMES[own]} / {NAMES[base]}"
-        return Bar(what, least, most, book.pair(world, edges, own, base).ratio)
+        pair = book.pair(world, edges, own, base)
+        return Bar(what, least, most, pair.ratio, only(pair.own / pair.base))
 
     yield ratio("A, fault", SMALLEST, BY_LOCAL, CENTRALIZED, 0.62, 0.80)
     yield ratio("A, fault", SMALLEST, BY_N2O, CENTRALIZED, 0.80, 0.95)
@@ -88,12 +91,20 @@ def bars(book: Book) -> Iterator[Bar]:
     for edges in book.effort.steps:
         for key, least in HEADROOM_BARS.items():
             what = f"P, N = {edges}: headroom recovered, {key.removeprefix('gain ')}"
-            yield Bar(what, least, far, mean_of(book.number("P", edges, HEADROOM, key)))
+            values = book.number("P", edges, HEADROOM, key)
+            yield Bar(what, least, far, mean_of(values), only(values))
     for edges, most in TRAINING_S.items():
         if edges in book.effort.steps:
             for name, of in (("CPU", "cpu_s"), ("clock", "wall_s")):
-                yield Bar(f"P, N = {edges}: training MA-DQL, {book.effort.steps[edges]:,} steps, {name} s",
-                          -far, most, mean_of(_spent(book, edges, of)))  # fmt: skip
+                what = f"P, N = {edges}: training MA-DQL, {book.effort.steps[edges]:,} steps, {name} s"
+                values = _spent(book, edges, of)
+                yield Bar(what, -far, most, mean_of(values), only(values))
+
+
+def only(values: Floats) -> float:
+    """The one value there is; nan where there is none or there are more."""
+    there = values[np.isfinite(values)]
+    return float(there[0]) if len(there) == 1 else float("nan")
 
 
 def _spent(book: Book, edges: int, of: str) -> Floats:
@@ -103,9 +114,10 @@ def _spent(book: Book, edges: int, of: str) -> Floats:
 
 def table(found: list[Bar]) -> str:
     """In Markdown."""
-    rows = [
-        (bar.what, bar.asked, compared(bar.found, 1 if "training" in bar.what else 3),
-         str(bar.found.seeds) if bar.found else "-", bar.word)
-        for bar in found
-    ]  # fmt: skip
+    rows = [(bar.what, bar.asked, _shown(bar), str(bar.found.seeds) if bar.found else "-", bar.word) for bar in found]
     return markdown_table(("figure", "asked", "measured", "seeds", ""), rows)
+
+
+def _shown(bar: Bar) -> str:
+    digits = 1 if "training" in bar.what else 3
+    return compared(bar.found, digits) if bar.found or np.isnan(bar.single) else f"{bar.single:.{digits}f}"

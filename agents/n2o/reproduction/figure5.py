@@ -60,30 +60,32 @@ def _rows(book: Book, world: WorldName, edges: int) -> list[tuple[str, ...]]:
         own = book.rewards(world, edges, name)
         if not measured(own):
             continue
-        ratios = (book.pair(world, edges, name, base).ratio if name != base else None for base in BASES)
+        ratios = (book.pair(world, edges, name, base).words if name != base else "1" for base in BASES)
         reward = mean_of(own)
         shown = compared(reward, 1) if reward else f"{own[own == own][0]:.1f}"
-        rows.append((world, str(edges), who, str(measured(own)), shown, *(compared(each, 3) for each in ratios)))
+        rows.append((world, str(edges), who, str(measured(own)), shown, *ratios))
     return rows
 
 
 def draw(path: Path, book: Book) -> None:
     """Ratios to centralized DQL in all worlds at N = 4, and to exact P2 in P by N."""
     shown = {name: who for name, who in NAMES.items() if not name.startswith("by all") and "never" not in who}
+    worlds = [world for world in WORLDS if book.pair(world, SMALLEST, BY_LOCAL, CENTRALIZED).ratio]
+    sizes = [edges for edges in book.effort.steps if book.pair("P", edges, BY_LOCAL, BY_EXACT).ratio]
     first = Bars(
         f"N = {SMALLEST}, parts of centralized DQL",
-        list(WORLDS),
+        worlds,
         {
-            who: [book.pair(world, SMALLEST, name, CENTRALIZED).ratio for world in WORLDS]
+            who: [book.pair(world, SMALLEST, name, CENTRALIZED).ratio for world in worlds]
             for name, who in shown.items()
             if name != CENTRALIZED
         },
     )
     second = Bars(
         "P, parts of exact P2",
-        [f"N = {edges}" for edges in book.effort.steps],
+        [f"N = {edges}" for edges in sizes],
         {
-            who: [book.pair("P", edges, name, BY_EXACT).ratio for edges in book.effort.steps]
+            who: [book.pair("P", edges, name, BY_EXACT).ratio for edges in sizes]
             for name, who in shown.items()
             if name != BY_EXACT
         },

@@ -13,6 +13,9 @@ from agents.n2o.copies import Floats
 from agents.reproduction.comparing import Compared
 from agents.sweep_plot import COLOURS, finish, plain, pyplot
 
+WHISKERS = 3
+"""Seeds from which on a bar shows its interval; of two seeds it would dwarf everything."""
+
 
 class Bars(NamedTuple):
     """One panel of bars: its title, names of the groups, and who has which value in each group."""
@@ -73,12 +76,12 @@ def _bars(place: Any, panel: Bars, styles: Sequence[str]) -> None:
     width = 0.85 / max(1, len(there))
     for index, (who, row) in enumerate(there.items()):
         at = np.arange(len(row)) + (index - 0.5 * (len(there) - 1)) * width
-        shown = [(x, each.interval) for x, each in zip(at, row, strict=True) if each is not None]
+        shown = [(x, each) for x, each in zip(at, row, strict=True) if each is not None]
         place.bar(
             [x for x, _ in shown],
-            [found.mean for _, found in shown],
+            [found.interval.mean for _, found in shown],
             width,
-            yerr=[found.half for _, found in shown],
+            yerr=[found.interval.half if found.seeds >= WHISKERS else np.nan for _, found in shown],
             label=who,
             color=COLOURS[styles.index(who) % len(COLOURS)],
             capsize=2,

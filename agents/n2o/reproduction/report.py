@@ -8,13 +8,31 @@ from typing import Any, Final, NamedTuple
 
 from agents.n2o.reproduction import bars, figure4, figure5, figure6, figure7, figure8, figure9, figure11, rates, table2
 from agents.n2o.reproduction.measuring import Part, Store
-from agents.n2o.reproduction.plan import Effort, FigureName, Job, jobs_of, merged
-from agents.n2o.reproduction.tables import Book
+from agents.n2o.reproduction.plan import (
+    ADAPTED,
+    CENTRALIZED,
+    DECISIONS,
+    HEADROOM,
+    LOCAL,
+    Effort,
+    FigureName,
+    Job,
+    jobs_of,
+    merged,
+)
+from agents.n2o.reproduction.tables import NAMES, Book
 from agents.reproduction import writing
 from agents.reproduction.verdicts import Verdict
 
 IMAGES: Final = "img"
 PAPER: Final = "n2o"
+PARTS: Final = {
+    LOCAL: "training of MA-DQL",
+    CENTRALIZED: "training of centralized DQL",
+    HEADROOM: "rounds and failing links",
+    DECISIONS: "rentals by hour and price",
+    ADAPTED: "another demand",
+}
 
 
 class Figure(NamedTuple):
@@ -128,7 +146,20 @@ def effort_line(effort: Effort, command: str, missing: Sequence[Job]) -> str:
     if not missing:
         return text
     parts = sum(len(job.parts) for job in missing)
-    words = sorted({f"{job.case.world}, N = {job.case.edges}, K = {job.case.units}: {part}"
-                    for job in missing for part in job.parts})  # fmt: skip
-    named = "\n".join(f"- {each}" for each in words)
+    named = "\n".join(f"- {each}" for each in named_missing(missing))
     return f"{text} **{parts} measurements of the plan are not made ('-' in tables, or fewer seeds):**\n\n{named}"
+
+
+def named_missing(missing: Sequence[Job]) -> list[str]:
+    """What is not made, in words: a line for each world, its parts, and the seeds that lack them."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for job in missing:
+        case = job.case
+        for part in job.parts:
+            seeds.setdefault((f"{case.world}, N = {case.edges}, K = {case.units}", part), []).append(case.seed)
+    lines: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (where, part), lacking in seeds.items():
+        lines.setdefault((where, tuple(sorted(lacking))), []).append(PARTS.get(part) or NAMES.get(part, part))
+    return sorted(
+        f"{where}, seed {', '.join(map(str, lacking))}: {', '.join(parts)}" for (where, lacking), parts in lines.items()
+    )

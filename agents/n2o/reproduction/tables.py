@@ -26,6 +26,7 @@ from agents.n2o.reproduction.plan import (
     seeds_of,
 )
 from agents.reproduction.comparing import Compared, difference, part
+from agents.reproduction.writing import compared
 
 BY_LOCAL, BY_N2O, BY_AVERAGE, BY_OWNER, BY_MAX_SUM, BY_EXACT = (
     BY + spec for spec in (LOCAL, N2O, N2O_AVERAGE, OWNER, MAX_SUM, EXACT)
@@ -61,6 +62,14 @@ class Pair(NamedTuple):
     def ratio(self) -> Compared | None:
         """Ratio of the means."""
         return part(self.own, self.base)
+
+    @property
+    def words(self) -> str:
+        """The ratio and half of its interval; without one where there is one seed."""
+        both = self.own / self.base
+        if measured(both) == 1:
+            return f"{both[np.isfinite(both)][0]:.3f}"
+        return compared(self.ratio, 3)
 
     @property
     def difference(self) -> Compared | None:

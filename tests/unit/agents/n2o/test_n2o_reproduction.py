@@ -126,6 +126,8 @@ def test_a_stated_value_holds_where_it_is_within_the_interval():
     (far,) = claims.stated("who", Compared(Interval(0.75, 0.05), 3), 0.6206)
     assert (near.agrees, near.contradicts, far.agrees, far.contradicts) == (True, False, False, True)
     assert claims.stated("who", None, 0.6) == []
+    (wide,) = claims.stated("who", Compared(Interval(0.65, 0.5), 2), 0.6206)
+    assert (wide.agrees, wide.contradicts) == (False, False)
 
 
 def test_figure_5_says_what_was_measured(tmp_path):
@@ -272,6 +274,6 @@ def test_what_is_not_measured_is_named(tmp_path, capsys):
     document = json.loads(capsys.readouterr().out)
     assert "P, N = 4, seed 1: adapted" in document["missing"]
     text = (out / "page.md").read_text()
-    assert "P, N = 4, K = 2: adapted" in text
+    assert "P, N = 4, K = 2, seed 1, 2, 3: training of MA-DQL, another demand" in text
     assert "**not measured**" in text
     assert (out / "img" / "n2o_fig8.png").exists()
