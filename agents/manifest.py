@@ -17,6 +17,8 @@ from emulator.specs import is_program, manifest_of
 
 MOST_FILE_BYTES: Final = 2**28
 FILE: Final = "{file}"
+PROGRAMS: Final = ("exec", "python")
+"""Kinds that have a process of their own."""
 
 
 class ManifestError(AgentError):
@@ -38,6 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         file: What is run or loaded, beside the manifest.
         command: The argument list; ``{file}`` is the copy of the file that is run.
+        factory: Of a Python file, the class (or function) that is called with the Setup.
         sha256: Of the file; where it is given, another file is refused.
         max_rate_hz: Decisions a second that it keeps up with.
         deterministic: It decides the same when it is shown the same, from its start on.
@@ -50,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["onnx", "python", "exec"]
     file: Annotated[str, Meta(min_length=1)]
     command: tuple[str, ...] = (FILE,)
+    factory: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
     observation: Literal["counts", "values"] = "counts"
     services: Literal["any"] | int = "any"
@@ -86,6 +90,10 @@ def load(path: Path) -> Found:
         raise ManifestError(f"{path}: protocol: is {manifest.protocol}, but edgerig speaks {PROTOCOL}")
     if FILE not in manifest.command:
         raise ManifestError(f"{path}: command: must have {FILE} in it, which is what is copied, hashed and run")
+    if manifest.kind not in PROGRAMS:
+        raise ManifestError(f"{path}: kind: {manifest.kind} manifests are not run yet; use --agent onnx:DIR")
+    if (manifest.kind == "python") != bool(manifest.factory):
+        raise ManifestError(f"{path}: factory: goes with kind python, and names the class that decides")
     file = path.parent / manifest.file
     sha256 = digest_of(file, path)
     if manifest.sha256 not in ("", sha256):
@@ -113,7 +121,5 @@ def load_programs(specs: list[str], world: str) -> None:
     """
     for spec in {spec for spec in specs if is_program(spec)}:
         found = load(manifest_of(spec))
-        if found.manifest.kind != "exec":
-            raise ManifestError(f"{found.path}: kind: only exec manifests are programs; use {found.manifest.kind}:FILE")
         if found.manifest.world != world:
             raise ManifestError(f"{found.path}: world: is {found.manifest.world}, but the scenario's is {world}")

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from agents.manifest import ManifestError, digest_of, load
+from agents.manifest import Found, ManifestError, digest_of, load
 from emulator.errors import RunFolderError
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 CONFINED: Final = Path(__file__).with_name("confined.py")
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 """What a program gets of our environment."""
@@ -51,8 +52,20 @@ def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str) -> Com
         raise RunFolderError(f"{copy}: {error.strerror}; make room or choose another --out") from None
     if digest_of(copy, found.path) != found.sha256:
         raise ManifestError(f"{found.path}: file: {found.file.name} changed while it was copied; start again")
+    if found.manifest.kind == "python":
+        return _hosted(found, copy, name, edge, hub)
     limits = json.dumps(msgspec.to_builtins(found.manifest.resources))
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
     environment |= {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "HOME": "/"}
     confined = [sys.executable, "-I", "-S", str(CONFINED), limits, str(copy)]
     return Command([*confined, *found.manifest.command], environment, Path("/"))
+
+
+def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str) -> Command:
+    """A Python class runs with our rights, in a process of its own."""
+    manifest = found.manifest
+    told = {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "PYTHONPATH": str(ROOT)}
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    place = f"{copy}:{manifest.factory}"
+    host = [sys.executable, "-P", "-m", "agents.host", place, manifest.name, manifest.version, manifest.world]
+    return Command(host, {**os.environ, **one, **told})

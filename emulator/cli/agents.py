@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agents.manifest import ManifestError, load
+from agents.manifest import load
 from emulator.cli import USAGE
 
 
@@ -23,8 +23,6 @@ def agent_group() -> None:
 def check_command(manifest: Path, edge: int, as_json: bool) -> int:
     """Start the program of MANIFEST and see whether it keeps to docs/agent-protocol.md; exit code 2 if it does not."""
     found = load(manifest)
-    if found.manifest.kind != "exec":
-        raise ManifestError(f"{manifest}: kind: only exec can be checked yet, not {found.manifest.kind}")
     from emulator.conformance_checks import CHECKS, check
 
     findings = []

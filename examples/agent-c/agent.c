@@ -413,17 +413,19 @@ int main(void) {
     signal(SIGINT, stop);
     context = zmq_ctx_new();
     hub = dealer(from("EDGERIG_HUB", "tcp://127.0.0.1:7400"));
-    heard_s = now_s();
+    double turned_s = heard_s = now_s();
     while (exit_code < 0) {
-        if (!self.instance && now_s() >= next_hello_s) hello();
+        if (now_s() - turned_s > 1.5) heard_s = now_s(); /* stopped for a while: cannot tell whether the hub was silent */
+        turned_s = now_s();
+        if (!self.instance && turned_s >= next_hello_s) hello();
         if (self.instance && now_s() >= next_beat_s) beat();
         double until_s = self.instance ? next_beat_s : next_hello_s, wait_s = until_s - now_s();
+        if (wait_s > 0.5) wait_s = 0.5;
         zmq_pollitem_t items[] = {{hub, 0, ZMQ_POLLIN, 0}, {edge_server, 0, ZMQ_POLLIN, 0}};
         zmq_poll(items, edge_server ? 2 : 1, wait_s > 0 ? (long)(1000 * wait_s) + 1 : 0);
         while (exit_code < 0 && take(hub)) {}
         while (exit_code < 0 && edge_server && take(edge_server)) {}
-        /* Only now: who was stopped himself for a while has to read first what was said meanwhile. */
-        if (exit_code < 0 && now_s() - heard_s > 2 * liveliness_s + 60 * !self.instance) {
+        if (exit_code < 0 && turned_s - heard_s > 2 * liveliness_s + 60 * !self.instance) {
             fprintf(stderr, "agent-c: the hub is silent\n");
             exit_code = 3;
         }

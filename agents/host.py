@@ -1,0 +1,102 @@
+"""Hosts a Python class as an agent of its own process: `python -m agents.host FILE:CLASS`, over the agent protocol.
+
+The class knows nothing of edgerig: it is made with a Setup, asked for frames, and told rewards if it wants to be.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import numpy as np
+
+from agents.errors import AgentError
+from bus import agent_wire as wire
+from bus.agent_client import AgentClient, RefusedForGood
+from bus.errors import PeerLost
+
+USAGE: Final = "usage: python -m agents.host FILE:CLASS NAME VERSION WORLD"
+CAP: Final = 9e6
+"""More tasks of a service in a slot than anyone has; what is no number of tasks at all is shown as none."""
+
+
+class Hosted:
+    """One object of the class, for one life of the run."""
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+
+    def decide(self, header: wire.Header, observation: wire.Said) -> wire.Said:
+        """Ask the class; a deployment as any collection of indices, a rental as a number."""
+        if isinstance(observation, wire.Observation):
+            shape = (observation.slots, observation.services)
+            if len(observation.counts) != 8 * shape[0] * shape[1]:
+                raise ValueError(f"{len(observation.counts)} bytes are no {shape[0]} x {shape[1]} counts")
+            counts = np.frombuffer(observation.counts, "<f8").reshape(shape)
+            counts = np.clip(np.nan_to_num(counts, nan=0.0, posinf=CAP, neginf=0.0), 0.0, CAP)
+            return wire.Deployment(tuple(sorted(int(service) for service in self._policy.decide(header.frame, counts))))
+        return wire.Rental(int(self._policy.decide(header.frame, observation)))
+
+    def hear(self, header: wire.Header, said: wire.Said) -> None:
+        """Tell rewards and outcomes to a class that has ``after_frame``."""
+        after = getattr(self._policy, "after_frame", None)
+        if after is not None and isinstance(said, wire.Reward | wire.Outcome):
+            after(header.frame, said)
+
+
+def class_in(place: str) -> Callable[[wire.Setup], Any]:
+    """The class that ``FILE:CLASS`` names.
+
+    Raises: AgentError: there is none.
+    """
+    file, _, name = place.rpartition(":")
+    spec = importlib.util.spec_from_file_location("hosted_agent", Path(file))
+    if spec is None or spec.loader is None or not Path(file).is_file():
+        raise AgentError(f"{place}: no Python file there; {USAGE}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found: Callable[[wire.Setup], Any] | None = getattr(module, name, None)
+    if found is None:
+        raise AgentError(f"{file} has no {name}; name the class in the manifest's `factory`")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Host a class until the run is over; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    try:
+        place, name, version, world = arguments
+        made = class_in(place)
+    except (ValueError, AgentError) as error:
+        logging.getLogger(__name__).error("%s", error if isinstance(error, AgentError) else USAGE)
+        return 2
+    role = "deployment" if world == "offloading" else "rental"
+    process = os.environ.get("EDGERIG_PROCESS", "")
+    index = os.environ.get("EDGERIG_INDEX", "")
+    hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid())
+    hub = os.environ.get("EDGERIG_HUB", "tcp://127.0.0.1:7400")
+    client = AgentClient(hub, int(index) if index else None, hello, lambda setup: Hosted(made(setup)))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        client.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        client.run()
+    except (RefusedForGood, PeerLost) as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 1 if isinstance(error, RefusedForGood) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
