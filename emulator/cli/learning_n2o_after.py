@@ -10,8 +10,8 @@ from typing import Any, Literal
 import click
 
 from agents.extras import require_onnx, require_torch
-from agents.n2o.checkpoint import Folder
 from agents.n2o.judge import JUDGES, deciders, exported, judged
+from agents.n2o.online_folder import folder_of
 from agents.n2o.presets import Distilling
 from agents.n2o.teach import teach
 from agents.n2o.worlds import copies_to_judge
@@ -25,10 +25,13 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
 @RUN
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; RUN/onnx if left out.")
 def export_command(run: Path, out: Path | None) -> None:
-    """Write the local Q-networks of RUN, a folder of `edgerig train n2o`, as ONNX files, and compare with PyTorch."""
+    """Write the local Q-networks of RUN as ONNX files, and compare with PyTorch.
+
+    RUN is a folder of `edgerig train n2o`, or of a run whose agents learned (`--agent madql-online`).
+    """
     require_torch()
     require_onnx()
-    folder = Folder(run)
+    folder = folder_of(run)
     layout = copies_to_judge(folder.scenario(), 1).layout
     into, compared = exported(folder, layout, out)
     click.echo(f"{into}: {compared or 'was exported before; remove it to export again'}")
@@ -52,7 +55,7 @@ def distill_command(
 ) -> None:
     """Teach actors what the networks of RUN decide together; they need no messages, and no PyTorch."""
     distilling = dataclasses.replace(PLAIN, actor=actor, slots=slots, rounds=rounds)
-    end = teach(Folder(run), teacher, distilling, out, lambda text: tell(f"{run}: {text}"))
+    end = teach(folder_of(run), teacher, distilling, out, lambda text: tell(f"{run}: {text}"))
     click.echo(
         f"{end.folder}: actors {end.actors.mean:.2f} +- {end.actors.error:.2f}, teacher {end.teacher.mean:.2f}, "
         f"ratio {end.actors.mean / end.teacher.mean:.3f}; {end.compared}"
@@ -67,7 +70,7 @@ def evaluate_command(runs: tuple[Path, ...], by: tuple[str, ...], as_json: bool)
     """What the networks of RUNS are worth, however they decide, all on the same worlds; ratios are to the first."""
     found: list[dict[str, Any]] = []
     for run in runs:
-        folder = Folder(run)
+        folder = folder_of(run)
         world = copies_to_judge(folder.scenario(), JUDGES)
         for name, decide in deciders(folder, world, by):
             tell(f"{run}: {name}")

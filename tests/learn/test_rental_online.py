@@ -18,11 +18,14 @@ torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
 from agents.checkpoint import Arrays, read_arrays  # noqa: E402
 from agents.errors import AgentError  # noqa: E402
 from agents.n2o.checkpoint import Folder  # noqa: E402
+from agents.n2o.judge import exported  # noqa: E402
 from agents.n2o.learner import Learner  # noqa: E402
 from agents.n2o.online import STATE, OnlineRental, Start, start_of  # noqa: E402
+from agents.n2o.online_folder import folder_of  # noqa: E402
 from agents.n2o.online_log import LEARNED, read_log  # noqa: E402
 from agents.n2o.presets import ONLINE, Preset  # noqa: E402
 from agents.n2o.replay import Slots  # noqa: E402
+from agents.n2o.team import QTeam  # noqa: E402
 from agents.n2o.train import train  # noqa: E402
 from agents.n2o.worlds import layout_of  # noqa: E402
 from agents.rental_policy import RentalExperience, RentalOutcome, RentalSetting  # noqa: E402
@@ -257,6 +260,26 @@ def test_a_run_shows_how_its_agents_learned(tmp_path: Path) -> None:
     assert summary["learning"]["epsilon"] == rows["epsilon"][-1] == ONLINE.epsilon_of(18)
     if pytest.importorskip("matplotlib"):
         assert (tmp_path / "here" / "learning.png").stat().st_size > 1000
+
+
+def test_what_a_run_learned_is_exported_and_orchestrated(tmp_path: Path) -> None:
+    runs.in_process(scenario_of(frames=16), str(tmp_path / "here"), lambda status: None)
+    folder = folder_of(tmp_path / "here")
+    world = RentalWorld(scenario_of())
+    layout = layout_of(world.plan)
+    where, compared = exported(folder, layout)
+    assert "as PyTorch within" in compared
+    learners = alone(scenario_of(frames=16), 15)
+    seen = np.random.default_rng(1).normal(size=(50, 4, 5)) * layout.scale + layout.centre
+    wanted = np.concatenate(
+        [learner.greedy(layout.scaled(seen)[:, [edge]]) for edge, learner in enumerate(learners)], axis=1
+    )
+    assert np.array_equal(QTeam(where, layout.graph, layout.actions).decider("madql")(seen), wanted)
+    summary = runs.in_process(scenario_of(f"owner:{where}", 4), str(tmp_path / "owner"), lambda status: None).summary
+    assert (summary["slots"], summary["exit_code"]) == (4, 0)
+    (tmp_path / "here" / "agents" / "2" / STATE).unlink()
+    with pytest.raises(AgentError, match=r"no run whose agent of edge 2 learned"):
+        exported(folder_of(tmp_path / "here"), layout, tmp_path / "again")
 
 
 # -- refused -----------------------------------------------------------------------------------------------------------
