@@ -216,15 +216,17 @@ class Learner:
         self._explore = Stream(seed, layout.learner, "exploration", draws=2 * preset.copies * layout.agents)
         self._learns = np.ones(layout.agents, dtype=np.bool_)
 
-    def decide(self, step: int, seen: Singles) -> Ints:
+    def decide(self, step: int, seen: Singles, rented: Ints | None = None) -> Ints:
         """What all rent in a step, shape (copy, agent); now and then something random.
 
         Args:
             step: The step.
             seen: Scaled observations, shape (copy, agent, field).
+            rented: What they rent where it is not random; None: what the networks say is best.
         Source: ours: epsilon-greedy, each agent for itself; n2o names a long exploration only.
         """
-        rented = self.nets.greedy(self.acting, seen)
+        if rented is None:
+            rented = self.nets.greedy(self.acting, seen)
         odds, others = self._explore.uniforms(step)[0].reshape(2, *rented.shape)
         random = (others * self._layout.actions).astype(np.int64)
         return np.where(self._learns & (odds < self.preset.epsilon_of(step)), random, rented)
@@ -232,6 +234,15 @@ class Learner:
     def greedy(self, seen: Singles) -> Ints:
         """What all rent without exploring, shape (copy, agent)."""
         return self.nets.greedy(self.weights, seen)
+
+    def tables(self, seen: Singles) -> list[Table]:
+        """What it decides by says of every local action.
+
+        Raises: TypeError: one network for all has no tables.
+        """
+        if not isinstance(self.nets, LocalNets):
+            raise TypeError("one network for all has no tables")
+        return self.nets.tables(self.acting, seen)
 
     def remember(self, slots: Slots) -> None:
         """Keep a step's slots of all copies."""

@@ -18,10 +18,11 @@ from agents.checkpoint import SCENARIO, TRAINING, Arrays, read_arrays, write_arr
 from agents.errors import AgentError
 from agents.extras import require_torch
 from agents.n2o.checkpoint import Folder
-from agents.n2o.layout import Layout
+from agents.n2o.layout import Layout, Singles
 from agents.n2o.online_log import LEARNED, OnlineLog, OnlineRow
 from agents.n2o.presets import ONLINE, Preset
 from agents.n2o.replay import Slots
+from agents.n2o.tables import Ints, LocalTable, lacking
 from agents.n2o.worlds import layout_of
 from agents.policy import Figures
 from agents.rental_networks import own_edge
@@ -92,7 +93,17 @@ class OnlineRental:
         Source: N2O section III.B.1, pi_n(o_n; theta_n); the exploration is ours.
         """
         seen = self._layout.scaled(observation.values)[None, None]
-        return int(self.learner.decide(self._start.slots + observation.slot, seen)[0, 0])
+        rented = self._with_some_away(seen, observation.slot)
+        return int(self.learner.decide(self._start.slots + observation.slot, seen, rented)[0, 0])
+
+    def _with_some_away(self, seen: Singles, slot: int) -> Ints | None:
+        """What is best while some neighbours are away, shape (1, 1); None while all are there."""
+        plan, edge = self._setting.plan, self._edge
+        if not plan.away(slot):
+            return None
+        away = lacking(plan.graph.neighbours[edge], plan.graph_at(slot).neighbours[edge])
+        (table,) = self.learner.tables(seen)
+        return LocalTable(table.values[0].numpy(), self._layout.actions).without(away).best()[:, :1]
 
     def learn(self, experience: RentalExperience) -> None:
         """Remember a slot and take one step of gradient descent.

@@ -28,7 +28,7 @@ from agents.n2o.replay import Slots  # noqa: E402
 from agents.n2o.team import QTeam  # noqa: E402
 from agents.n2o.train import train  # noqa: E402
 from agents.n2o.worlds import layout_of  # noqa: E402
-from agents.rental_policy import RentalExperience, RentalOutcome, RentalSetting  # noqa: E402
+from agents.rental_policy import RentalExperience, RentalObservation, RentalOutcome, RentalSetting  # noqa: E402
 from emulator import run as runs  # noqa: E402
 from emulator.folder import read_table, state_of  # noqa: E402
 from emulator.rental_world import RentalWorld  # noqa: E402
@@ -127,10 +127,13 @@ def test_in_lockstep_each_agent_learns_what_it_would_alone_bit_for_bit(tmp_path:
         assert not torch.equal(fresh.weights["weight_0"], learner.weights["weight_0"]), "something was learned"
 
 
-@pytest.mark.parametrize("policy", [NAME, f"1={NAME},all1", "{training}"])
-def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, policy: str) -> None:
+AWAY = "[rental.membership]\nleave = [[8, 1]]\njoin = [[20, 1]]\n"
+
+
+@pytest.mark.parametrize(("policy", "more"), [(NAME, ""), (f"1={NAME},all1", ""), ("{training}", AWAY)])
+def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, policy: str, more: str) -> None:
     training = trained(tmp_path / "training", scenario_of(), QUICK)
-    scenario = scenario_of(policy.replace("{training}", f"{NAME}:{training.path}"))
+    scenario = scenario_of(policy.replace("{training}", f"{NAME}:{training.path}"), more=more)
     apart = play(scenario, tmp_path / "apart", layout=APART)
     grouped = play(scenario, tmp_path / "grouped", layout=GROUPED)
     here = runs.in_process(scenario, str(tmp_path / "here"), lambda status: None)
@@ -176,6 +179,21 @@ def test_what_was_trained_goes_on_with_ones_own_part(tmp_path: Path) -> None:
     seen = layout_of(world.plan).scaled(world.observed)
     assert learner.preset.epsilon_of(24) == pytest.approx(0.05)
     assert 0 <= int(learner.greedy(seen[:, [2]])[0, 0]) <= 2
+
+
+def test_while_a_neighbour_is_away_it_decides_by_what_it_knows_of_one_that_rents_nothing() -> None:
+    plan = RentalWorld(scenario_of(more="[rental.membership]\nleave = [[900, 1]]\n")).plan
+    made = OnlineRental(RentalSetting(plan, 0, 1), Start(ONLINE))
+    place = 1 + plan.graph.neighbours[0].index(1)
+    others = 0
+    for slot in range(850, 950):
+        values = np.random.default_rng(slot).normal([2.0, 30.0, 20.0, 30.0, 12.0], [2.0, 10.0, 8.0, 6.0, 7.0])
+        (table,) = made.learner.tables(layout_of(plan).scaled(values)[None, None])
+        known = table.values[0, 0].numpy().reshape(3, 3, 3)
+        known = np.take(known, [0], axis=place) if slot >= 900 else known
+        best = int(np.unravel_index(known.argmax(), known.shape)[0])
+        others += made.decide(RentalObservation(slot, values)) != best
+    assert others <= 10, "but for one in thirty, which is random"
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------

@@ -192,6 +192,18 @@ def test_what_a_link_withholds_is_not_learned_from_and_nobody_waits_for_it(tmp_p
         assert 0 < let_go <= 39 - len(diary.slots)
 
 
+def test_edge_servers_that_come_and_go_rent_nothing_while_they_are_away(tmp_path: Path) -> None:
+    run = played(tmp_path, more="[rental.membership]\nleave = [[3, 1]]\njoin = [[1, 0], [6, 1]]\n")
+    here = runs.in_process(run.scenario, str(tmp_path / "here"), lambda status: None)
+    assert run.ledger()["digest"] == here.summary["digest"]
+    for edge in range(4):
+        on_bus, in_process = DIARIES[edge]
+        assert on_bus.slots == in_process.slots == list(range(11))
+        check_books(run, on_bus)
+    third = {experience.outcome.slot: experience.outcome.units.tolist() for experience in DIARIES[3][0].learned}
+    assert [third[slot][1] for slot in (3, 4, 5)] == [0, 0, 0]
+
+
 def test_after_a_reset_agents_learn_anew(tmp_path: Path) -> None:
     asked: list[int] = []
     answers: list[Any] = []
