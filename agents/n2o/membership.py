@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import torch
 
 from agents.n2o.joint import by_max_sum, learner_of
 from agents.n2o.layout import FIELDS, Layout, Singles
 from agents.n2o.learner import Learner, LocalNets
 from agents.n2o.networks import Weights
-from agents.n2o.presets import EXPLORING_SHARE, Preset
+from agents.n2o.presets import Preset
 from agents.n2o.tables import Ints
 from emulator.model.graph import Graph
 
@@ -88,7 +87,7 @@ def adapting(preset: Preset, layout: Layout, seed: int, weights: Weights, only: 
     """A learner that goes on after a change: only those who are concerned learn, and explore.
 
     Args:
-        preset: How; its steps before ``first_step`` count as done.
+        preset: How.
         layout: With the graph after the change.
         seed: Draws exploration and batches.
         weights: As ``adapted`` gave them.
@@ -97,11 +96,6 @@ def adapting(preset: Preset, layout: Layout, seed: int, weights: Weights, only: 
     learner = learner_of(preset, layout, seed)
     learner.start_from(weights, only)
     return learner
-
-
-def first_step(preset: Preset) -> int:
-    """The step from which on nothing is explored for its own sake."""
-    return int(np.ceil(EXPLORING_SHARE * preset.steps))
 
 
 def together(learner: Learner, layout: Layout, seen: Singles) -> Ints:

@@ -16,8 +16,8 @@ from agents.n2o.copies import played
 from agents.n2o.joint import learner_of
 from agents.n2o.layout import Layout
 from agents.n2o.learner import Learner
-from agents.n2o.membership import adapted, adapting, concerned, first_step, together
-from agents.n2o.presets import EXPLORING_SHARE, Preset
+from agents.n2o.membership import adapted, adapting, concerned, together
+from agents.n2o.presets import Preset
 from agents.n2o.tables import Floats, Ints
 from agents.n2o.train import play_episode
 from agents.n2o.worlds import RentalCopies, copies_to_judge, copies_to_train, rental_of
@@ -28,7 +28,10 @@ from emulator.scenario_rental import Membership
 Kind = Literal["join", "leave"]
 Course = Literal["before", "neighbours adapt", "nobody learns", "all anew"]
 COURSES: Final[tuple[Course, ...]] = ("neighbours adapt", "nobody learns", "all anew")
-JUDGES, JUDGED_EPISODES, POINTS = 64, 2, 8
+JUDGES, JUDGED_EPISODES, POINTS = 64, 2, 5
+NEVER = 2**31
+ADAPTING_RATE = 1e-3
+"""Learning rate to begin adapting with: a third of a training's, which good weights would not survive."""
 
 
 class Change(NamedTuple):
@@ -70,26 +73,30 @@ class _World:
         rental = rental_of(scenario)
         slots = RentalCopies(scenario, 1, 0).episode_slots
         self.episodes_before = -(-preset.steps // slots)
-        event = ((self.episodes_before * slots, change.edge),)
-        membership = Membership(join=event) if change.kind == "join" else Membership(leave=event)
-        rental = msgspec.structs.replace(rental, membership=membership)
-        scenario = msgspec.structs.replace(scenario, rental=rental)
-        self.learned = copies_to_train(scenario, preset.copies)
-        self._judges = copies_to_judge(scenario, JUDGES)
+        slot = self.episodes_before * slots
+
+        def changed(slot: int) -> Scenario:
+            event = ((slot, change.edge),)
+            membership = Membership(join=event) if change.kind == "join" else Membership(leave=event)
+            return msgspec.structs.replace(scenario, rental=msgspec.structs.replace(rental, membership=membership))
+
+        self.learned = copies_to_train(changed(slot), preset.copies)
+        # Before and after are judged on the same episodes, from the second one on.
+        self._judges = [copies_to_judge(changed(when), JUDGES) for when in (NEVER, 1)]
         plan = self.learned.world.plan
-        self.graphs = plan.graph_at(0), plan.graph_at(event[0][0])
+        self.graphs = plan.graph_at(0), plan.graph_at(slot)
 
     def layout(self, graph: Graph) -> Layout:
         """Scales, and a graph."""
         return dataclasses.replace(self.learned.layout, graph=graph)
 
-    def worth(self, learner: Learner, layout: Layout, first: int) -> float:
-        """Mean reward of an episode, the same episodes for all that are judged on the same side of the change."""
+    def worth(self, learner: Learner, layout: Layout, *, after: bool) -> float:
+        """Mean reward of an episode before or after the change, the same episodes for all."""
 
         def decide(seen: Floats) -> Ints:
             return together(learner, layout, layout.scaled(seen))
 
-        return played(self._judges, decide, JUDGED_EPISODES, first).mean
+        return played(self._judges[after], decide, JUDGED_EPISODES, first=1).mean
 
 
 def study(
@@ -122,10 +129,10 @@ def study(
         return None
     newcomers = (change.edge,) if change.kind == "join" else ()
     weights = adapted(learner.weights, *world.graphs, newcomers)
-    late = dataclasses.replace(preset, steps=round(effort.after / (1.0 - EXPLORING_SHARE)))
     fresh = dataclasses.replace(preset, steps=effort.after)
+    late = dataclasses.replace(fresh, learning_rate=ADAPTING_RATE)
     starts = {
-        "neighbours adapt": (adapting(late, new, scenario.seed, weights, concerned(*world.graphs)), first_step(late)),
+        "neighbours adapt": (adapting(late, new, scenario.seed, weights, concerned(*world.graphs)), 0),
         "nobody learns": (adapting(fresh, new, scenario.seed, weights, ()), effort.after),
         "all anew": (learner_of(fresh, new, scenario.seed + 1), 0),
     }
@@ -144,13 +151,13 @@ def _learned(
     world: _World, learner: Learner, layout: Layout, span: tuple[int, int], episode: int, stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, float]]:
     """Learn from one step to another; now and then the steps done and what an episode is worth, first and last too."""
-    judged_from, (done, end) = episode, span
+    after, (done, end) = episode > 0, span
     told, every = done, max(1, (end - done) // POINTS)
-    yield done, world.worth(learner, layout, judged_from)
+    yield done, world.worth(learner, layout, after=after)
     while done < end and not stopped():
         until = min(end, done + world.learned.episode_slots)
         play_episode(learner, world.learned, layout, episode, (done, until))
         episode, done = episode + 1, until
         if done - told >= every or done == end:
             told = done
-            yield done, world.worth(learner, layout, judged_from)
+            yield done, world.worth(learner, layout, after=after)

@@ -58,7 +58,7 @@ def table(courses: Courses, graph: Graph, actions: int) -> str:
         rows.append(
             (
                 f"`{scheme}`",
-                compared(mean_of(own)),
+                compared(mean_of(own)) if np.isfinite(own).sum() > 1 else f"{np.nanmax(own):.2f} (one seed)",
                 compared(part(own, reward[BASE])),
                 compared(difference(own, reward[BASE]), signed=True),
                 compared(difference(own, reward["greedy-rule"]), signed=True),
@@ -121,7 +121,9 @@ def draw(path: Path, courses: Courses, first_slot: int, slot_s: float, title: st
         when = 1.0 + (first_slot + np.arange(len(smooth)) + 0.5 * window) * slot_s / DAY_S
         days.plot(when, smooth, color=COLOURS[at], label=scheme, linewidth=1.4)
         bar = mean_of(reward[scheme])
-        if bar is not None:
+        if bar is None:  # one seed: no interval, so a hollow mark
+            means.plot(np.nanmax(reward[scheme]), -at, color=COLOURS[at], marker="o", fillstyle="none")
+        else:
             means.errorbar(bar.interval.mean, -at, xerr=bar.interval.half, color=COLOURS[at], marker="o", capsize=3)
     days.set_ylabel(f"reward a slot, {window} slots' mean")
     plain(days, "day")
