@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bus import agent_wire as wire
 from bus import messages
+from bus.agent_rates import Rates
 from bus.errors import DecodeError
 from bus.messages import BeatAck, Failure, Lease, Leased, Message, NodeRecord, Peer, Seat, Seated, SeatQuery
 from bus.names import HUB
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bus.calls import Answering
     from bus.entries import Entry
     from bus.pool import NamePool
+    from bus.process import Process
     from bus.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class AgentDesk:
     def __init__(
         self,
         registry: Registry,
+        process: Process,
         answering: Answering,
         entries: Mapping[int, Entry],
         pool: NamePool,
@@ -60,6 +63,8 @@ class AgentDesk:
         self._edges: dict[int, tuple[int, int]] = {}  # by instance: the edge server, and its process's instance
         self._hellos: dict[int, wire.Hello] = {}
         self._said: dict[bytes, int] = {}  # frames to each, for their sequence
+        self._rates = Rates(process.clock)
+        self._dropped = process.measurements.counter
         answering.foreign = self.receive
         registry.serve("seat", SeatQuery, self._seat, Seat)
         registry.serve("seated", Seated, self._seated, BeatAck)
@@ -75,6 +80,9 @@ class AgentDesk:
             self._say(identity, header.edge, header.instance, reply)
 
     def _reply(self, identity: bytes, header: wire.Header, frame: bytes) -> wire.Said | None:
+        if self._rates.is_flood(identity):
+            self._dropped("foreign_refused", reason="flood").value += 1.0
+            return None
         self._answering.heard(frame, agent_of(header.edge), wire.name_of(header.kind), HUB)
         if header.version != wire.PROTOCOL:
             return refused("version", f"version {header.version}, not {wire.PROTOCOL}", header)

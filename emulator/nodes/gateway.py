@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from bus import agent_wire as wire
+from bus.agent_rates import Rates
 from bus.codec import Header
 from bus.errors import DecodeError
 from bus.messages import BeatAck, Message, Roster, Seated, SeatQuery, Shutdown
@@ -20,9 +21,6 @@ from bus.node import Node
 from bus.process import Process
 from bus.publisher import Publisher
 from emulator.nodes.seat import Face, Seat
-
-MOST_STRANGERS: Final = 1024
-"""Agents whose frames a process counts at a time."""
 
 
 @dataclass(slots=True)
@@ -189,8 +187,8 @@ class Door:
     def __init__(self, process: Process, gateways: Iterable[Gateway]) -> None:
         self._process = process
         self._gateways = {gateway.edge: gateway for gateway in gateways}
-        self._rates: dict[bytes, tuple[float, int]] = {}  # when a second began, and frames since
-        self._floods = process.measurements.counter
+        self._rates = Rates(process.clock)
+        self._dropped = process.measurements.counter
         process.answering.foreign = self.receive
 
     def begin_again(self, seed: int) -> None:
@@ -203,13 +201,13 @@ class Door:
         try:
             header = wire.header_of(frame)
         except DecodeError:
-            self._floods("foreign_refused", reason="malformed").value += 1.0
+            self._dropped("foreign_refused", reason="malformed").value += 1.0
             return
         gateway = self._gateways.get(header.edge)
         known = "/agent" if gateway is None else f"/agent/{header.edge}"
         self._process.answering.heard(frame, known, wire.name_of(header.kind), self._process.name)
-        if self._is_flood(identity):
-            self._floods("foreign_refused", reason="flood").value += 1.0
+        if self._rates.is_flood(identity):
+            self._dropped("foreign_refused", reason="flood").value += 1.0
             return
         reason, said, problem = read(frame, header)
         if gateway is None:
@@ -220,17 +218,6 @@ class Door:
             self._process.answering.tell(identity, made, f"/process/{self._process.name}", "Refused", known)
         elif gateway is not None:
             gateway.receive(identity, header, said, problem)
-
-    def _is_flood(self, identity: bytes) -> bool:
-        """Whether somebody says more in a second than anyone needs; he is heard again in the next one."""
-        now_s = self._process.clock()
-        began_s, count = self._rates.get(identity, (now_s, 0))
-        if now_s - began_s >= 1.0:
-            began_s, count = now_s, 0
-        if len(self._rates) >= MOST_STRANGERS and identity not in self._rates:
-            self._rates.clear()
-        self._rates[identity] = began_s, count + 1
-        return count >= wire.MOST_FRAMES_PER_S
 
 
 def read(frame: bytes, header: wire.Header) -> tuple[str, wire.Said | None, str]:

@@ -22,9 +22,11 @@ from foreign_agent import (
     STATE,
     ForeignAgent,
     counts_of,
+    pack,
 )
 from thread_run import Kill, ThreadRun, small
 
+from bus.agent_wire import MOST_FRAMES_PER_S
 from bus.messages import DeploymentInForce, RentalInForce
 from emulator import scenario_file
 from emulator.assembly import resolve
@@ -319,6 +321,34 @@ def test_garbage_on_either_socket_harms_nobody(tmp_path: Path, ours: ThreadRun) 
     assert {"version", "malformed"} <= {said["reason"] for said in agent.told(REFUSED)}
     assert {"known": True} in agent.told(ACK)
     assert played.run.ledger()["digest"] == ours.ledger()["digest"]
+
+
+def test_a_flood_is_dropped_on_either_socket_and_a_frame_too_large_is_refused(tmp_path: Path, ours: ThreadRun) -> None:
+    def floods(run: ThreadRun, agent: ForeignAgent) -> None:
+        if agent.state == "active" and agent.numbers < 1000:
+            agent.say(agent.server, DEPLOYMENT, {"services": [], "more": bytes(2**20)}, epoch=1)
+            agent.numbers += 1000
+            stranger = agent.dealer(agent.hub.LAST_ENDPOINT.decode().rstrip("\0"))
+            other = agent.dealer(agent.server.LAST_ENDPOINT.decode().rstrip("\0"))
+            for _ in range(3 * MOST_FRAMES_PER_S):
+                stranger.send(pack(BEAT, {}, 0))
+                other.send(pack(DEPLOYMENT, {"services": []}, 0))
+            strangers.extend([stranger, other])
+
+    strangers: list[Any] = []
+    played = Played(tmp_path, does=floods, frames=12)
+    try:
+        agent = played.play()
+    finally:
+        for stranger in strangers:
+            stranger.close()
+    assert agent.told(REFUSED)[-1]["reason"] == "too_large"
+    assert played.run.ledger()["slots"] == 24
+    totals: dict[str, float] = {}
+    for report in played.run.reports.values():
+        for name, value in report.counters.items():
+            totals[name] = totals.get(name, 0.0) + value
+    assert 0 < totals["foreign_refused{flood}"] <= 2 * 2 * MOST_FRAMES_PER_S
 
 
 def test_the_rental_world_asks_each_slot_and_tells_each_outcome(tmp_path: Path) -> None:
