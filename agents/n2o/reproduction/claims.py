@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.n2o.copies import Floats
-from agents.reproduction.comparing import Compared, mean_of
-from agents.reproduction.verdicts import Finding, finding
+from agents.reproduction.comparing import Compared
+from agents.reproduction.verdicts import Finding
 
 TELLS = 0.1
 """Half of an interval that is narrow enough to confirm a stated part."""
@@ -23,6 +22,8 @@ def stated(who: str, found: Compared | None, value: float) -> list[Finding]:
     return [Finding(who, found, near and found.interval.half <= TELLS, not near)]
 
 
-def mean_finding(who: str, values: Floats, *, rises: bool) -> list[Finding]:
-    """Whether the mean over seeds is on the claimed side of 0: a list of one or none."""
-    return finding(who, mean_of(values), rises=rises)
+def less(found: Compared | None, value: float) -> Compared | None:
+    """A mean with a value taken off: below 0 with all of its interval, it is surely less than that value."""
+    if found is None:
+        return None
+    return found._replace(interval=found.interval._replace(mean=found.interval.mean - value))

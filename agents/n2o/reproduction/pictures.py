@@ -14,7 +14,7 @@ from agents.reproduction.comparing import Compared
 from agents.sweep_plot import COLOURS, finish, plain, pyplot
 
 WHISKERS = 3
-"""Seeds from which on a bar shows its interval; of two seeds it would dwarf everything."""
+"""Seeds from which on an interval is drawn; that of two would dwarf everything."""
 
 
 class Bars(NamedTuple):
@@ -67,8 +67,22 @@ def draw_bars(path: Path, title: str, ylabel: str, panels: Sequence[Bars], style
     for place, panel in zip(places[0], panels, strict=True):
         _bars(place, panel, styles)
     places[0][0].set_ylabel(ylabel)
-    most = max(range(len(panels)), key=lambda each: len(panels[each].values))
-    finish(plt, figure, places[0][most], path, title)
+    finish(plt, figure, _Named(places[0]), path, title)
+
+
+class _Named:
+    """The legend of several panels: everyone once."""
+
+    def __init__(self, places: Sequence[Any]) -> None:
+        self._places = places
+
+    def get_legend_handles_labels(self) -> tuple[list[Any], list[str]]:
+        """As a panel of Matplotlib has it."""
+        found: dict[str, Any] = {}
+        for place in self._places:
+            for mark, name in zip(*place.get_legend_handles_labels(), strict=True):
+                found.setdefault(name, mark)
+        return list(found.values()), list(found)
 
 
 def _bars(place: Any, panel: Bars, styles: Sequence[str]) -> None:
@@ -123,8 +137,7 @@ def draw_curves(path: Path, title: str, ylabel: str, panels: Sequence[Curves], *
         figure.savefig(path, dpi=110)
         plt.close(figure)
         return
-    most = max(range(len(panels)), key=lambda each: len(panels[each].curves))
-    finish(plt, figure, places[0][most], path, title)
+    finish(plt, figure, _Named(places[0]), path, title)
 
 
 def _curve(place: Any, curve: Curve) -> None:
@@ -133,6 +146,6 @@ def _curve(place: Any, curve: Curve) -> None:
     colour, middle = COLOURS[curve.style % len(COLOURS)], curve.values.mean(axis=0)
     line = "--" if curve.dashed else "-"
     place.plot(curve.at, middle, line, color=colour, label=curve.name, linewidth=1.5)
-    if len(curve.values) > 1:
+    if len(curve.values) >= WHISKERS:
         half = np.array([interval(column).half for column in curve.values.T])
         place.fill_between(curve.at, middle - half, middle + half, color=colour, alpha=0.15, linewidth=0)
