@@ -9,3 +9,7 @@ class AgentError(Exception):
 
 class SolverFailed(AgentError):
     """A scheduler found no schedule within its tolerance."""
+
+
+class ExtraMissing(AgentError):
+    """An extra is not installed here; elsewhere it may be."""

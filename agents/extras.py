@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 
-from agents.errors import AgentError
+from agents.errors import ExtraMissing
 
 
 def require_torch() -> None:
-    """Raises: AgentError: PyTorch is not installed."""
+    """Raises: ExtraMissing: PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
-        raise AgentError("training needs PyTorch; install the extra 'learn': pip install -e '.[learn]'")
+        raise ExtraMissing("training needs PyTorch; install the extra 'learn': pip install -e '.[learn]'")
 
 
 def require_onnx() -> None:
-    """Raises: AgentError: onnx is not installed."""
+    """Raises: ExtraMissing: onnx is not installed."""
     if importlib.util.find_spec("onnx") is None:
-        raise AgentError("an export needs onnx; install the extra 'learn': pip install -e '.[learn]'")
+        raise ExtraMissing("an export needs onnx; install the extra 'learn': pip install -e '.[learn]'")

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from agents import rollout
-from agents.errors import AgentError
+from agents.errors import AgentError, ExtraMissing
 from agents.manifest import load_programs
 from agents.policy import Setting, make_policy, observes, per_edge_specs, warm_up
 from agents.schedulers import make_scheduler
@@ -49,12 +49,15 @@ class Result:
     summary: dict[str, Any]
 
 
-def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = lambda text: None) -> Scenario:
+def prepare(
+    scenario: Scenario, *, on_bus: bool, elsewhere: bool = False, tell: Callable[[str], None] = lambda text: None
+) -> Scenario:
     """Resolve a scenario and check what only the agents know.
 
     Args:
         scenario: As read.
         on_bus: Whether processes will run it.
+        elsewhere: Whether agents have other installations than this one, which may have what is missing here.
         tell: Gets a line before something takes long.
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
@@ -69,7 +72,7 @@ def prepare(scenario: Scenario, *, on_bus: bool, tell: Callable[[str], None] = l
     if scenario.agent.orphan not in ("keep", "empty"):
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
-    _check_policies(resolved, specs, on_bus=on_bus)
+    _check_policies(resolved, specs, on_bus=on_bus, may_lack=(ExtraMissing,) if elsewhere else ())
     if on_bus and resolved.scheduler.backend == "numba":
         if not any(Path(scheduling.__file__).parent.glob("__pycache__/*.nbi")):
             tell("compiling the scheduler and the planners (once; up to half a minute)")
@@ -96,16 +99,21 @@ def _with_programs(scenario: Scenario) -> Scenario:
     return msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, policy=policy))
 
 
-def _check_policies(scenario: Scenario, specs: list[str], *, on_bus: bool) -> None:
+def _check_policies(
+    scenario: Scenario, specs: list[str], *, on_bus: bool, may_lack: tuple[type[Exception], ...] = ()
+) -> None:
     """Let each policy that is not known to work anywhere say what it lacks, before any process is started.
 
-    Raises: AgentError: it cannot work here.
+    Raises: AgentError: it cannot work here, for another reason than it may.
     """
     network = build_network(scenario)
     for spec in set(specs):
         if observes(spec) == "local" and not (on_bus and is_program(spec)):
-            edge = specs.index(spec)
-            make_policy(spec, Setting(network, scenario.slots_per_frame, edge, scenario.seed, scenario=scenario.name))
+            setting = Setting(
+                network, scenario.slots_per_frame, specs.index(spec), scenario.seed, scenario=scenario.name
+            )
+            with contextlib.suppress(*may_lack):
+                make_policy(spec, setting)
 
 
 def _compile(scenario: Scenario, specs: set[str]) -> None:

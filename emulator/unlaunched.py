@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,7 +35,9 @@ def run_unlaunched(options: argparse.Namespace, start: Callable[[argparse.Namesp
     """
     started_s = time.monotonic()
     try:
-        scenario = run.prepare(scenario_of(options), on_bus=True, tell=lambda text: print(text, file=sys.stderr))
+        # Agents come from elsewhere: what their installation lacks they say themselves.
+        tell = partial(print, file=sys.stderr)
+        scenario = run.prepare(scenario_of(options), on_bus=True, elsewhere=True, tell=tell)
         folder = run.new_folder(scenario, None)
     except (ScenarioError, AgentError, RunFolderError) as error:
         print(error, file=sys.stderr)

@@ -22,7 +22,7 @@ BASE = "compose.yaml"
 @click.option("--base", type=click.Path(path_type=Path), default=BASE, show_default=True, help="The shipped file.")
 def compose_command(scenario: str, changes: tuple[str, ...], out: Path | None, base: Path) -> None:
     """Write a compose file for SCENARIO: a container for each of its processes, as `[processes]` groups them."""
-    found = prepare(load(scenario, changes), on_bus=True)
+    found = prepare(load(scenario, changes), on_bus=True, elsewhere=True)
     if found.demand.kind == "trace":
         raise ScenarioError(f"{scenario}: reads a trace, which its containers would not have; mount it by hand")
     blank = [change for change in changes if change.split() != [change]]

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from agents import extras
+from agents.errors import ExtraMissing
 from emulator.errors import ScenarioError
+from emulator.run import prepare
+from emulator.scenario_file import load
 from emulator.start_options import parser
 from emulator.unlaunched import UNTIL_STOPPED, run_unlaunched, scenario_of
 
@@ -51,6 +55,21 @@ def test_an_agent_that_does_not_exist_is_usage(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     assert run_unlaunched(options("--agent-spec", "nonesuch"), lambda _: 0) == 2
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_agent_may_need_what_only_its_own_installation_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _name: None)
+    started: list[argparse.Namespace] = []
+
+    def start(made: argparse.Namespace) -> int:
+        started.append(made)
+        return 3
+
+    run_unlaunched(options("--agent-spec", "ttosc"), start)
+    assert started
+    with pytest.raises(ExtraMissing):
+        prepare(load("quickstart", ["agent.policy=ttosc"]), on_bus=True)
 
 
 def test_the_folder_is_there_before_the_hub_and_the_summary_after_it(
