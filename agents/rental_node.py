@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class RentalAgentNode:
         self._lessons: RentalLessons | None = None
         if isinstance(policy, LearningRental):
             self._lessons = RentalLessons(node, edge, neighbours, policy, wall=slot_wall_s is not None)
+        count = node.process.measurements.counter
+        self._inferences, self._inference_s = count("inferences"), count("inference_seconds")
         self._follower = FrameFollower(node, 1, self._begin)
 
     def begin_again(self, policy: RentalPolicy) -> None:
@@ -113,7 +116,10 @@ class RentalAgentNode:
     def _answer(self, slot: int, attempt: int, observation: RentalObservation) -> None:
         if (slot, attempt) != self._now:
             return  # learning took longer than the attempt
+        start_s = perf_counter()
         wanted = self._policy.decide(observation)
+        self._inference_s.value += perf_counter() - start_s
+        self._inferences.value += 1.0
         units = int(wanted) if self._policy.observes == "local" else int(np.asarray(wanted)[self._edge])
         self._publish(slot, attempt, units)
 

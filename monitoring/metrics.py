@@ -124,6 +124,13 @@ DECISIONS: Final = (
         ("edge",),
     ),
     Metric(
+        "edgerig_inferences_total",
+        "counter",
+        "Times that an agent asked its network or rule: a decision, or the table it negotiates by (rental).",
+        "inferences",
+    ),
+    Metric("edgerig_inference_seconds_total", "counter", "Wall time of that.", "inference_seconds"),
+    Metric(
         "edgerig_negotiation_disagreement_ratio",
         "gauge",
         "Largest difference of an agent's last letter from a neighbour's, by the largest number in both (rental).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -125,6 +126,7 @@ class RentalAgentNode:
         self._kept = self._seen = np.zeros(FIELDS)
         self._absent = measured.counter("letters_absent")
         self._malformed = measured.counter("letters_malformed")
+        self._inferences, self._inference_s = measured.counter("inferences"), measured.counter("inference_seconds")
         self._rounds = measured.counter("negotiation_rounds", edge=str(edge))
         self._disagreement = measured.gauge("negotiation_disagreement", edge=str(edge))
         node.collect("observation", f"/edge/{edge}/observation", f"/edge/{edge}")
@@ -158,7 +160,10 @@ class RentalAgentNode:
         self._seen = self._kept
         if not isinstance(message, Absent):
             self._seen = np.array(message.values.numpy(), dtype=np.float64)
+        start_s = perf_counter()
         part, rounds = self._policy.part(self._seen, now.slot), self._policy.rounds
+        self._inference_s.value += perf_counter() - start_s
+        self._inferences.value += 1.0
         spread = (DECIDED_SHARE - OBSERVED_SHARE) / max(1, rounds)
 
         def left_s(round_: int) -> float | None:

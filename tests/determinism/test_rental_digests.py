@@ -91,6 +91,9 @@ def test_agents_that_write_to_each_other_decide_the_same_on_the_bus_and_in_proce
     assert bus.ledger()["digest"] == here.summary["digest"]
     letters = [sent for sent in bus.sent if "/orchestration/" in sent.topic]
     assert bool(letters) is (agent in ("owner", "maxsum", "n2o"))
+    asked = bus.processes["agent-3"].measurements
+    assert asked.counter("inferences").value == 6 * scenario.slots, "six agents of one process, once a slot"
+    assert asked.counter("inference_seconds").value > 0.0
 
 
 def test_agents_that_write_need_neighbours_who_do() -> None:
