@@ -79,6 +79,13 @@ def measurements(scenario: Path, scheme: Scheme, effort: Effort) -> list[Measure
     ]
 
 
+def paired(results: dict[Scheme, list[Result | None]]) -> dict[Scheme, list[Result | None]]:
+    """Results of those seeds only that every scheme has which was measured at all; the others would not compare."""
+    there = {scheme: own for scheme, own in results.items() if any(result is not None for result in own)}
+    shared = [column for column in zip(*there.values(), strict=True) if None not in column]
+    return dict(zip(there, map(list, zip(*shared, strict=True)), strict=True)) if shared else {}
+
+
 def draw_days(path: Path, results: dict[Scheme, list[Result | None]]) -> None:
     """Draw the delay hour by hour, mean over seeds, smoothed over six hours; without the cloud, which is far above."""
     plt = pyplot()

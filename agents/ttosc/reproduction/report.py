@@ -128,9 +128,10 @@ def _times(folder: Path, spent: Times) -> str:
 def _milan(store: Store, scenario: Path, effort: Effort) -> str:
     results = {scheme: [store.get(each) for each in real.measurements(scenario, scheme, effort)] for scheme in SCHEMES}
     picture = f"{IMAGES}/ttosc_real.png"
-    real.draw_days(store.path / picture, results)
+    compared = real.paired(results)
+    real.draw_days(store.path / picture, compared)
     table = page.schemes_table(results, effort.learning_seeds)
-    days = page.days_table(results, real.FIRST_DAY, real.FRAMES_A_DAY)
+    days = page.days_table(compared, real.FIRST_DAY, real.FRAMES_A_DAY)
     learned = real.LEARNED_DAYS * real.FRAMES_A_DAY
     how = (
         f"Agents learn from days 1 to {real.LEARNED_DAYS} ({learned} frames of an hour, in slots of ten minutes); days "

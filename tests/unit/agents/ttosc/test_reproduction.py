@@ -281,6 +281,13 @@ def test_real_demand_learns_from_the_days_before_those_that_count(tmp_path):
                 assert (each.first_frame, each.counted_frames) == (25 * 24, 5 * 24)
 
 
+def test_days_are_compared_over_the_seeds_that_all_have():
+    one, two, three = (result(delay_s) for delay_s in (1.0, 2.0, 3.0))
+    found = real.paired({LITERAL: [one, None, two], POPULARITY: [three, one, one], GREEDY: [None, None, None]})
+    assert found == {LITERAL: [one, two], POPULARITY: [three, one]}
+    assert real.paired({LITERAL: [one, None], POPULARITY: [None, two]}) == {}
+
+
 def test_real_demand_says_which_trace_is_missing(tmp_path, capsys):
     (tmp_path / "milan_internet").mkdir()
     command = ["reproduce", "ttosc", "real", "--out", str(tmp_path / "out")]
