@@ -45,7 +45,8 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m learn tests/learn
 
-containers: $(STAMP)  ## the real compose.yaml on a container engine
+containers: $(STAMP)  ## the real compose.yaml on a container engine, and every panel's query
+	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m containers tests/containers
 
 soak: $(STAMP)  ## the kill matrix, twenty times in a row
