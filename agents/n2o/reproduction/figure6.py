@@ -19,6 +19,13 @@ WHO: Final = (CENTRALIZED, BY_LOCAL, BY_N2O, BY_OWNER)
 WHERE: Final[tuple[WorldName, ...]] = ("A, fault", "P")
 
 
+def ready(book: Book) -> bool:
+    """Whether anything is measured with more units than the first."""
+    more = _units(book)[1:]
+    return any(np.isfinite(book.rewards(world, SMALLEST, name, units)).any()
+               for world in WHERE for name in WHO for units in more)  # fmt: skip
+
+
 def table(book: Book) -> str:
     """Rewards by units."""
     rows = [

@@ -30,11 +30,14 @@ def _against_fresh(book: Book, at: int) -> dict[str, tuple[Floats, Floats]]:
     return {way: (_series(book, way)[:, at], fresh[:, place]) for place, way in enumerate(WAYS)} if len(fresh) else {}
 
 
+def ready(book: Book) -> bool:
+    """Whether any seed is measured."""
+    return len(_series(book, "steps")) > 0
+
+
 def table(book: Book) -> str:
     """Rewards before, right after the change, and on the way, in parts of a fresh training's."""
     steps = _series(book, "steps")
-    if not len(steps):
-        return "Not measured."
     rows = []
     for place, (way, name) in enumerate(WAYS.items()):
         values, before, fresh = _series(book, way), _series(book, "before")[:, place], _series(book, "fresh")[:, place]

@@ -43,21 +43,23 @@ class Figure(NamedTuple):
         table: Its figures, in Markdown.
         judged: What the paper says of it, and what was found.
         draw: Writes its PNG; None where there is nothing to draw.
+        ready: Whether enough is measured to show it.
     """
 
     title: str
     table: Callable[[Book], str]
     judged: Callable[[Book], list[Verdict]]
     draw: Callable[[Path, Book], None] | None
+    ready: Callable[[Book], bool] = lambda book: True
 
 
 FIGURES: Final[dict[FigureName, Figure]] = {
     "fig4": Figure(figure4.TITLE, figure4.table, figure4.judged, figure4.draw),
     "fig5": Figure(figure5.TITLE, figure5.table, figure5.judged, figure5.draw),
-    "fig6": Figure(figure6.TITLE, figure6.table, figure6.judged, figure6.draw),
+    "fig6": Figure(figure6.TITLE, figure6.table, figure6.judged, figure6.draw, figure6.ready),
     "table2": Figure(table2.TITLE, table2.table, table2.judged, None),
     "fig7": Figure(figure7.TITLE, figure7.table, figure7.judged, figure7.draw),
-    "fig8": Figure(figure8.TITLE, figure8.table, figure8.judged, figure8.draw),
+    "fig8": Figure(figure8.TITLE, figure8.table, figure8.judged, figure8.draw, figure8.ready),
     "fig9": Figure(figure9.TITLE9, figure9.table9, figure9.judged9, figure9.draw9),
     "fig10": Figure(figure9.TITLE10, figure9.table10, figure9.judged10, figure9.draw10),
     "fig11": Figure(figure11.TITLE, figure11.table, figure11.judged, figure11.draw),
@@ -91,6 +93,9 @@ def write(
         found += figure.judged(book)
         files.append(f"{name}.csv")
         (store.path / files[-1]).write_text(numbers_csv(list(jobs_of(name, effort)), store), encoding="utf-8")
+        if not figure.ready(book):
+            parts.append(f"## {figure.title}\n\nNot measured.")
+            continue
         picture = ""
         if figure.draw is not None:
             files.append(f"{IMAGES}/{PAPER}_{name}.png")

@@ -276,4 +276,5 @@ def test_what_is_not_measured_is_named(tmp_path, capsys):
     text = (out / "page.md").read_text()
     assert "P, N = 4, K = 2, seed 1, 2, 3: training of MA-DQL, another demand" in text
     assert "**not measured**" in text
-    assert (out / "img" / "n2o_fig8.png").exists()
+    assert "Not measured." in text
+    assert not (out / "img" / "n2o_fig8.png").exists()
