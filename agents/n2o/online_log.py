@@ -112,7 +112,7 @@ def learning_facts(rows: list[RunRow]) -> dict[str, Any] | None:
         "slots": len(rows),
         "epsilon": rows[-1].epsilon,
         "loss": float(np.mean([row.loss for row in last])),
-        "window_slots": WINDOW,
+        "window_slots": len(first),
         "reward_first": float(np.mean([row.reward for row in first])),
         "reward_last": float(np.mean([row.reward for row in last])),
     }
