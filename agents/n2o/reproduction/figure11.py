@@ -56,7 +56,7 @@ def judged(book: Book) -> list[Verdict]:
 
 def draw(path: Path, book: Book) -> None:
     """Rewards in parts of MA-DQL's."""
-    groups = list(cases(book))
+    groups = [each for each in cases(book) if any(measured(book.rewards(*each, name)) for name in TAUGHT)]
     values = {
         NAMES[name]: [book.pair(world, edges, name, BY_LOCAL).ratio for world, edges in groups]
         for name in (BY_N2O, DISTILLED_N2O, BY_MAX_SUM, DISTILLED_MAX_SUM)
