@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import numpy as np
 
-from agents.checkpoint import SCENARIO, TRAINING, Arrays, read_arrays, write_arrays
+from agents.checkpoint import SCENARIO, TRAINING, Arrays
 from agents.errors import AgentError
 from agents.extras import require_torch
+from agents.learned_state import Start, facts_of, keep, read_run, state_path, take_up
 from agents.n2o.checkpoint import Folder
 from agents.n2o.layout import Layout, Singles
 from agents.n2o.online_log import LEARNED, OnlineLog, OnlineRow
@@ -27,31 +28,14 @@ from agents.n2o.worlds import layout_of
 from agents.policy import Figures
 from agents.rental_networks import own_edge
 from agents.rental_policy import RentalExperience, RentalObservation, RentalPolicy, RentalSetting, register
-from emulator.folder import state_of
 from emulator.rental_plan import build_plan, resolve_rental
 
 if TYPE_CHECKING:
     from agents.n2o.learner import Learner
 
 NAME: Final = "madql-online"
-STATE: Final = "state.npz"
 
 _log = logging.getLogger("agent")
-
-
-class Start(NamedTuple):
-    """Where learning begins.
-
-    Attributes:
-        preset: How to learn.
-        slots: Slots, or steps of a training, that were played before; exploration, learning rate and all draws go on
-            from there.
-        arrays: What the learner goes on from; None: random weights.
-    """
-
-    preset: Preset
-    slots: int = 0
-    arrays: Arrays | None = None
 
 
 class OnlineRental:
@@ -70,7 +54,7 @@ class OnlineRental:
         self._setting = setting
         self._start = start
         self._layout = layout_of(setting.plan).alone(self._edge)
-        self._learned = start.slots  # up to which slot, counted from the beginning of all learning
+        self._learned = start.steps  # up to which slot, counted from the beginning of all learning
         self._log = OnlineLog(None if setting.state is None else setting.state / LEARNED)
         self._made: Learner | None = None
         self._loss = float("nan")
@@ -94,7 +78,7 @@ class OnlineRental:
         """
         seen = self._layout.scaled(observation.values)[None, None]
         rented = self._with_some_away(seen, observation.slot)
-        return int(self.learner.decide(self._start.slots + observation.slot, seen, rented)[0, 0])
+        return int(self.learner.decide(self._start.steps + observation.slot, seen, rented)[0, 0])
 
     def _with_some_away(self, seen: Singles, slot: int) -> Ints | None:
         """What is best while some neighbours are away, shape (1, 1); None while all are there."""
@@ -114,7 +98,7 @@ class OnlineRental:
 
         one_thread()  # what PyTorch was told counts for the thread that told it
         learner, outcome = self.learner, experience.outcome
-        step = self._start.slots + outcome.slot
+        step = self._start.steps + outcome.slot
         ended = self._setting.plan.episode(outcome.slot + 1) == outcome.slot + 1
         learner.remember(
             Slots(
@@ -150,37 +134,27 @@ class OnlineRental:
         folder = self._setting.state
         if folder is None:
             return
+        keep(folder, self.learner.arrays(), self._facts(), self._learned)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(folder / STATE, {**self.learner.arrays(), **self._facts(), "slots": np.array(self._learned)})
             self._log.write()
         except OSError as error:
-            text = f"{folder / STATE}: what was learned cannot be kept ({error.strerror}); make room"
-            raise AgentError(text) from None
+            raise AgentError(f"{folder / LEARNED}: cannot be written ({error.strerror}); make room") from None
 
     def resume(self) -> None:
         """Take up what ``save`` kept earlier in this run; what another seed's episode left is not taken."""
-        folder = self._setting.state
-        saved = None if folder is None else read_arrays(folder / STATE)
-        if saved is None or any(str(saved.get(name)) != str(value) for name, value in self._facts().items()):
+        found = take_up(self._setting.state, self._facts())
+        if found is None:
             return
+        self._learned, saved = found
         self.learner.restore(saved)
         self._act_by_what_is_learned()
-        self._learned = int(saved["slots"])
         self._log.go_on()
         count = int(saved["replay.added"])
         _log.info("/agent/%d goes on with what it learned up to slot %d (%d slots)", self._edge, self._learned, count)
 
     def _facts(self) -> Arrays:
         """What a state is of."""
-        setting, start = self._setting, self._start
-        return {
-            "edge": np.array(self._edge),
-            "seed": np.array(setting.seed),
-            "begun_at": np.array(start.slots),
-            "preset": np.array(msgspec.json.encode(start.preset).decode()),
-            "world": np.array(world_of(self._layout)),
-        }
+        return facts_of(self._edge, self._setting.seed, self._start, world_of(self._layout))
 
 
 def world_of(layout: Layout) -> str:
@@ -198,28 +172,23 @@ def start_of(argument: str, setting: RentalSetting) -> Start:
     path, edge = Path(argument), own_edge(setting)
     if (path / SCENARIO).exists() and (path / TRAINING).exists():
         return _of_training(Folder(path), setting)
-    preset, slots, saved = read_state(path, edge)
-    _check(path, str(saved["world"]), setting)
+    preset, slots, world, saved = read_state(path, edge)
+    _check(path, world, setting)
     return Start(preset, slots, saved)
 
 
-def read_state(run: Path, edge: int) -> tuple[Preset, int, Arrays]:
-    """What an agent of a run has learned: how, from how many slots, and all that learning goes on from.
+def read_state(run: Path, edge: int) -> tuple[Preset, int, str, Arrays]:
+    """What an agent of a run learned: how, from how many slots, in which world, and what learning goes on from.
 
     Raises: AgentError: it has learned nothing, or what it kept cannot be read.
     """
-    kept = state_of(run, edge) / STATE
-    saved = read_arrays(kept)
-    if saved is None:
+    found = read_run(run, edge, Preset)
+    if found is None:
         raise AgentError(
             f"{run}: is no folder of `edgerig train n2o`, and no run whose agent of edge {edge} learned "
-            f"({kept} is missing); `edgerig run SCENARIO --agent {NAME}` makes one"
+            f"({state_path(run, edge)} is missing); `edgerig run SCENARIO --agent {NAME}` makes one"
         )
-    try:
-        preset = msgspec.json.decode(str(saved["preset"]), type=Preset)
-        return preset, int(saved["slots"]), saved
-    except (KeyError, ValueError, msgspec.ValidationError) as error:
-        raise AgentError(f"{kept}: cannot be read ({error}); learn again") from None
+    return found
 
 
 def _of_training(folder: Folder, setting: RentalSetting) -> Start:

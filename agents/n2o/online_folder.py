@@ -39,7 +39,7 @@ class LearnedRun(Folder):
     def saved(self) -> tuple[int, Arrays] | None:
         """Slots that the agent learned from that learned from fewest, and the weights of all; no memory."""
         states = [read_state(self.path, edge) for edge in range(self.scenario().edges.count)]
-        arrays = [found for _, _, found in states]
+        arrays = [found for *_, found in states]
         names = [name for name in arrays[0] if name.startswith(("weights.", "target."))]
         agents = len(states)
         memory: Arrays = {
@@ -51,7 +51,7 @@ class LearnedRun(Folder):
             "replay.added": np.array(0),
         }
         together = {name: np.concatenate([each[name] for each in arrays]) for name in names}
-        return min(slots for _, slots, _ in states), {**together, **memory}
+        return min(slots for _, slots, *_ in states), {**together, **memory}
 
 
 def folder_of(path: Path) -> Folder:

@@ -8,44 +8,28 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import numpy as np
 
 from agents.actor_files import world_digest
 from agents.baselines import own_edge
-from agents.checkpoint import SCENARIO, TRAINING, Arrays, read_arrays, write_arrays
+from agents.checkpoint import SCENARIO, TRAINING, Arrays
 from agents.errors import AgentError
 from agents.extras import require_torch
+from agents.learned_state import Start, facts_of, keep, read_run, state_path, take_up
 from agents.policy import Experience, Figures, Observation, Policy, Setting, Signal, register
 from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, Preset
 from emulator.assembly import build_network, resolve
-from emulator.folder import state_of
 from emulator.model.offloading import Bools
 
 if TYPE_CHECKING:
     from agents.ttosc.learner import Learner
 
-STATE = "state.npz"
 DEFAULT = "marginal"
 
 _log = logging.getLogger("agent")
-
-
-class Start(NamedTuple):
-    """Where learning begins.
-
-    Attributes:
-        preset: How to learn.
-        frames: Frames that were learned from before; exploration, learning rate and all draws go on from there.
-        arrays: What the learner goes on from; None: random weights.
-    """
-
-    preset: Preset
-    frames: int = 0
-    arrays: Arrays | None = None
 
 
 class OnlineAgent:
@@ -64,7 +48,7 @@ class OnlineAgent:
         self._edge = own_edge(setting, "ttosc")
         self._setting = setting
         self._start = start
-        self._learned = start.frames  # up to which frame, counted from the beginning of all learning
+        self._learned = start.steps  # up to which frame, counted from the beginning of all learning
         self._made: Learner | None = None
         self._loss = float("nan")
 
@@ -85,7 +69,7 @@ class OnlineAgent:
 
         Source: Algorithm 1, line 5.
         """
-        rows, _ = self.learner.decide(self._start.frames + observation.frame, observation.counts[None])
+        rows, _ = self.learner.decide(self._start.steps + observation.frame, observation.counts[None])
         return rows[0]
 
     def learn(self, experience: Experience) -> None:
@@ -97,7 +81,7 @@ class OnlineAgent:
 
         one_thread()  # what PyTorch was told counts for the thread that told it
         learner, slots = self.learner, self._setting.slots_per_frame
-        frame = self._start.frames + experience.frame
+        frame = self._start.steps + experience.frame
         if len(experience.seen) == len(experience.seen_next) == slots:  # not before an edge server has seen a frame
             gains_s = np.zeros(experience.deployed.shape) if experience.gains_s is None else experience.gains_s
             learner.remember(
@@ -123,24 +107,16 @@ class OnlineAgent:
 
         Raises: AgentError: the disk does not take it.
         """
-        folder = self._setting.state
-        if folder is None:
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(folder / STATE, {**self.learner.arrays(), **self._facts(), "frames": np.array(self._learned)})
-        except OSError as error:
-            text = f"{folder / STATE}: what was learned cannot be kept ({error.strerror}); make room"
-            raise AgentError(text) from None
+        if self._setting.state is not None:
+            keep(self._setting.state, self.learner.arrays(), self._facts(), self._learned)
 
     def resume(self) -> None:
         """Take up what ``save`` kept earlier in this run; what another seed's episode left is not taken."""
-        folder = self._setting.state
-        saved = None if folder is None else read_arrays(folder / STATE)
-        if saved is None or any(str(saved.get(name)) != str(value) for name, value in self._facts().items()):
+        found = take_up(self._setting.state, self._facts())
+        if found is None:
             return
+        self._learned, saved = found
         self._take(saved)
-        self._learned = int(saved["frames"])
         count = int(saved["replay.added"])
         _log.info("/agent/%d goes on with what it learned up to frame %d (%d frames)", self._edge, self._learned, count)
 
@@ -152,14 +128,9 @@ class OnlineAgent:
 
     def _facts(self) -> Arrays:
         """What a state is of."""
-        setting, start = self._setting, self._start
-        return {
-            "edge": np.array(self._edge),
-            "seed": np.array(setting.seed),
-            "begun_at": np.array(start.frames),
-            "preset": np.array(msgspec.json.encode(start.preset).decode()),
-            "world": np.array(world_digest(setting.network, setting.slots_per_frame)),
-        }
+        setting = self._setting
+        world = world_digest(setting.network, setting.slots_per_frame)
+        return facts_of(self._edge, setting.seed, self._start, world)
 
 
 def start_of(argument: str, setting: Setting) -> Start:
@@ -173,19 +144,15 @@ def start_of(argument: str, setting: Setting) -> Start:
     path = Path(name)
     if (path / SCENARIO).exists() and (path / TRAINING).exists():
         return _of_training(Folder(path), setting)
-    kept = state_of(path, own_edge(setting, "ttosc")) / STATE
-    saved = read_arrays(kept)
-    if saved is None:
+    edge = own_edge(setting, "ttosc")
+    found = read_run(path, edge, Preset)
+    if found is None:
         raise AgentError(
             f"agent ttosc:{name}: is no preset ({', '.join(PRESETS)}), no folder of `edgerig train ttosc`, and no run "
-            f"whose agent of edge {setting.edge} learned ({kept} is missing)"
+            f"whose agent of edge {edge} learned ({state_path(path, edge)} is missing)"
         )
-    try:
-        preset = msgspec.json.decode(str(saved["preset"]), type=Preset)
-        frames, world = int(saved["frames"]), str(saved["world"])
-    except (KeyError, ValueError, msgspec.ValidationError) as error:
-        raise AgentError(f"{kept}: cannot be read ({error}); learn again") from None
-    _check(kept, world, setting)
+    preset, frames, world, saved = found
+    _check(path, world, setting)
     return Start(preset, frames, saved)
 
 

@@ -18,12 +18,13 @@ torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
 from agents import rollout  # noqa: E402
 from agents.checkpoint import read_arrays  # noqa: E402
 from agents.errors import AgentError  # noqa: E402
+from agents.learned_state import STATE  # noqa: E402
 from agents.policy import Observation, Setting, make_policy  # noqa: E402
 from agents.rollout import scheduler_of  # noqa: E402
 from agents.ttosc.checkpoint import Folder  # noqa: E402
 from agents.ttosc.credit import marginal_gains  # noqa: E402
 from agents.ttosc.learner import Learner  # noqa: E402
-from agents.ttosc.online import STATE, OnlineAgent  # noqa: E402
+from agents.ttosc.online import OnlineAgent  # noqa: E402
 from agents.ttosc.presets import PRESETS, Preset  # noqa: E402
 from agents.ttosc.train import train  # noqa: E402
 from emulator.assembly import build_network  # noqa: E402
@@ -66,7 +67,7 @@ def check_states(folder: Path, learners: list[Learner], frames: int) -> None:
     for m, learner in enumerate(learners):
         state = read_arrays(state_of(folder, m) / STATE)
         assert state is not None
-        assert int(state["frames"]) == frames
+        assert int(state["learned"]) == frames
         for name, value in learner.arrays().items():
             assert state[name].dtype == value.dtype, name
             assert np.array_equal(state[name], value), (m, name)
@@ -138,7 +139,7 @@ def test_a_run_goes_on_from_what_the_agents_of_another_have_learned(tmp_path: Pa
     twice = ThreadRun(small(agent={"policy": f"ttosc:{once.folder}"}, frames=8), tmp_path / "twice")
     assert once.play() == twice.play() == 0
     before, after = (read_arrays(state_of(run.folder, 1) / STATE) for run in (once, twice))
-    assert (int(before["frames"]), int(after["begun_at"]), int(after["frames"])) == (13, 13, 20)
+    assert (int(before["learned"]), int(after["begun_at"]), int(after["learned"])) == (13, 13, 20)
     assert int(after["replay.added"]) == int(before["replay.added"]) + 6
     assert after["preset"] == before["preset"]
 
@@ -170,7 +171,7 @@ def test_after_a_reset_agents_begin_with_what_the_run_began_with(tmp_path: Path)
 
 
 def agent(tmp_path: Path, seed: int = 1, edge: int = 0, preset: Preset = QUICK) -> OnlineAgent:
-    from agents.ttosc.online import Start
+    from agents.learned_state import Start
 
     network = build_network(small())
     return OnlineAgent(Setting(network, 2, edge, seed, state=tmp_path / "state"), Start(preset))
@@ -290,7 +291,7 @@ def kept(run: LiveRun) -> tuple[int, int]:
     """Frames up to which agent 1 has learned as its state says, and experiences it has had in this run."""
     state = read_arrays(state_of(run.out, 1) / STATE)
     assert state is not None
-    return int(state["frames"]), int(state["replay.added"]) - SLOW_BATCH
+    return int(state["learned"]), int(state["replay.added"]) - SLOW_BATCH
 
 
 @pytest.mark.processes

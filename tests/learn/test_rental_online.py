@@ -17,10 +17,11 @@ torch = pytest.importorskip("torch", reason="needs torch: make learn-setup")
 
 from agents.checkpoint import Arrays, read_arrays  # noqa: E402
 from agents.errors import AgentError  # noqa: E402
+from agents.learned_state import STATE, Start  # noqa: E402
 from agents.n2o.checkpoint import Folder  # noqa: E402
 from agents.n2o.judge import exported  # noqa: E402
 from agents.n2o.learner import Learner  # noqa: E402
-from agents.n2o.online import STATE, OnlineRental, Start, start_of  # noqa: E402
+from agents.n2o.online import OnlineRental, start_of  # noqa: E402
 from agents.n2o.online_folder import folder_of  # noqa: E402
 from agents.n2o.online_log import LEARNED, read_log  # noqa: E402
 from agents.n2o.presets import ONLINE, Preset  # noqa: E402
@@ -119,7 +120,7 @@ def test_in_lockstep_each_agent_learns_what_it_would_alone_bit_for_bit(tmp_path:
     # The last slot of a run is followed by no observation, so it is not learned from.
     for edge, learner in enumerate(alone(scenario, scenario.slots - 1)):
         found = state(run.folder, edge)
-        assert int(found["slots"]) == scenario.slots - 1
+        assert int(found["learned"]) == scenario.slots - 1
         for name, value in learner.arrays().items():
             assert found[name].dtype == value.dtype, name
             assert np.array_equal(found[name], value), (edge, name)
@@ -153,7 +154,7 @@ def test_a_run_goes_on_from_what_the_agents_of_another_have_learned(tmp_path: Pa
     once = play(scenario_of(frames=12), tmp_path / "once", layout=GROUPED)
     twice = play(scenario_of(f"{NAME}:{once.folder}", frames=9), tmp_path / "twice", layout=GROUPED)
     before, after = (state(run.folder, 1) for run in (once, twice))
-    assert (int(before["slots"]), int(after["begun_at"]), int(after["slots"])) == (11, 11, 19)
+    assert (int(before["learned"]), int(after["begun_at"]), int(after["learned"])) == (11, 11, 19)
     assert int(after["replay.added"]) == int(before["replay.added"]) + 8
     assert np.array_equal(after["replay.seen"][:11], before["replay.seen"])
     assert after["preset"] == before["preset"]
@@ -166,7 +167,7 @@ def test_what_was_trained_goes_on_with_ones_own_part(tmp_path: Path) -> None:
     assert saved is not None
     world = RentalWorld(scenario)
     start = start_of(str(tmp_path / "training"), RentalSetting(world.plan, 2, scenario.seed))
-    assert (start.slots, start.preset.copies, start.preset.method) == (24, 1, "madql")
+    assert (start.steps, start.preset.copies, start.preset.method) == (24, 1, "madql")
     assert start.arrays is not None
     for name in ("weights.weight_0", "target.bias_1", "optimiser.exp_avg.weight_2"):
         assert np.array_equal(start.arrays[name][0], saved[1][name][2])
@@ -362,7 +363,7 @@ def test_an_agent_killed_while_it_learns_goes_on_and_has_lost_one_slot_at_most(
 
     def kept() -> tuple[int, int]:
         found = state(run.out, 1)
-        return int(found["slots"]), int(found["replay.added"]) - 1
+        return int(found["learned"]), int(found["replay.added"]) - 1
 
     found, first, before = [], 0, 0
     for _ in range(2):
