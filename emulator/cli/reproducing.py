@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -16,8 +17,29 @@ from emulator.cli.trainings import clock
 if TYPE_CHECKING:
     from agents.reproduction.crew import Progress
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 INTERRUPTED: Final = 130
 WHAT: Final = ("fig4a", "fig4b", "fig5a", "fig5b", "fig6a", "fig6b", "times", "real", "all")
+
+
+def _into(folder: str) -> Callable[[Command], Command]:
+    """The option that says where measurements are kept."""
+    return click.option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(folder),
+        show_default=True,
+        help="The folder; what is measured in it already is not measured again.",
+    )
+
+
+def _what_to_write(command: Command) -> Command:
+    """The options that say what becomes of measurements."""
+    page = click.Path(path_type=Path, dir_okay=False)
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+    as_is = click.option("--as-is", is_flag=True, help="Measure nothing; write tables and plots of what is there.")
+    return click.option("--page", type=page, help="Write the tables into this page, too.")(as_is(as_json(command)))
 
 
 @click.group("reproduce")
@@ -29,22 +51,13 @@ def reproduce_group() -> None:
 @click.argument("what", type=click.Choice(WHAT), default="all")
 @click.option("--quick", is_flag=True, help="Three seeds, fewer points and frames: minutes, and wide intervals.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Measurements at a time.")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("reproduction-ttosc"),
-    show_default=True,
-    help="The folder; what is measured in it already is not measured again.",
-)
+@_into("reproduction-ttosc")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Holds milan_internet and azure_functions (docs/traces.md), for real demand.",
 )
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
-@click.option("--as-is", is_flag=True, help="Measure nothing; write tables and plots of what is measured so far.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+@_what_to_write
 def reproduce_ttosc(
     what: str, quick: bool, jobs: int, out: Path, data: Path | None, page: Path | None, as_is: bool, as_json: bool
 ) -> int:
@@ -88,17 +101,8 @@ WHAT_N2O: Final = ("fig4", "fig5", "fig6", "table2", "fig7", "fig8", "fig9", "fi
 @click.argument("what", type=click.Choice(WHAT_N2O), default="all")
 @click.option("--quick", is_flag=True, help="N = 4, three seeds, shorter trainings: at most 15 minutes on two cores.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Trainings at a time.")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("reproduction-n2o"),
-    show_default=True,
-    help="The folder; what is measured in it already is not measured again.",
-)
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this page, too.")
-@click.option("--as-is", is_flag=True, help="Measure nothing; write tables and plots of what is measured so far.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+@_into("reproduction-n2o")
+@_what_to_write
 def reproduce_n2o(what: str, quick: bool, jobs: int, out: Path, page: Path | None, as_is: bool, as_json: bool) -> int:
     """Every figure and stated number of N2O: CSV, plots, and which claims hold; Ctrl-C keeps what is measured."""
     from agents.n2o.reproduction import asking, report
