@@ -164,7 +164,11 @@ class AgentDesk:
         if hello is None or place is None or told.instance not in self._entries:
             return BeatAck(False)
         if told.reason:
+            # It hears of it here and from its edge server, in either order, so both must say the same.
+            identity = self._identities[told.instance]
+            self._forget(told.instance)
             self._registry.drop(told.instance, told.reason)
+            self._say(identity, place[0], told.instance, wire.Goodbye("warm_up"))
             return BeatAck(False)
         peer = Peer(
             hello.process or f"foreign-{hello.name}", told.instance, hello.pid, "-", "", "", "",

@@ -67,6 +67,12 @@ def test_a_name_says_what_a_module_does() -> None:
     assert not shadowing, f"named like a module of the standard library: {', '.join(shadowing)}"
 
 
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """Tests are no packages, so the second of a name cannot be collected beside the first."""
+    stems = [path.stem for path in (ROOT / "tests").rglob("*.py") if path.stem != "conftest"]
+    assert not (twice := {stem for stem in stems if stems.count(stem) > 1}), f"rename one: {', '.join(sorted(twice))}"
+
+
 def test_there_is_no_fifth_import_package() -> None:
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert found == set(PACKAGES)

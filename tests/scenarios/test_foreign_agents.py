@@ -276,7 +276,7 @@ def test_who_fails_the_warm_up_is_never_bound(tmp_path: Path) -> None:
     played = Played(tmp_path, bad, replaced)
     agent = played.play()
     assert [said["reason"] for said in agent.told(REFUSED)][-1] == "infeasible"
-    assert agent.told(GOODBYE)[0] == {"reason": "warm_up", "again": False}
+    assert agent.told(GOODBYE) in ([{"reason": "warm_up", "again": False}], 2 * [{"reason": "warm_up", "again": False}])
     assert not [header for kind, header, _ in agent.heard if kind == OBSERVATION and header[5]]
 
 

@@ -58,7 +58,8 @@ def test_what_an_observer_hears_is_accounted_apart_even_after_it_left() -> None:
         observer.close()
         bus.until(lambda: observer.instance not in agent.membership.peers)
         links = [link for link in link_report(agent).links if link.kind != "control"]
-        assert [(link.kind, link.subscriber, link.messages) for link in links] == [
-            ("data", "hub", 1),
-            ("observed", "", 2),  # the message, and the mark that the link was matched
-        ]
+        assert [(link.kind, link.subscriber) for link in links] == [("data", "hub"), ("observed", "")]
+        data, observed = links
+        assert data.messages == 1
+        # The message, the mark that the link was matched, and, where the machine is slow, that the publisher still lives.
+        assert 2 <= observed.messages <= 4
