@@ -61,5 +61,5 @@ def test_what_an_observer_hears_is_accounted_apart_even_after_it_left() -> None:
         assert [(link.kind, link.subscriber) for link in links] == [("data", "hub"), ("observed", "")]
         data, observed = links
         assert data.messages == 1
-        # The message, the mark that the link was matched, and, where the machine is slow, that the publisher still lives.
+        # The message, the mark that the link was matched, and, where it is slow, that the publisher still lives.
         assert 2 <= observed.messages <= 4
