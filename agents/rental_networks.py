@@ -14,7 +14,7 @@ import numpy as np
 from agents.errors import AgentError
 from agents.n2o.dual_averaging import Slopes
 from agents.n2o.files import ActorNetwork, Kind, QNetwork, check_world, read_manifest
-from agents.n2o.network import nothing_lost
+from agents.n2o.network import Course, nothing_lost
 from agents.n2o.orchestrators import recipe
 from agents.n2o.rental_agent import Orchestrated
 from agents.n2o.tables import LocalTable, lacking
@@ -25,7 +25,10 @@ from emulator.model.rental import Ints
 
 SHIPPED: Final = Path(__file__).with_name("shipped_rental")
 FOLDERS: Final[dict[Kind, str]] = {"q": "q", "actor": "actors"}
-TEAMS: Final = ("owner", "maxsum", "n2o")
+TEAMS: Final = ("owner", "maxsum", "n2o", "n2o-average", "n2o-secant", "consensus", "polish")
+"""How agents negotiate; what each name stands for is in ``agents.n2o.team.ALIASES``."""
+
+ALONE: Final = "madql"
 
 
 class Alone:
@@ -52,14 +55,24 @@ class Together:
 
     def __init__(self, team: QTeam, spec: str, graph_at: Callable[[int], Graph], lost: LostIn | None = None) -> None:
         """Let a team decide; ``graph_at`` says who is linked in a slot, ``lost`` which letters do not come."""
-        self._decide = team.decider(spec)
+        made = None if spec == EXACT else recipe(ALIASES.get(spec, spec))
+        self.team = team
+        self.rounds = 0 if made is None else made.rounds
+        self.course: Course | None = None
+        """What came of the rounds of the last decision; None where nobody writes letters."""
+        self._exact = team.decider(EXACT)
+        self._negotiate = None if made is None else team.negotiator(made)
         self._graph_at = graph_at
         self._lost = lost
 
     def decide(self, observation: RentalObservation) -> Ints:
         """Units that each rents, shape (edge,)."""
         lost = nothing_lost if self._lost is None else self._lost(observation.slot)
-        return self._decide(observation.values[None], lost, self._graph_at(observation.slot))[0]
+        seen, graph = observation.values[None], self._graph_at(observation.slot)
+        if self._negotiate is None:
+            return self._exact(seen, lost, graph)[0]
+        self.course = self._negotiate(seen, lost, graph)
+        return self.course.last[0]
 
     def after_slot(self, observation: RentalObservation, outcome: RentalOutcome) -> None:
         """Learns nothing."""
@@ -103,6 +116,17 @@ def folder_for(setting: RentalSetting, argument: str, kind: Kind) -> Path:
     )
 
 
+def networks_behind(spec: str, setting: RentalSetting) -> QTeam | None:
+    """The local Q-networks that agents of a spec decide by; None where there are none.
+
+    Raises: AgentError: they are not there, or for another world only.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in (*TEAMS, EXACT, ALONE):
+        return None
+    return QTeam(folder_for(setting, argument, "q"), setting.plan.graph, setting.plan.rental.units + 1)
+
+
 def talks(spec: str) -> bool:
     """Whether agents of that spec write to each other on the bus."""
     return spec.partition(":")[0] in TEAMS
@@ -130,7 +154,7 @@ def own_edge(setting: RentalSetting) -> int:
     return setting.edge
 
 
-@register("madql", "local")
+@register(ALONE, "local")
 def _madql(setting: RentalSetting, argument: str) -> RentalPolicy:
     """The own entry of the best row of the own table."""
     plan, edge, actions = setting.plan, own_edge(setting), setting.plan.rental.units + 1
@@ -160,8 +184,9 @@ def _register_teams() -> None:
 
         @register(name, "network")
         def _team(setting: RentalSetting, argument: str, name: str = name) -> RentalPolicy:
-            graph, actions = setting.plan.graph, setting.plan.rental.units + 1
-            team = QTeam(folder_for(setting, argument, "q"), graph, actions)
+            team = networks_behind(f"{name}:{argument}", setting)
+            if team is None:
+                raise AgentError(f"agent {name}: decides by no network")
             return Together(team, name, setting.plan.graph_at, setting.lost)
 
 

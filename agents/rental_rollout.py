@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from agents.n2o.network import withheld
+from agents.n2o.team import QTeam
+from agents.n2o.worth import Totals
 from agents.policy import per_edge_specs
+from agents.rental_networks import Together, networks_behind
 from agents.rental_policy import (
     LearningRental,
     RentalExperience,
@@ -42,7 +45,9 @@ class PlayedSlot:
 class RentalTeam:
     """The agents of a scenario, asked together; a policy that observes the network is asked once."""
 
-    def __init__(self, scenario: Scenario, world: RentalWorld, folder: Path | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, world: RentalWorld, folder: Path | None = None, totals: Totals | None = None
+    ) -> None:
         specs = per_edge_specs(scenario.agent.policy, world.edges, observes)
         self._graph, self._most = world.graph, world.most_units
         self._policies: list[RentalPolicy] = []
@@ -58,6 +63,13 @@ class RentalTeam:
             if not everyone or spec not in shared:
                 shared[spec] = make_rental_policy(spec, setting)
             self._policies.append(shared[spec])
+        self._totals = totals
+        self._plan = world.plan
+        # P2 is of networks of all: where agents differ, there is none.
+        self._networks: QTeam | None = None
+        if totals is not None and len(set(specs)) == 1:
+            first, setting = self._policies[0], RentalSetting(world.plan, None, scenario.seed, scenario.name)
+            self._networks = first.team if isinstance(first, Together) else networks_behind(specs[0], setting)
 
     def decide(self, slot: int, observed: Floats, before: Ints) -> tuple[Ints, int, list[float]]:
         """Units of all edge servers, how many decisions were refused, and the seconds each took.
@@ -85,7 +97,18 @@ class RentalTeam:
                 units[edge] = wanted
             else:
                 refused += 1
+        self._measure(slot, observed, units)
         return units, refused, seconds
+
+    def _measure(self, slot: int, observed: Floats, units: Ints) -> None:
+        """Add up what came of negotiating, and what the networks say of it."""
+        first = self._policies[0]
+        if self._totals is None or self._networks is None:
+            return
+        if isinstance(first, Together) and first.course is not None:
+            self._totals.negotiated(first.course, first.rounds)
+        tables = self._networks.tables(observed[None], self._plan.graph_at(slot))
+        self._totals.valued([float(value[0]) for value in tables.terms(units[None])])
 
     def after_slot(self, observed: Floats, played: Played) -> None:
         """Tell each policy what the slot was worth: its own reward, or everybody's."""
@@ -110,16 +133,19 @@ class RentalTeam:
                 policy.save()
 
 
-def play(scenario: Scenario, world: RentalWorld | None = None, folder: Path | None = None) -> Iterator[PlayedSlot]:
+def play(
+    scenario: Scenario, world: RentalWorld | None = None, folder: Path | None = None, totals: Totals | None = None
+) -> Iterator[PlayedSlot]:
     """Run a resolved scenario in this process, slot by slot.
 
     Args:
         scenario: Resolved.
         world: Its world, if somebody else looks at it, too.
         folder: The run folder, where policies that learn keep at the end what they learned; None: nowhere.
+        totals: Where negotiations and P2's objective are added up; None: nowhere.
     """
     world = world or RentalWorld(scenario)
-    team = RentalTeam(scenario, world, folder)
+    team = RentalTeam(scenario, world, folder, totals)
     units = np.zeros(world.edges, dtype=np.int64)
     for slot in range(scenario.slots):
         observed = world.observed[0]

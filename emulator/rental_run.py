@@ -10,6 +10,7 @@ from typing import Any
 from agents import rental_rollout
 from agents.errors import AgentError
 from agents.n2o.online_log import learning_facts, write_curve
+from agents.n2o.worth import Totals
 from agents.policy import per_edge_specs
 from agents.rental_networks import talks
 from agents.rental_policy import RentalSetting, make_rental_policy, observes
@@ -88,11 +89,12 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
     writer = Writer(folder, RENTAL_TABLES)
     world, digest = RentalWorld(scenario), RunDigest()
     totals = RentalTotals(world.plan.rental.episode_slots)
+    negotiated = Totals()
     decisions: list[float] = []
     refused, code = 0, 0
     try:
         before_s = time.perf_counter()
-        for played in rental_rollout.play(scenario, world, folder):
+        for played in rental_rollout.play(scenario, world, folder, negotiated):
             decisions += played.decision_s
             refused += played.refused
             said = rental_records.slot_records(played.step, world.plan)
@@ -111,6 +113,7 @@ def in_process(scenario: Scenario, folder: Path, on_status: Callable[[RunStatus]
     except KeyboardInterrupt:
         code = INTERRUPTED
     facts = {**totals.facts(), "digest": digest.hex(), "late": 0, "refused": refused, "missed": 0}
+    facts["counters"] = dict(sorted(negotiated.counters.items()))
     writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
     writer.close()
     learning = learned(scenario, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,9 @@ def write(
         "bytes": sizes,
         "decision_s": _spread(decisions),
     }
+    orchestration = orchestration_of(ledger.get("counters", {}), scenario.edges.count)
+    if orchestration:
+        document["orchestration"] = orchestration
     if recording is not None:
         document["recording"] = recording
     if learning is not None:
@@ -110,6 +113,24 @@ def _world(scenario: Scenario) -> dict[str, Any]:
         return {"world": "rental", "spec": scenario.rental.spec, "zero_delay_bug": scenario.rental.zero_delay_bug}
     scheduler = scenario.scheduler
     return {"scheduler": f"{scheduler.kind}@{scheduler.at} ({scheduler.backend})", "tasks_mode": scenario.tasks}
+
+
+def orchestration_of(counters: Mapping[str, float], edges: int) -> dict[str, float]:
+    """What agents with local Q-networks came to, by their counters; empty where there are none.
+
+    ``objective`` is P2's, mean over slots; where agents negotiate, ``rounds`` are those of a decision, ``disagreement``
+    is that of the last letters, mean over agents and slots, and ``letters_absent`` those that did not come.
+    Source: N2O problem P2, its objective at what was rented.
+    """
+    found: dict[str, float] = {}
+    values, negotiations = counters.get("local_values", 0.0), counters.get("negotiations", 0.0)
+    if values:
+        found["objective"] = edges * (counters["local_value_gained"] - counters["local_value_lost"]) / values
+    if negotiations:
+        found["rounds"] = counters["negotiation_rounds"] / negotiations
+        found["disagreement"] = counters["negotiation_disagreements"] / negotiations
+        found["letters_absent"] = counters["letters_absent"]
+    return found
 
 
 def _spread(seconds: Floats) -> dict[str, float]:

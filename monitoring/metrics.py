@@ -137,6 +137,37 @@ DECISIONS: Final = (
         "negotiation_disagreement",
         ("edge",),
     ),
+    Metric("edgerig_negotiations_total", "counter", "Decisions that agents negotiated.", "negotiations", ("edge",)),
+    Metric(
+        "edgerig_negotiation_disagreement_ratio_total",
+        "counter",
+        "The same disagreements, summed over decisions.",
+        "negotiation_disagreements",
+        ("edge",),
+    ),
+    Metric(
+        "edgerig_local_value_money",
+        "gauge",
+        "What the last slot's rentals are worth by an agent's network, its neighbours' as they said; the sum over edge "
+        "servers is the objective of P2.",
+        "local_value",
+        ("edge",),
+    ),
+    Metric("edgerig_local_values_total", "counter", "Slots that an agent has so valued.", "local_values", ("edge",)),
+    Metric(
+        "edgerig_local_value_gained_money_total",
+        "counter",
+        "Sum of those values that are above 0.",
+        "local_value_gained",
+        ("edge",),
+    ),
+    Metric(
+        "edgerig_local_value_lost_money_total",
+        "counter",
+        "Sum of those below, their sign dropped.",
+        "local_value_lost",
+        ("edge",),
+    ),
     Metric("edgerig_learning_loss", "gauge", "Loss of an agent's last step.", "learning_loss", ("edge",)),
     Metric(
         "edgerig_exploration_ratio",

@@ -64,6 +64,11 @@ class BusExchange:
             message, slot=self._slot, attempt=self._attempt, round=round_, t_sim_ns=t_sim_ns
         )
 
+    def ended(self, rounds: int) -> bool:
+        """See ``Exchange``; in lockstep time is never over."""
+        left_s = self._left_s(rounds - 1)
+        return left_s is not None and left_s <= 0.0
+
     def receive(self, round_: int, then: Callable[[Came], None]) -> None:
         """See ``Exchange``."""
 

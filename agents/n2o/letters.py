@@ -63,3 +63,16 @@ def relative(values: Floats) -> Singles:
 def whole(sent: NDArray[np.floating]) -> Floats:
     """What ``relative`` left, with the 0 of renting nothing: shape (..., actions)."""
     return np.concatenate([np.zeros((*sent.shape[:-1], 1)), sent], axis=-1)
+
+
+def apart(sent: Letter, came: Letter) -> Floats:
+    """How far two letters of equal length are apart: their largest difference, by the largest number in both.
+
+    Returns: 0, the same, to 2, the opposite; shape (state,).
+    Source: ours: how far apart two servers' copies of what all have to agree about still are.
+    """
+    ours, theirs = (letter.values.astype(np.float64) for letter in (sent, came))
+    largest = np.abs(np.concatenate([ours, theirs], axis=1)).max(axis=1, initial=0.0)
+    farthest = np.abs(ours - theirs).max(axis=1, initial=0.0)
+    found: Floats = np.divide(farthest, largest, out=np.zeros(len(ours)), where=largest > 0.0)
+    return found

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from agents.n2o.letters import NUMBER_BYTES, Letter, Orchestrator
+from agents.n2o.letters import NUMBER_BYTES, Letter, Orchestrator, apart
 from bus.gather import Absent
 from bus.messages import Orchestration
 
@@ -31,6 +31,10 @@ class Exchange(Protocol):
         """Call once, never from within, when the round is over: all came, or there is no more time."""
         ...
 
+    def ended(self, rounds: int) -> bool:
+        """Whether the time for so many rounds is over, so that no other should begin."""
+        ...
+
 
 class Negotiation:
     """Runs one orchestrator through its rounds, then tells what to rent."""
@@ -47,6 +51,8 @@ class Negotiation:
             actions: Rentals to choose from; whoever says another one is not heard.
             then: Called with the units to rent.
         """
+        self.rounds = 0
+        """Rounds that were played; fewer than planned where time was over before."""
         self.absent = 0
         """Letters that did not come."""
         self.malformed = 0
@@ -64,7 +70,7 @@ class Negotiation:
         self._begin(0)
 
     def _begin(self, round_: int) -> None:
-        if round_ == self._rounds:
+        if round_ == self._rounds or self._exchange.ended(self._rounds):
             self._then(int(self._part.rented()[0]))
             return
         letters = self._part.outgoing()
@@ -89,15 +95,12 @@ class Negotiation:
             else:
                 received[other] = letter
         self._part.take(received)
-        if round_ + 1 == self._rounds:
-            self.disagreement = max((_apart(sent[other], letter) for other, letter in received.items()), default=0.0)
+        self.rounds = round_ + 1
+        if self.rounds == self._rounds:
+            self.disagreement = max(
+                (float(apart(sent[other], letter)[0]) for other, letter in received.items()), default=0.0
+            )
         self._begin(round_ + 1)
-
-
-def _apart(sent: Letter, came: Letter) -> float:
-    """The largest difference of two letters of equal length, by the largest number in both: 0 to 2."""
-    largest = max(float(np.abs(letter.values).max(initial=0.0)) for letter in (sent, came))
-    return float(np.abs(sent.values - came.values).max()) / largest if largest > 0.0 else 0.0
 
 
 def message_of(letter: Letter) -> Orchestration:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from agents.n2o.letters import Letter, Orchestrator
-from agents.n2o.tables import Ints
+from agents.n2o.letters import Letter, Orchestrator, apart
+from agents.n2o.tables import Floats, Ints
 from bus.link_channel import Draw, draw_of
 from bus.link_table import LinkTable
 
@@ -82,10 +82,14 @@ class Course:
 
     Attributes:
         rented: Shape (state, edge), after each round; before the first one as well, so one more than rounds.
+        disagreement: How far each edge server's last letters were from its neighbours' at most, shape (state, edge).
+        absent: Letters that were lost, for one state.
         payload_bytes: Sent over each directed link (sender, receiver), for one state; lost letters were sent.
     """
 
     rented: list[Ints]
+    disagreement: Floats
+    absent: int = 0
     payload_bytes: dict[tuple[int, int], int] = field(default_factory=dict)
 
     @property
@@ -102,18 +106,27 @@ def orchestrated(parts: Sequence[Orchestrator], rounds: int, lost: Lost = nothin
         rounds: How many.
         lost: Which letters do not come; the same for all states that are looked at together.
     """
-    course = Course([_rented(parts)])
+    first = _rented(parts)
+    course = Course([first], np.zeros(first.shape))
     for round_ in range(rounds):
         received: list[dict[int, Letter]] = [{} for _ in parts]
-        for sender, part in enumerate(parts):
-            for receiver, letter in part.outgoing().items():
+        written = [part.outgoing() for part in parts]
+        for sender, letters in enumerate(written):
+            for receiver, letter in letters.items():
                 link = (sender, receiver)
                 course.payload_bytes[link] = course.payload_bytes.get(link, 0) + letter.payload_bytes
-                if not lost(round_, sender, receiver):
+                if lost(round_, sender, receiver):
+                    course.absent += 1
+                else:
                     received[receiver][sender] = letter
         for part, letters in zip(parts, received, strict=True):
             part.take(letters)
         course.rented.append(_rented(parts))
+        if round_ + 1 == rounds:
+            for edge, letters in enumerate(received):
+                for other, letter in letters.items():
+                    farthest = np.maximum(course.disagreement[:, edge], apart(written[edge][other], letter))
+                    course.disagreement[:, edge] = farthest
     return course
 
 

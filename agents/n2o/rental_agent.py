@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -14,6 +14,7 @@ from agents.n2o.letters import Orchestrator
 from agents.n2o.negotiation import Negotiation
 from agents.n2o.orchestrators import Recipe
 from agents.n2o.tables import Floats, LocalTable, lacking
+from agents.n2o.worth import Books, Neighbourhood
 from bus.gather import Absent
 from bus.messages import Rental
 from bus.node import Node
@@ -26,8 +27,12 @@ FIELDS: Final = 5
 OBSERVED_SHARE: Final = 0.1
 """Share of a slot after which, on the wall clock, no observation is waited for."""
 
-DECIDED_SHARE: Final = 0.25
-"""Share of a slot after which, on the wall clock, the last round is over; the ones before end evenly spaced."""
+DECIDED_SHARE: Final = 0.3
+"""Share of a slot after which, on the wall clock, the last round is over; the ones before end evenly spaced.
+
+Well before the edge server stops waiting (``emulator.nodes.deadlines.RENTED``): where a neighbour is slow, every
+round lasts to its deadline, and a rental that is sent only when nobody waits for it any more is none.
+"""
 
 
 class RentalPolicy(Protocol):
@@ -42,6 +47,10 @@ class RentalPolicy(Protocol):
 
     def linked(self, slot: int) -> tuple[int, ...]:
         """The neighbours that are there in a slot."""
+        ...
+
+    def worth(self, rented: Sequence[int]) -> float:
+        """What rentals, its own and then those of the neighbours that are there, are worth by the last ``part``."""
         ...
 
 
@@ -78,6 +87,7 @@ class Orchestrated:
         self._recipe = recipe
         self._valued = valued
         self._graph_at = graph_at
+        self._table: LocalTable | None = None
 
     def part(self, observed: Floats, slot: int) -> Orchestrator:
         """See ``RentalPolicy``."""
@@ -87,11 +97,22 @@ class Orchestrated:
         if away:
             table = table.without(away)
             slopes = None if slopes is None else slopes_without(slopes, away)
+        self._table = table
         return self._recipe.make(graph, self._edge, table, slopes)
 
     def linked(self, slot: int) -> tuple[int, ...]:
         """See ``RentalPolicy``."""
         return self._now(slot).neighbours[self._edge]
+
+    def worth(self, rented: Sequence[int]) -> float:
+        """See ``RentalPolicy``.
+
+        Raises: RuntimeError: before any ``part``.
+        Source: N2O problem P2, one edge server's term of the objective.
+        """
+        if self._table is None:
+            raise RuntimeError("worth() before part()")
+        return float(self._table.at(np.array([rented]))[0])
 
     def _now(self, slot: int) -> Graph:
         return self._graph if self._graph_at is None else self._graph_at(slot)
@@ -124,11 +145,11 @@ class RentalAgentNode:
         self._rental = node.publisher(f"/agent/{edge}/rental")
         measured = node.process.measurements
         self._kept = self._seen = np.zeros(FIELDS)
-        self._absent = measured.counter("letters_absent")
-        self._malformed = measured.counter("letters_malformed")
         self._inferences, self._inference_s = measured.counter("inferences"), measured.counter("inference_seconds")
-        self._rounds = measured.counter("negotiation_rounds", edge=str(edge))
-        self._disagreement = measured.gauge("negotiation_disagreement", edge=str(edge))
+        self._books = Books(measured, edge)
+        self._nearby = Neighbourhood(node, self._neighbours)
+        self._valued = -1
+        """The last slot whose rentals were valued; an attempt that follows another does not count again."""
         node.collect("observation", f"/edge/{edge}/observation", f"/edge/{edge}")
         driver.add(self)
 
@@ -140,6 +161,8 @@ class RentalAgentNode:
         """Back to the initial state."""
         self._policy = policy
         self._kept = self._seen = np.zeros(FIELDS)
+        self._nearby.begin_again()
+        self._valued = -1
 
     def start(self, now: Now) -> None:
         """Begin a slot."""
@@ -182,9 +205,23 @@ class RentalAgentNode:
         return now.members - {f"/agent/{other}" for other in self._neighbours if other not in linked}
 
     def _decided(self, now: Now, negotiation: Negotiation, units: int) -> None:
-        self._absent.value += negotiation.absent
-        self._malformed.value += negotiation.malformed
-        self._rounds.value += self._policy.rounds
-        self._disagreement.value = negotiation.disagreement
+        done = negotiation
+        self._books.negotiated(done.rounds, done.disagreement, done.absent, done.malformed)
         self._driver.publish(self._rental, Rental(self._edge, units), now, into_ns=self._exchange.reached_ns)
-        self._driver.finish(self, now)
+
+        def value(nearby: Mapping[int, int]) -> None:
+            self._value(now, units, nearby)
+            if not self._driver.paced:
+                self._driver.finish(self, now)
+
+        # In lockstep the slot waits for what neighbours rent, whose word might come after it; no clock waits for books.
+        self._nearby.gather(self._exchange.neighbours, now.slot, now.attempt, value)
+        if self._driver.paced:
+            self._driver.finish(self, now)
+
+    def _value(self, now: Now, units: int, nearby: Mapping[int, int]) -> None:
+        """P2's term of this edge server, where its neighbours rent what they said."""
+        if now.slot > self._valued:
+            self._valued = now.slot
+            there = [nearby[other] for other in self._policy.linked(now.slot)]
+            self._books.valued(self._policy.worth([units, *there]))

@@ -189,9 +189,13 @@ class Tables:
         Source: N2O problem P2, the sum of local Q-values.
         """
         found = np.zeros(len(rented))
-        for scope, table in zip(self.scopes, self.local, strict=True):
-            found += table.at(rented[:, scope])
+        for value in self.terms(rented):
+            found += value
         return found
+
+    def terms(self, rented: Ints) -> list[Floats]:
+        """Each edge server's term of the objective, for rentals (state, edge), shape (state,)."""
+        return [table.at(rented[:, scope]) for scope, table in zip(self.scopes, self.local, strict=True)]
 
     def own_best(self) -> Ints:
         """What MA-DQL rents: each the own entry of its own best joint rental, shape (state, edge).

@@ -14,13 +14,18 @@ import numpy as np
 from agents.n2o.dual_averaging import Slopes, slopes_without
 from agents.n2o.exact import maximise
 from agents.n2o.files import ActorNetwork, QNetwork, check_world, read_manifest
-from agents.n2o.network import Lost, nothing_lost, orchestrated
-from agents.n2o.orchestrators import recipe
+from agents.n2o.network import Course, Lost, nothing_lost, orchestrated
+from agents.n2o.orchestrators import Recipe, recipe
 from agents.n2o.tables import Floats, Ints, LocalTable, Tables, lacking
 from emulator.model.graph import Graph
 
 EXACT: Final = "exact"
-ALIASES: Final = {"maxsum": "max-sum:rounds=10", "madql": "own"}
+ALIASES: Final = {
+    "maxsum": "max-sum:rounds=10",
+    "madql": "own",
+    "n2o-average": "n2o:output=average",
+    "n2o-secant": "n2o:slopes=secant,centre=shared,gamma=3",
+}
 """Short names of how a team decides, beside the specs of ``agents.n2o.orchestrators``."""
 
 
@@ -29,6 +34,14 @@ class Decide(Protocol):
 
     def __call__(self, seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Ints:
         """Observations (state, edge, field), what letters are lost, who is linked now, to rentals (state, edge)."""
+        ...
+
+
+class Negotiate(Protocol):
+    """As ``Decide``, with all that came of the rounds."""
+
+    def __call__(self, seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Course:
+        """Observations (state, edge, field), what letters are lost, who is linked now, to what came of it."""
         ...
 
 
@@ -65,14 +78,18 @@ class QTeam:
         """
         if spec == EXACT:
             return lambda seen, lost=nothing_lost, graph=None: maximise(self.tables(seen, graph)).rented
-        made = recipe(ALIASES.get(spec, spec))
+        negotiate = self.negotiator(recipe(ALIASES.get(spec, spec)))
+        return lambda seen, lost=nothing_lost, graph=None: negotiate(seen, lost, graph).last
 
-        def decide(seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Ints:
+    def negotiator(self, made: Recipe) -> Negotiate:
+        """The same with all that came of the rounds, by an orchestrator."""
+
+        def negotiate(seen: Floats, lost: Lost = nothing_lost, graph: Graph | None = None) -> Course:
             tables = self.tables(seen, graph)
             slopes = partial(self.slopes, seen, graph=tables.graph)
-            return orchestrated(made.parts(tables, slopes), made.rounds, lost).last
+            return orchestrated(made.parts(tables, slopes), made.rounds, lost)
 
-        return decide
+        return negotiate
 
     def slopes(self, seen: Floats, edge: int, graph: Graph | None = None) -> Slopes:
         """Slopes of an edge server's network in observations (state, edge, field)."""

@@ -30,24 +30,30 @@ class Store(Generic[Measurement, Result]):
     """The folder of a reproduction."""
 
     def __init__(self, path: Path, result: type[Result], version: int, key_of: Callable[[Measurement], str]) -> None:
-        """Open it, or make it.
+        """Look at it; nothing is made before ``open``.
 
         Args:
             path: The folder.
             result: What is kept.
             version: Of what a measurement means; one of another version is made again.
             key_of: What a measurement is kept under.
-        Raises: RunFolderError: it cannot be made, or actors in it could not be named as a policy.
+        Raises: RunFolderError: actors in it could not be named as a policy.
         """
         if set(str(path)) & set(",="):
             raise RunFolderError(f"{path}: policies have no commas or equals signs in a path; choose another --out")
         self.path = path
         self._result, self._version, self._key_of = result, version, key_of
         self._keys: dict[Measurement, str] = {}
+
+    def open(self) -> None:
+        """Make the folder, if it is not there.
+
+        Raises: RunFolderError: it cannot be made.
+        """
         try:
-            (path / MEASUREMENTS).mkdir(parents=True, exist_ok=True)
+            (self.path / MEASUREMENTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunFolderError(f"{path}: cannot be made ({error.strerror}); choose another --out") from None
+            raise RunFolderError(f"{self.path}: cannot be made ({error.strerror}); choose another --out") from None
 
     def key_of(self, measurement: Measurement) -> str:
         """What a measurement is kept under; worked out once, since a world of a trace reads all of it."""
@@ -77,6 +83,7 @@ class Store(Generic[Measurement, Result]):
         file = self._file(key)
         fresh = file.with_suffix(".new")
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             fresh.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
             fresh.replace(file)
         except OSError as error:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 SENSED = 0.05
 DECISION = 0.25
+RENTED = 0.4
+"""A rental: longer than for a deployment, since agents write to each other before, and nobody schedules after."""
+
 SCHEDULER_INPUT = 0.35
 SCHEDULE = 0.5
 OFFLOAD = 0.65

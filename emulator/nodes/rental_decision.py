@@ -10,7 +10,7 @@ from bus.gather import Absent
 from bus.messages import Observation, Rental
 from bus.node import Node
 from bus.slots import Now, SlotDriver
-from emulator.nodes.deadlines import DECISION
+from emulator.nodes.deadlines import RENTED
 from emulator.nodes.decision_counts import MISSED, DecisionCounts
 from emulator.scenario import Agent
 
@@ -66,7 +66,7 @@ class RentalKeeper:
             now.slot,
             now.attempt,
             lambda messages: self._decided(now, messages[0], then),
-            deadline_s=self._driver.left_s(DECISION),
+            deadline_s=self._driver.left_s(RENTED),
         )
 
     def _decided(self, now: Now, message: Any, then: Callable[[int, str], None]) -> None:

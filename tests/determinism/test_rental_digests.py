@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from thread_run import TICK, Kill, ThreadRun
 
 from agents.errors import AgentError
+from agents.rental_networks import TEAMS
+from bus.accounting import counters_of
 from emulator import run as runs
 from emulator.folder import read_table
 from emulator.scenario import Link, Scenario
 from emulator.scenario_file import load, parse
+from emulator.summary import orchestration_of
 
 SMALL = """
 name = "small-rental"
@@ -77,8 +81,15 @@ def test_grouping_changes_nothing_and_in_process_is_equal(tmp_path: Path, world:
 LOSING = (Link(source="agent/*", target="agent/*", loss=0.3),)
 
 
-@pytest.mark.parametrize("loss", [False, True])
-@pytest.mark.parametrize("agent", ["owner", "maxsum", "n2o", "madql", "onnx"])
+ENDS = ("local_value_gained", "local_value_lost", "letters_absent")
+"""A sum of ``Counter`` has no zeros."""
+
+ALL = [*TEAMS, "madql", "onnx"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "loss"), [*((agent, True) for agent in ALL), ("owner", False), ("n2o", False), ("madql", False)]
+)
 def test_agents_that_write_to_each_other_decide_the_same_on_the_bus_and_in_process(
     tmp_path: Path, agent: str, loss: bool
 ) -> None:
@@ -90,10 +101,17 @@ def test_agents_that_write_to_each_other_decide_the_same_on_the_bus_and_in_proce
         assert (tmp_path / "bus" / table).read_bytes() == (tmp_path / "here" / table).read_bytes(), table
     assert bus.ledger()["digest"] == here.summary["digest"]
     letters = [sent for sent in bus.sent if "/orchestration/" in sent.topic]
-    assert bool(letters) is (agent in ("owner", "maxsum", "n2o"))
+    assert bool(letters) is (agent in TEAMS)
     asked = bus.processes["agent-3"].measurements
     assert asked.counter("inferences").value == 6 * scenario.slots, "six agents of one process, once a slot"
     assert asked.counter("inference_seconds").value > 0.0
+    if agent in TEAMS:
+        totals = sum((Counter(counters_of(process)) for process in bus.processes.values()), Counter())
+        counted = orchestration_of({**dict.fromkeys(ENDS, 0.0), **totals}, 9)
+        assert counted == pytest.approx(here.summary["orchestration"], rel=1e-12)
+        assert (counted["letters_absent"] > 0) is loss
+    else:
+        assert ("orchestration" in here.summary) is (agent == "madql")
 
 
 def test_agents_that_write_need_neighbours_who_do() -> None:

@@ -145,7 +145,8 @@ RENTAL = (
     "edgerig_rented_",
     "edgerig_inference",
     "edgerig_letters_",
-    "edgerig_negotiation_",
+    "edgerig_negotiation",
+    "edgerig_local_value",
 )
 """Only in the rental world, the last ones where agents write to each other."""
 
@@ -167,7 +168,7 @@ def test_the_rental_world_shows_metrics_of_its_own(tmp_path: Path) -> None:
         assert all(series(page)[("edgerig_measurements_undeclared", ())] == 0.0 for page in everything)
         wanted = [metric.name for metric in METRICS if metric.name.startswith(RENTAL)]
         missing = [name for name in wanted if not any(f"# TYPE {name} " in page for page in everything)]
-        assert (len(wanted), missing) == (9, [])
+        assert (len(wanted), missing) == (15, [])
         tasks = sum(
             value for page in everything for (name, _), value in series(page).items() if "service_tasks_total" in name
         )

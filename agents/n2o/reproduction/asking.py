@@ -68,6 +68,7 @@ def make(todo: Sequence[Job], store: Store, *, jobs: int, tell: Callable[[Progre
     if todo:
         require_torch()
         require_onnx()
+    store.open()
     return crew.make(todo, crew.Work(partial(_job, store), weight_of, words), jobs=jobs, tell=tell)
 
 

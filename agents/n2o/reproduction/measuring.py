@@ -143,7 +143,7 @@ class Store(store.Store[Part, Result]):
     """The folder of a reproduction of N2O."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it; see ``agents.reproduction.store.Store``."""
+        """See ``agents.reproduction.store.Store``."""
         super().__init__(path, Result, VERSION, key_of)
 
 

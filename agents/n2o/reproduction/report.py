@@ -85,6 +85,7 @@ def write(
         missing: What is not made; the page names it.
     Returns: One document: files and verdicts.
     """
+    store.open()
     (store.path / IMAGES).mkdir(exist_ok=True)
     book = Book(store, effort)
     files, parts, found = ["page.md", "claims.csv"], [], []

@@ -47,6 +47,7 @@ def make(todo: Sequence[Measurement], store: Store, *, jobs: int, tell: Callable
     if any(measurement.scheme.learns for measurement in todo):
         require_torch()
         require_onnx()
+    store.open()
     return crew.make(todo, crew.Work(partial(_one, store), weight_of, _words), jobs=jobs, tell=tell)
 
 

@@ -66,6 +66,7 @@ def write(store: Store, request: Request, *, missing: Sequence[Measurement] = ()
     Returns: One document: files, verdicts, run times.
     """
     effort = request.effort
+    store.open()
     images = store.path / IMAGES
     images.mkdir(exist_ok=True)
     sweeps = {name: sweeps_of(name, effort, store) for name in request.names}

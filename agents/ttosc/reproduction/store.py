@@ -13,5 +13,5 @@ class Store(store.Store[Measurement, Result]):
     """The folder of a reproduction of TTOSC."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it; see ``agents.reproduction.store.Store``."""
+        """See ``agents.reproduction.store.Store``."""
         super().__init__(path, Result, VERSION, key_of)

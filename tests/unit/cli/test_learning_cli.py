@@ -39,6 +39,14 @@ def test_without_pytorch_training_names_the_extra(tmp_path, installed, capsys, c
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", [("n2o", "fig5"), ("ttosc", "fig4a")])
+def test_without_pytorch_a_reproduction_leaves_no_folder(tmp_path, installed, capsys, command):
+    installed()
+    assert run_command(["reproduce", *command, "--quick", "--out", str(tmp_path / "mine")]) == 2
+    assert "'.[learn]'" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "mine").exists()
+
+
 @pytest.mark.parametrize("kind", ["ttosc", "ddpg"])
 def test_without_onnx_an_export_names_the_extra(tmp_path, installed, capsys, kind):
     installed("torch")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -68,6 +69,7 @@ class Scene:
         processes: int = 2,
         slot_wall_s: float | None = None,
         silent: Sequence[int] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         graph, self.cluster, self.networks = networks.graph, cluster, networks
         self.world = cluster.process("world")
@@ -81,7 +83,7 @@ class Scene:
         for edge in range(graph.edges):
             hub.subscribe(f"/agent/{edge}/rental", self._on_rental)
         self.agents: list[RentalAgentNode] = []
-        self.processes = [cluster.process(f"agents{k}") for k in range(processes)]
+        self.processes = [cluster.process(f"agents{k}", clock=clock) for k in range(processes)]
         for k, process in enumerate(self.processes):
             self._host(process, graph, range(k, graph.edges, processes), spec, rules, slot_wall_s, silent)
         every = [self.world, *self.processes]

@@ -9,10 +9,13 @@ from rental_scene import ACTIONS, Networks, Scene, lossy
 
 from agents.n2o.letters import Letter
 from agents.n2o.negotiation import letter_of, message_of
+from agents.n2o.rental_agent import DECIDED_SHARE
 from bus.gather import Absent
 from bus.messages import Orchestration
+from bus.process import Process
 from bus.testing import Cluster, cluster
 from emulator.model.graph import linked
+from emulator.nodes.deadlines import RENTED
 
 SPECS = (
     "own",
@@ -85,6 +88,51 @@ def test_on_the_wall_clock_rounds_end_at_their_deadline_and_the_last_word_holds(
     assert sorted(scene.decided) == [0, 1, 2]
 
 
+class HandClock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_with_a_slow_neighbour_everyone_decides_while_the_edge_server_still_waits(bus: Cluster) -> None:
+    """Each of fifty rounds lasts to its deadline; once the last one ended when nobody waited for rentals any more."""
+    clock = HandClock()
+    scene = Scene(bus, Networks(square(2)), "n2o", slot_wall_s=1.0, silent=[3], clock=clock)
+    scene.begin(0)
+    rentals = [p.publishers[f"/agent/{k}/rental"] for p in scene.processes for k in range(3) if owns(p, k)]
+    asked = [p.measurements.counter("inferences") for p in scene.processes]
+    bus.until(lambda: sum(each.value for each in asked) == 3)
+    while not all(rental.sequence for rental in rentals):
+        bus.step()
+        clock.now_s += 0.001
+        assert clock.now_s < RENTED - 0.09, "a tenth of the slot is for the way"
+    assert clock.now_s > DECIDED_SHARE - 0.05, "they did wait for the letters"
+    absent = sum(p.measurements.counter("letters_absent").value for p in scene.processes)
+    assert absent >= 2 * 50
+
+
+def owns(process: Process, edge: int) -> bool:
+    return f"/agent/{edge}/rental" in process.publishers
+
+
+def test_whose_time_is_over_decides_at_once_and_writes_no_letters(bus: Cluster) -> None:
+    clock = HandClock()
+    networks = Networks(square(2))
+    scene = Scene(bus, networks, "owner", slot_wall_s=1.0, clock=clock)
+    scene.begin(0, hidden=range(4))
+    nodes = [node for process in scene.processes for node in process.nodes.values()]
+    bus.until(lambda: all(node.collector.waiting() for node in nodes))
+    clock.now_s = 0.35
+    bus.until(lambda: len(scene.decided) == 4)
+    alone = [networks.valued(k, np.zeros((1, 5)))[0].best()[0, 0] for k in range(4)]
+    assert [units for _, units in sorted(scene.decided.items())] == alone
+    assert not any(sent.sequence for p in scene.processes for t, sent in p.publishers.items() if "orchestration" in t)
+
+
 def test_bytes_are_those_of_the_bus_and_independent_of_the_network(bus: Cluster) -> None:
     scene = Scene(bus, Networks(square(3)), "owner", processes=9)
     scene.decide(0)
@@ -135,6 +183,9 @@ class Scripted:
 
     def receive(self, round_: int, then: object) -> None:
         self.then = then
+
+    def ended(self, rounds: int) -> bool:
+        return False
 
 
 def test_malformed_letters_are_counted_and_not_heard() -> None:
