@@ -142,7 +142,9 @@ class AgentNode:
         observation = self._observed.pop(reward.frame, None)
         self._observed = {frame: seen for frame, seen in self._observed.items() if frame > reward.frame}
         if observation is not None and not isinstance(self._policy, LearningPolicy):
-            self._policy.after_frame(observation, Reward(reward.frame, reward.reward_s, reward.delay_s))
+            self._policy.after_frame(
+                observation, Reward(reward.frame, reward.reward_s, reward.delay_s, reward.all_cloud_s)
+            )
         if self._unrewarded is not None:
             decide, self._unrewarded = self._unrewarded, None
             decide()

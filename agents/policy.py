@@ -6,6 +6,7 @@ same; what it learns from a frame it takes in ``after_frame``, which is called o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reward:
-    """What a frame was worth: [R^t] seconds, and its mean delay, seconds per task."""
+    """What a frame was worth: [R^t] seconds, its mean delay, and that had all gone to the cloud, seconds per task."""
 
     frame: int
     reward_s: float
     delay_s: float
+    all_cloud_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +97,8 @@ class Setting:
         upcoming: Tasks of a frame to come, shape (edge, slot, service); only the in-process world can give it.
         scenario: Name of the scenario, by which actors that come with edgerig are found.
         state: Where a policy that learns keeps what it has learned; None: nowhere.
+        slot_s: Length of a slot, simulated seconds.
+        decision_budget_s: What a decision may take.
     """
 
     network: Network
@@ -105,6 +109,8 @@ class Setting:
     upcoming: Callable[[int], Floats] | None = None
     scenario: str = ""
     state: Path | None = None
+    slot_s: float = 60.0
+    decision_budget_s: float = 30.0
 
     def generator(self, frame: int) -> np.random.Generator:
         """Random numbers of one frame: the edge server's own, or common to all where one plans for all."""
@@ -189,7 +195,13 @@ def _load() -> None:
     from agents.ttosc import online  # noqa: F401
 
 
-_REGISTRY: Registry[Setting, Policy] = Registry(_load)
+def _program(setting: Setting, spec: str) -> Policy:
+    from agents.hosting import hosted
+
+    return hosted(setting, spec)
+
+
+_REGISTRY: Registry[Setting, Policy] = Registry(_load, _program)
 register, names, observes, make_policy = _REGISTRY.register, _REGISTRY.names, _REGISTRY.observes, _REGISTRY.make
 
 

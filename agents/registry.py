@@ -13,16 +13,22 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 
-def _elsewhere(_setting: object, manifest: str) -> NoReturn:
-    raise AgentError(f"agent exec:{manifest}: a program has a process of its own; use `edgerig run`, which starts it")
+def _elsewhere(_setting: object, spec: str) -> NoReturn:
+    raise AgentError(f"agent {spec}: a program has a process of its own; use `edgerig run`, which starts it")
 
 
 class Registry(Generic[S, P]):
     """Factories by the name that a SPEC, ``NAME`` or ``NAME:ARGUMENT``, begins with."""
 
-    def __init__(self, load: Callable[[], None]) -> None:
-        """Start empty; ``load`` imports the modules whose factories register themselves."""
+    def __init__(self, load: Callable[[], None], program: Callable[[S, str], P] = _elsewhere) -> None:
+        """Start empty.
+
+        Args:
+            load: Imports the modules whose factories register themselves.
+            program: Makes a policy of this process of a program's SPEC, where that can be.
+        """
         self._load = load
+        self._program = program
         self._factories: dict[str, tuple[Observes, Callable[[S, str], P]]] = {}
 
     def register(self, name: str, observes: Observes) -> Callable[[Callable[[S, str], P]], Callable[[S, str], P]]:
@@ -44,18 +50,18 @@ class Registry(Generic[S, P]):
 
         Raises: AgentError: no policy has that name.
         """
-        return self._find(spec)[0]
+        return "local" if is_program(spec) else self._find(spec)[0]
 
     def make(self, spec: str, setting: S) -> P:
         """A policy from its SPEC.
 
         Raises: AgentError: no policy has that name, or it cannot work in this setting.
         """
+        if is_program(spec):
+            return self._program(setting, spec)
         return self._find(spec)[1](setting, spec.partition(":")[2])
 
     def _find(self, spec: str) -> tuple[Observes, Callable[[S, str], P]]:
-        if is_program(spec):
-            return "local", _elsewhere
         self._load()
         name = spec.partition(":")[0]
         if name not in self._factories:

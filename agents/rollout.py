@@ -25,6 +25,7 @@ from agents.schedulers import make_scheduler
 from agents.ttosc.credit import marginal_gains
 from emulator.folder import state_of
 from emulator.linked_world import LinkedWorld
+from emulator.model.ledger import FrameRow
 from emulator.model.offloading import Bools, Floats, refusal
 from emulator.records import services_of
 from emulator.scenario import Scenario
@@ -70,6 +71,8 @@ class Team:
             upcoming=world.frame_arrivals,
             scenario=scenario.name,
             state=None if folder is None or edge is None else state_of(folder, edge),
+            slot_s=scenario.slot_s,
+            decision_budget_s=scenario.agent.decision_budget_s,
         )
 
     def decide_linked(self, frame: int, counts: Floats, world: LinkedWorld) -> tuple[Bools, list[float], list[str]]:
@@ -123,7 +126,7 @@ class Team:
         if any("marginal_gains" in policy.signals for policy in pupils.values()):
             tasks = np.stack([slot.ends.arrived for slot in step.slots], axis=1)
             gains_s = np.where(step.deployed, marginal_gains(self._network, tasks, step.deployed), 0.0)
-        reward = Reward(frame, step.row.reward_s, step.row.delay_s)
+        reward = reward_of(step.row)
         for edge, policy in pupils.items():
             seen = self._seen[edge].counts if self._seen else counts[edge]
             own = gains_s[edge] if gains_s is not None and "marginal_gains" in policy.signals else None
@@ -149,6 +152,11 @@ class Team:
                 own = counts if policy.observes == "network" else counts[edge]
                 policy.after_frame(Observation(frame, own), reward)
                 told.add(id(policy))
+
+
+def reward_of(row: FrameRow) -> Reward:
+    """What a frame was worth, as agents are told it."""
+    return Reward(row.frame, row.reward_s, row.delay_s, row.all_cloud_delay_s)
 
 
 def scheduler_of(scenario: Scenario) -> Schedule:
@@ -185,7 +193,7 @@ def play(
         refused = [absent[edge] or refusal(services_of(row), edge, world.network) for edge, row in enumerate(wanted)]
         in_force = np.where(np.array([not reason for reason in refused])[:, None], wanted, in_force)
         step = world.step_frame(in_force, schedule, refused)
-        team.after_frame(frame, counts, Reward(frame, step.row.reward_s, step.row.delay_s))
+        team.after_frame(frame, counts, reward_of(step.row))
         team.taught(frame, counts, wanted, step)
         yield Played(step, seconds)
     team.save()

@@ -6,11 +6,11 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, time
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import tomli_w
@@ -21,6 +21,7 @@ from emulator.scenario_checks import contradictions
 from emulator.scenario_rental import with_defaults
 from emulator.scenario_tables import Table
 
+T = TypeVar("T", bound=Table)
 SHIPPED = resources.files("emulator.scenarios")
 BARE_KEY = r"[\w-]+"
 STEP = r"\w+(\[\d{1,9}\])?"
@@ -89,14 +90,7 @@ def parse(
 
     Raises: ScenarioError: with every problem found.
     """
-    try:
-        raw = tomllib.loads(text)
-    except RecursionError as error:
-        raise ScenarioError(f"{origin}: not TOML that can be read: nested too deeply; use plain tables") from error
-    except ValueError as error:
-        reason = error if isinstance(error, tomllib.TOMLDecodeError) else "a number has thousands of digits"
-        raise ScenarioError(f"{origin}: not TOML: {reason}; see toml.io") from error
-    places = {key: f"{origin}:{line}" for key, line in _lines_of_keys(text).items()}
+    raw, places = _read(text, origin)
     problems: list[str] = []
     for override in overrides:
         _apply(raw, override, places, problems)
@@ -109,6 +103,41 @@ def parse(
         if not problems:
             return scenario
     raise ScenarioError(*(_at(problem, origin, places) for problem in problems))
+
+
+def parse_table(
+    table: type[T], text: str, origin: str, contradictions_in: Callable[[T], Iterable[str]] = lambda _table: ()
+) -> T:
+    """Check the text of another kind of file by the rules of scenarios.
+
+    Args:
+        table: What the file is.
+        text: Its text.
+        origin: Its path.
+        contradictions_in: Problems that no key has alone, each beginning with a key and a colon.
+    Raises: ScenarioError: with every problem found.
+    """
+    raw, places = _read(text, origin)
+    problems: list[str] = []
+    values = _fields(table, raw, "", problems)
+    if not problems:
+        built: T = _build(table, values)
+        problems = list(contradictions_in(built))
+        if not problems:
+            return built
+    raise ScenarioError(*(_at(problem, origin, places) for problem in problems))
+
+
+def _read(text: str, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tables of a TOML text, and where each key is."""
+    try:
+        raw = tomllib.loads(text)
+    except RecursionError as error:
+        raise ScenarioError(f"{origin}: not TOML that can be read: nested too deeply; use plain tables") from error
+    except ValueError as error:
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else "a number has thousands of digits"
+        raise ScenarioError(f"{origin}: not TOML: {reason}; see toml.io") from error
+    return raw, {key: f"{origin}:{line}" for key, line in _lines_of_keys(text).items()}
 
 
 def dump(scenario: Scenario) -> str:

@@ -18,12 +18,17 @@ def manifest_of(spec: str) -> Path:
     return Path(spec.removeprefix(EXEC))
 
 
-def with_whole_paths(policy: str) -> str:
-    """``SPEC`` or ``EDGE=SPEC,...`` with programs as ``exec:`` and the whole path of their manifests."""
+def with_whole_paths(policy: str, folder: Path = Path()) -> str:
+    """``SPEC`` or ``EDGE=SPEC,...`` with programs as ``exec:`` and the whole path of their manifests.
+
+    Args:
+        policy: What was asked for.
+        folder: What a relative path starts from.
+    """
     parts = []
     for part in policy.split(","):
         edge, own = _divided(part)
-        parts.append(f"{edge}{EXEC}{manifest_of(own).resolve()}" if is_program(own) else part)
+        parts.append(f"{edge}{EXEC}{(folder / manifest_of(own)).resolve()}" if is_program(own) else part)
     return ",".join(parts)
 
 

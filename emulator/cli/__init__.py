@@ -42,6 +42,7 @@ MODULES: Final = {
     "compose": ("containers", "Write a compose file for a scenario: a container for each process."),
     "completion": ("completion", "Print the completion script of a shell."),
     "keys": ("keys", "Keys: who may join a run, and as what."),
+    "trial": ("trials", "Hold a trial: a candidate against a baseline, in stages, with a verdict."),
     "agent": ("agents", "Agents of your own: check that a program keeps to the protocol."),
     "train": ("learning", "Train agents."),
     "distill": ("learning", "Turn planners that search into small actors that answer at once."),

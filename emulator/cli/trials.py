@@ -1,0 +1,87 @@
+"""`edgerig trial`: a candidate against a baseline, stage by stage, to a verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from emulator import folder as run_folder
+from emulator.cli.progress import tell
+from emulator.cli.trainings import clock
+from emulator.errors import RunFolderError, ScenarioError
+from emulator.trials import answer
+from emulator.trials.conduct import Progress, hold
+from emulator.trials.in_process import InProcess
+from emulator.trials.plan import load
+
+LINE_EVERY_S = 2.0
+
+
+class Lines:
+    """Progress on stderr: a line at each new stage, and at most one every two seconds."""
+
+    def __init__(self, name: str, quiet: bool) -> None:
+        self._name, self._quiet = name, quiet
+        self._began_s = self._said_s = time.monotonic()
+        self._first: int | None = None
+        self._stage = ""
+
+    def show(self, progress: Progress) -> None:
+        """Show how far the trial is."""
+        now_s = time.monotonic()
+        if self._first is None:
+            self._first, self._began_s = progress.done, now_s
+        if self._quiet or (progress.stage == self._stage and now_s - self._said_s < LINE_EVERY_S):
+            return
+        self._said_s, self._stage = now_s, progress.stage
+        played = progress.done - self._first
+        left_s = (progress.planned - progress.done) * (now_s - self._began_s) / played if played else None
+        eta = clock(left_s) if left_s is not None else "?"
+        tell(
+            f"{self._name}: stage {progress.stage}, seed {progress.seed}: "
+            f"run {progress.done + 1} of {progress.planned} at most, ETA {eta}"
+        )
+
+
+@click.command("trial")
+@click.argument("plan", metavar="TRIAL.toml")
+@click.option("-o", "--out", type=click.Path(), help="The trial's folder; must not exist.")
+@click.option(
+    "--resume", type=click.Path(), help="Go on with the trial of this folder, which was interrupted or killed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print trial.json on stdout, nothing else.")
+def trial_command(plan: str, out: str | None, resume: str | None, as_json: bool) -> int:
+    """Hold the trial of TRIAL.toml: shadow, canary, all; promote the candidate or roll it back."""
+    if out is not None and resume is not None:
+        raise ScenarioError("--out and --resume: give one of them")
+    driver = InProcess(load(Path(plan)))
+    if resume is not None and not Path(resume).is_dir():
+        raise RunFolderError(f"{resume}: no such folder; --resume takes the folder of a trial that was interrupted")
+    folder = (
+        Path(resume)
+        if resume is not None
+        else run_folder.create(out, f"trial-{driver.plan.name}", driver.plan.seed_list[0])
+    )
+    try:
+        hold(driver, folder, Lines(driver.plan.name, as_json).show)
+    except KeyboardInterrupt:
+        tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
+        return 130
+    found = answer.write(folder, driver)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _tell(found, folder)
+    return 0
+
+
+def _tell(found: dict[str, object], folder: Path) -> None:
+    click.echo(f"{found['name']}: {found['verdict']}")
+    click.echo(f"  {found['sentence']}")
+    click.echo(f"  folder   {folder}")
+
+
+COMMANDS = [trial_command]

@@ -1,0 +1,169 @@
+"""The answer of a trial, trial.json, and its frames as a table. docs/trials.md describes both."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emulator.folder import write_json
+from emulator.trials.conduct import FORMAT, Driver
+from emulator.trials.figures import HIGHER_IS_BETTER, UNITS, quantiles
+from emulator.trials.rules import Guard, RunFigures, Trial
+
+FRAMES = ("step", "stage", "kind", "seed", "frame", "counted", "run_delay", "twin_delay", "run_reward", "twin_reward")
+
+
+def document(driver: Driver) -> dict[str, Any]:
+    """The answer of a trial that is over."""
+    trial, plan = driver.trial, driver.plan
+    verdict = trial.verdict
+    if verdict is None:
+        raise ValueError("a trial without a verdict has no answer yet")
+    metric = trial.metric
+    return {
+        "kind": "trial",
+        "format": FORMAT,
+        "name": plan.name,
+        "description": plan.description,
+        "verdict": verdict.word,
+        "sentence": sentence(trial),
+        "reasons": list(verdict.reasons),
+        "mode": driver.mode,
+        "scenario": driver.scenario.name,
+        "world": driver.scenario.world,
+        "edges": trial.edges,
+        "baseline": plan.baseline,
+        "candidate": plan.candidate,
+        "seeds": plan.seed_list,
+        "warmup_frames": plan.warmup_frames,
+        "metric": metric,
+        "gain_share_asked": plan.rule.gain_share,
+        "figures": {
+            name: {"unit": unit, "better": "higher" if name in HIGHER_IS_BETTER else "lower"}
+            for name, unit in UNITS.items()
+        },
+        "error_rates": {
+            "sequential": plan.guardrails.alpha,
+            "sequential_each": trial.alpha_each,
+            "interval": 0.05,
+        },
+        "guardrails": [{"figure": guard.figure, "allowed_share": guard.allowed_share} for guard in trial.guards],
+        "rolled_back_at": _rolled_back_at(trial),
+        "missed": {
+            "candidate": sum(result.missed for result in trial.results),
+            "elsewhere": sum(result.missed_outside for result in trial.results),
+        },
+        "decision_s": {
+            arm: quantiles([x for result in trial.results for x in result.decision_s.get(arm, [])])
+            for arm in ("baseline", "candidate")
+        },
+        "stages": [_stage(trial, index) for index in range(len(plan.stage))],
+    }
+
+
+def sentence(trial: Trial) -> str:
+    """The verdict for people."""
+    verdict = trial.verdict
+    if verdict is None:
+        return "no verdict yet"
+    plan = trial.plan
+    what = {
+        "promoted": f"{plan.candidate} is promoted over {plan.baseline}",
+        "rolled_back": f"{plan.candidate} is rolled back; {plan.baseline} stays",
+        "inconclusive": f"{plan.candidate} is neither better nor worse than {plan.baseline}, which stays",
+    }[verdict.word]
+    return f"{what}: {verdict.reasons[0]}"
+
+
+def write(folder: Path, driver: Driver) -> dict[str, Any]:
+    """Write trial.json and frames.csv into a folder; returns the answer."""
+    answer = document(driver)
+    with (folder / "frames.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(FRAMES)
+        writer.writerows(_frames(driver.trial))
+    write_json(folder / "trial.json", answer)
+    return answer
+
+
+def _stage(trial: Trial, index: int) -> dict[str, Any]:
+    stage = trial.plan.stage[index]
+    runs = [result for result in trial.results if result.stage == index]
+    figures = list(runs[0].run) if runs else []
+    binding = trial.binding(stage)
+    return {
+        "kind": stage.kind,
+        "edges": [m for m, arm in enumerate(binding) if arm == "candidate"],
+        "frames": stage.frames,
+        "planned_runs": len(trial.plan.seeds_of(stage)),
+        "estimate": stage.kind == "shadow" and trial.estimated_shadows,
+        "tested": trial.tested(stage),
+        "runs": [_run(result) for result in runs],
+        "comparison": {
+            figure: found.builtin() for figure in figures if (found := trial.comparison(index, figure)) is not None
+        },
+        "sequential": [_sequential(trial, index, guard) for guard in trial.guards] if trial.tested(stage) else [],
+    }
+
+
+def _run(result: RunFigures) -> dict[str, Any]:
+    return {
+        "seed": result.seed,
+        "frames": result.frames,
+        "run": result.run,
+        "twin": result.twin,
+        "difference": {name: value - result.twin[name] for name, value in result.run.items()},
+        "cells": result.cells,
+        "missed": result.missed,
+        "missed_elsewhere": result.missed_outside,
+        "breach": result.breach,
+    }
+
+
+def _sequential(trial: Trial, index: int, guard: Guard) -> dict[str, Any]:
+    looks = trial.looks(index, guard)
+    return {
+        "figure": guard.figure,
+        "allowed_share": guard.allowed_share,
+        "alpha": trial.alpha_each,
+        "path": [each.builtin() for each in looks],
+        "crossed_at": next((each.pairs for each in looks if each.low > 0.0), None),
+    }
+
+
+def _rolled_back_at(trial: Trial) -> dict[str, Any] | None:
+    """Stage, seed, and the frame from which the baseline was bound again; how many frames the candidate had held."""
+    if trial.verdict is None or trial.verdict.word != "rolled_back":
+        return None
+    last = trial.results[-1]
+    breach = last.breach
+    held = sum(result.frames for result in trial.results if trial.plan.stage[result.stage].kind != "shadow")
+    return {
+        "stage": last.stage,
+        "kind": trial.plan.stage[last.stage].kind,
+        "seed": last.seed,
+        "frame": (breach["frame"] if breach else trial.plan.warmup_frames + last.frames - 1) + 1,
+        "by": trial.verdict.by,
+        "candidate_frames": held,
+        "runs": len(trial.results),
+    }
+
+
+def _frames(trial: Trial) -> Iterator[tuple[object, ...]]:
+    step, warm_up = 0, trial.plan.warmup_frames
+    for result in trial.results:
+        kind, series = trial.plan.stage[result.stage].kind, result.series
+        for frame in range(len(series["run_delay"])):
+            counted = int(warm_up <= frame < warm_up + result.frames)
+            yield (
+                step,
+                result.stage,
+                kind,
+                result.seed,
+                frame,
+                counted,
+                *(repr(series[name][frame]) for name in FRAMES[6:]),
+            )
+            step += 1

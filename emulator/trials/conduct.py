@@ -1,0 +1,97 @@
+"""Holds a trial: run after run until its verdict, with a journal to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from agents.manifest import load as load_manifest
+from emulator.errors import RunFolderError
+from emulator.scenario import Scenario
+from emulator.specs import is_program, manifest_of
+from emulator.trials import episode
+from emulator.trials.journal import Journal, read, runs_of
+from emulator.trials.plan import Plan
+from emulator.trials.rules import Trial
+from emulator.trials.worlds import Track
+
+FORMAT = 1
+
+
+class Driver(Protocol):
+    """Makes the worlds of a trial, in this process or on the bus."""
+
+    mode: str
+    plan: Plan
+    scenario: Scenario
+    trial: Trial
+
+    def tracks(self, index: int, seed: int) -> tuple[Track, Track]:
+        """The run of a stage, and its twin."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a trial is: runs that are over, runs at most, and what comes next."""
+
+    done: int
+    planned: int
+    stage: str
+    seed: int
+
+
+def identity(driver: Driver) -> dict[str, Any]:
+    """What makes a trial this one: a journal of another one is not gone on from."""
+    plan = msgspec.to_builtins(driver.plan)
+    files = {
+        name: load_manifest(manifest_of(spec)).sha256
+        for name in ("baseline", "candidate")
+        if is_program(spec := plan[name])
+    }
+    text = msgspec.json.encode([FORMAT, plan, files, msgspec.to_builtins(driver.scenario)], order="deterministic")
+    return {"event": "trial", "format": FORMAT, "name": driver.plan.name, "sha256": hashlib.sha256(text).hexdigest()}
+
+
+def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    """Hold a trial to its end, or go on with one whose journal is in the folder.
+
+    Args:
+        driver: Of the trial; afterwards ``driver.trial`` has its verdict.
+        folder: Where the journal is.
+        on_progress: Told before each run.
+    Raises: RunFolderError: the journal is of another trial, or cannot be written.
+    """
+    trial, began = driver.trial, identity(driver)
+    with Journal(folder) as journal:
+        if journal.path.stat().st_size == 0:
+            journal.note(began)
+        else:
+            _go_on(trial, folder, began)
+        while (order := trial.next_run()) is not None:
+            index, seed = order
+            stage = trial.plan.stage[index]
+            on_progress(Progress(len(trial.results), trial.runs_planned(), stage.kind, seed))
+            tracks = driver.tracks(index, seed)
+            result = episode.play(trial.plan, index, seed, trial.binding(stage), tracks, journal.note)
+            journal.finished(result)
+            trial.take(result)
+        if trial.verdict is not None and trial.verdict.word != "promoted":
+            journal.note({"event": "bind", "candidates": []})
+        journal.note({"event": "verdict", "verdict": trial.verdict.word if trial.verdict else ""})
+
+
+def _go_on(trial: Trial, folder: Path, began: dict[str, Any]) -> None:
+    lines = read(folder)
+    if lines[0] != began:
+        raise RunFolderError(
+            f"{folder}: is of another trial, or its scenario or agents have changed; start again into another folder"
+        )
+    for result in runs_of(lines, folder):
+        if trial.verdict is None:
+            trial.take(result)

@@ -1,0 +1,157 @@
+"""What a trial is to do: the tables of a TRIAL.toml, and what they contradict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from emulator.errors import ScenarioError
+from emulator.scenario_file import parse_table, shipped_names
+from emulator.scenario_tables import Natural, NotNegative, Positive, Table
+from emulator.specs import with_whole_paths
+
+FEWEST_SEEDS: Final = 20
+"""Pairs that a verdict needs: with fewer a skewed figure spoils the t interval."""
+
+MOST_SEEDS: Final = 100_000
+SEEDS: Final = r"^\d+(-\d+)?(,\d+(-\d+)?)*$"
+Metric = Literal["delay", "reward"]
+
+
+class Stage(Table, frozen=True, kw_only=True):
+    """A stage: who decides where, and for how long; every seed is a run of its own."""
+
+    kind: Annotated[
+        Literal["shadow", "canary", "all"],
+        Meta(description="shadow: decides, is scored, never obeyed; canary: obeyed by some edge servers; all: by all"),
+    ]
+    frames: Annotated[int, Meta(ge=1, description="of each run, in which the candidate is bound (or shadows)")]
+    runs: Annotated[int, Meta(ge=0, description="how many of the seeds, the first ones; 0: all")] = 0
+    edges: Annotated[tuple[Natural, ...], Meta(description="canary: at these edge servers")] = ()
+    share: Annotated[float, Meta(ge=0, le=1, description="canary: at so many of the edge servers, the first ones")] = (
+        0.0
+    )
+
+
+class Guardrails(Table, frozen=True, kw_only=True):
+    """What ends a trial at once, and what ends it once it is known; shares are of the twin's figure."""
+
+    decision_budget_s: Annotated[
+        Positive | None, Meta(description="a decision that takes longer is late; else the scenario's")
+    ] = None
+    alpha: Annotated[float, Meta(gt=0, le=0.2, description="error rate of all statistical guardrails together")] = 0.05
+    delay_worse_share: Annotated[NotNegative | None, Meta(description="how much longer tasks may take")] = None
+    reward_worse_share: Annotated[NotNegative | None, Meta(description="how much less reward there may be")] = None
+    message_bytes_more_share: Annotated[NotNegative | None, Meta(description="how many more bytes a decision")] = None
+    memory_more_share: Annotated[NotNegative | None, Meta(description="how much more memory of an agent")] = None
+
+
+class Rule(Table, frozen=True, kw_only=True):
+    """When the candidate stays: the 95 % interval of its gain over the baseline lies above a share of the baseline."""
+
+    metric: Annotated[Metric | None, Meta(description="delay or reward; else that of the world")] = None
+    gain_share: Annotated[
+        float, Meta(ge=-1, le=1, description="0: it must be better; 0.05: by 5 %; -0.02: no more than 2 % worse")
+    ] = 0.0
+
+
+class Fault(Table, frozen=True, kw_only=True):
+    """What goes wrong in the run and in its twin alike: an edge server loses its agent for some frames."""
+
+    kind: Literal["agent_lost"]
+    edge: Natural
+    frame: Annotated[int, Meta(ge=0, description="of every run, its warm-up included")]
+    frames: Annotated[int, Meta(ge=1)] = 1
+
+
+class Plan(Table, frozen=True, kw_only=True):
+    """A whole trial."""
+
+    name: Annotated[str, Meta(min_length=1, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    description: str = ""
+    scenario: Annotated[str, Meta(min_length=1, description="a shipped one, or a path beside this file")]
+    set: Annotated[tuple[str, ...], Meta(description="keys of the scenario to change: key=value")] = ()
+    baseline: Annotated[str, Meta(min_length=1, description="SPEC of a policy, or a manifest beside this file")]
+    candidate: Annotated[str, Meta(min_length=1, description="the same")]
+    seeds: Annotated[str, Meta(pattern=SEEDS, description="1-20, or 1,5,7-9")] = "1-20"
+    warmup_frames: Annotated[
+        int, Meta(ge=1, description="of each run, before the candidate is bound: it decides on copies")
+    ] = 2
+    stage: tuple[Stage, ...]
+    guardrails: Guardrails = Guardrails()
+    rule: Rule = Rule()
+    fault: tuple[Fault, ...] = ()
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, in order."""
+        found: list[int] = []
+        for part in self.seeds.split(","):
+            first, dash, last = part.partition("-")
+            found += range(int(first), min(int(last), int(first) + MOST_SEEDS) + 1) if dash else [int(first)]
+        return found
+
+    def seeds_of(self, stage: Stage) -> list[int]:
+        """The seeds a stage runs through."""
+        return self.seed_list[: stage.runs or None]
+
+
+def load(path: Path) -> Plan:
+    """Read a TRIAL.toml; paths in it become whole.
+
+    Raises: ScenarioError: with every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ScenarioError(f"{path}: cannot be read ({why}); give the path of a TRIAL.toml") from None
+    plan = parse_table(Plan, text, str(path), contradictions)
+    scenario = plan.scenario if plan.scenario in shipped_names() else str((path.parent / plan.scenario).resolve())
+    return msgspec.structs.replace(
+        plan,
+        scenario=scenario,
+        baseline=with_whole_paths(plan.baseline, path.parent),
+        candidate=with_whole_paths(plan.candidate, path.parent),
+    )
+
+
+def contradictions(plan: Plan) -> Iterator[str]:
+    """What no key of a plan says alone."""
+    seeds = plan.seed_list
+    if len(seeds) != len(set(seeds)):
+        yield "seeds: names one twice"
+    if len(seeds) > MOST_SEEDS:
+        yield f"seeds: are more than {MOST_SEEDS}"
+    for name in ("baseline", "candidate"):
+        if "," in getattr(plan, name) or re.match(r"\d+=", getattr(plan, name)):
+            yield f"{name}: must be one policy or manifest; which edge servers it decides for is what stages say"
+    for k, stage in enumerate(plan.stage):
+        yield from _of_stage(plan, k, stage, len(seeds))
+    kinds = [stage.kind for stage in plan.stage]
+    ranks = [("shadow", "canary", "all").index(kind) for kind in kinds]
+    if ranks != sorted(ranks):
+        yield "stage: stages must come in the order shadow, canary, all"
+    if kinds.count("all") != 1:
+        yield "stage: exactly one must be of kind all: the verdict rests on all-candidate against all-baseline"
+    elif len(seeds) < FEWEST_SEEDS:
+        yield f"seeds: are {len(seeds)}, but a verdict needs pairs of at least {FEWEST_SEEDS} seeds"
+
+
+def _of_stage(plan: Plan, k: int, stage: Stage, seeds: int) -> Iterator[str]:
+    if stage.kind == "canary":
+        if bool(stage.edges) == (stage.share > 0.0):
+            yield f"stage[{k}].edges: a canary needs either edges or a share"
+        if len(set(stage.edges)) != len(stage.edges):
+            yield f"stage[{k}].edges: names an edge server twice"
+    elif stage.edges or stage.share:
+        yield f"stage[{k}].edges: edges and share are of canary stages; a {stage.kind} stage is at all edge servers"
+    if stage.runs > seeds:
+        yield f"stage[{k}].runs: {stage.runs} are more than there are seeds ({seeds})"
+    if stage.kind == "all" and 0 < stage.runs < FEWEST_SEEDS:
+        yield f"stage[{k}].runs: a verdict needs pairs of at least {FEWEST_SEEDS} seeds"

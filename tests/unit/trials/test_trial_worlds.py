@@ -1,0 +1,112 @@
+"""Trials of real policies in the in-process world."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scripted import plan_of
+
+from agents import rollout
+from agents.errors import AgentError
+from emulator.assembly import resolve
+from emulator.cli import root
+from emulator.scenario_file import load
+from emulator.trials.in_process import InProcess
+from emulator.trials.worlds import OffloadingTrack
+from emulator.world import World
+
+FAST = ["edges.count=3", "services.count=6", "slots_per_frame=2"]
+BUDGET_S = 30.0
+
+
+@pytest.mark.parametrize("policy", ["popularity", "greedy", "marginal-greedy:ewma"])
+def test_a_world_with_one_arm_is_the_in_process_world(policy: str) -> None:
+    scenario = resolve(load("quickstart", [*FAST, "frames=12", f"agent.policy={policy}"]))
+    track = OffloadingTrack(scenario, {"baseline": policy}, BUDGET_S)
+    seen = [track.frame() for _ in range(12)]
+    rows = [played.step.row for played in rollout.play(scenario, World(scenario))]
+    assert [frame.reward for frame in seen] == [row.reward_s for row in rows]
+    assert [frame.delay_s for frame in seen] == pytest.approx([row.delay_s for row in rows], rel=1e-12)
+    assert [sum(frame.completed) for frame in seen] == [row.tasks for row in rows]
+
+
+def test_who_is_bound_decides() -> None:
+    scenario = resolve(load("quickstart", [*FAST, "frames=12"]))
+    both = OffloadingTrack(scenario, {"baseline": "popularity", "candidate": "greedy"}, BUDGET_S)
+    both.bind(["candidate", "baseline", "candidate"])
+    mixed = resolve(load("quickstart", [*FAST, "frames=12", 'agent.policy="1=popularity,greedy"']))
+    expected = [played.step.row.reward_s for played in rollout.play(mixed, World(mixed))]
+    assert [both.frame().reward for _ in range(12)] == expected
+
+
+def test_a_lost_agent_leaves_its_deployment_in_force() -> None:
+    scenario = resolve(load("quickstart", [*FAST, "frames=12"]))
+    lost = OffloadingTrack(scenario, {"baseline": "popularity"}, BUDGET_S, lambda edge, frame: edge == 1 and frame > 2)
+    kept = []
+    for _ in range(6):
+        seen = lost.frame()
+        kept.append(lost.world.deployed[1].copy())
+        assert seen.incidents == ()
+    assert all(np.array_equal(each, kept[2]) for each in kept[3:])
+
+
+def test_shadows_in_the_offloading_world_are_exact() -> None:
+    """What agents see does not depend on what they decide, so a shadow's score is that of a world it rules."""
+    driver = InProcess(plan_of(set=FAST, stage=[{"kind": "shadow", "frames": 5}, {"kind": "all", "frames": 5}]))
+    figures = []
+    for index in (0, 1):
+        run, _ = driver.tracks(index, 3)
+        run.bind(driver.trial.binding(driver.plan.stage[index]))
+        figures.append([run.frame().reward for _ in range(5)])
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"candidate": "ils:2"}, "plans for the whole network, so a part of it proves nothing; use shadow, then all"),
+        ({"candidate": "nobody"}, "no such policy"),
+        ({"fault": [{"kind": "agent_lost", "edge": 9, "frame": 1}]}, "edge 9: there are 0..4"),
+        ({"guardrails": {"memory_more_share": 0.1}}, "memory is not measured in one process"),
+        ({"scenario": "quickstart-rental"}, "rental world are not done yet"),
+        ({"scenario": "lossy"}, "do not emulate links yet"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_before_it_begins(change: dict[str, object], said: str) -> None:
+    with pytest.raises(Exception, match=said) as raised:
+        InProcess(plan_of(**change))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_agent_that_learns_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    from emulator.trials import in_process
+
+    class Learns:
+        observes = "local"
+        signals: frozenset[str] = frozenset()
+        decide = resume = learn = save = lambda self: None
+
+    monkeypatch.setattr(in_process, "make_policy", lambda spec, setting: Learns())
+    with pytest.raises(AgentError, match="learns while it decides; export it"):
+        InProcess(plan_of())
+
+
+def test_the_command_answers_in_json_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "TRIAL.toml"
+    path.write_text(
+        'name = "t"\nscenario = "quickstart"\nbaseline = "popularity"\ncandidate = "marginal-popularity"\n'
+        f"set = {json.dumps(FAST)}\n"
+        '[[stage]]\nkind = "canary"\nshare = 0.4\nframes = 2\nruns = 2\n[[stage]]\nkind = "all"\nframes = 3\n'
+    )
+    out = tmp_path / "out"
+    first = CliRunner().invoke(root, ["trial", str(path), "--out", str(out), "--json"], standalone_mode=False)
+    assert first.return_value == 0
+    found = json.loads(first.stdout)
+    assert found["verdict"] in ("promoted", "rolled_back", "inconclusive")
+    assert [len(stage["runs"]) for stage in found["stages"]] == [2, 20]
+    lines = (out / "frames.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * (2 + 2) + 20 * (2 + 3)
+    again = CliRunner().invoke(root, ["trial", str(path), "--resume", str(out), "--json"], standalone_mode=False)
+    assert json.loads(again.stdout) == found
