@@ -20,7 +20,9 @@ import numpy as np
 from agents.errors import AgentError
 from bus import agent_wire as wire
 from bus.agent_client import AgentClient, RefusedForGood
-from bus.errors import PeerLost
+from bus.credentials import Keys
+from bus.errors import KeystoreError, PeerLost
+from bus.keystore import Keystore
 
 USAGE: Final = "usage: python -m agents.host FILE:CLASS NAME VERSION WORLD"
 CAP: Final = 9e6
@@ -69,6 +71,16 @@ def class_in(place: str) -> Callable[[wire.Setup], Any]:
     return found
 
 
+def _keys() -> Callable[[], Keys] | None:
+    """Makes what is shown for one lease, from the keystore that the environment names; None without one."""
+    folder = os.environ.get("EDGERIG_KEYS")
+    if not folder:
+        return None
+    store = Keystore(Path(folder))
+    store.keys("agent")  # what is wrong with it is said at once
+    return lambda: store.keys("agent")
+
+
 def main(arguments: list[str]) -> int:
     """Host a class until the run is over; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
@@ -83,7 +95,12 @@ def main(arguments: list[str]) -> int:
     index = os.environ.get("EDGERIG_INDEX", "")
     hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid())
     hub = os.environ.get("EDGERIG_HUB", "tcp://127.0.0.1:7400")
-    client = AgentClient(hub, int(index) if index else None, hello, lambda setup: Hosted(made(setup)))
+    try:
+        client = AgentClient(hub, int(index) if index else None, hello, lambda setup: Hosted(made(setup)))
+        client.keys, client.wait_s = _keys(), float(os.environ.get("EDGERIG_WAIT_S") or "inf")
+    except (ValueError, KeystoreError) as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 2
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         client.stop()

@@ -10,7 +10,7 @@ from bus.calls import FORBIDDEN, REVOKED, Forbids
 from bus.credentials import GRANTS, GUEST, LAUNCHER, OBSERVER
 from bus.errors import KeystoreError
 from bus.keystore import Enrolled
-from bus.messages import Beat, Lease, Leave, LinkReport, Message, Peer, Ready, Register
+from bus.messages import Beat, Lease, Leave, LinkReport, Message, Peer, Ready, Register, Seated
 from bus.rights import Rights
 from bus.security import Security
 from bus.topics import TABLE
@@ -68,6 +68,8 @@ class Admission:
             reason, text = self._forbids_lease(key, request)
         elif isinstance(request, Register | Beat | Ready | Leave | LinkReport):
             reason, text = self._forbids_speech(key, request)
+        elif isinstance(request, Seated):
+            reason, text = self._forbids_seated(key, request)
         elif reads or self._is_operator(key):
             return None
         else:
@@ -86,7 +88,7 @@ class Admission:
             return "", ""
         if not request.public_key or request.instance:
             return "key", f"{request.process} asks for a lease without a key of its own"
-        if request.public_key in self._used:
+        if request.public_key in self._used or request.public_key == self._security.keys.own.public:
             return "replayed", f"the instance key of {request.process} has had its lease; each start makes a new one"
         return "", ""
 
@@ -102,6 +104,12 @@ class Admission:
             return "replayed", f"it speaks for another instance than {speaker.process if speaker else 'its own'}"
         if isinstance(request, Register) and speaker is not None:
             return self._forbids_record(speaker, request.peer)
+        return "", ""
+
+    def _forbids_seated(self, key: str, request: Seated) -> tuple[str, str]:
+        speaker = self._holders.get(self._security.instance_of(key) or 0)
+        if speaker is None or f"/edge/{request.edge}" not in speaker.names:
+            return "rights", f"it speaks for the agent of /edge/{request.edge}, which it does not hold"
         return "", ""
 
     def _forbids_record(self, speaker: Holder, peer: Peer) -> tuple[str, str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
 import zmq
 
 from bus import agent_wire as wire
+from bus.credentials import Credential, Keys
 from bus.errors import DecodeError, PeerLost
+from bus.sockets import show
 
 _log = logging.getLogger(__name__)
 
@@ -48,12 +52,16 @@ class AgentClient:
         edge: The edge server to decide for; None: the next free one.
         hello: Who it is.
         make: Makes what decides, for a Setup.
+        keys: In a run with keys, makes what is shown for one lease: the role's enrolment key, and a pair of its own.
+        wait_s: How long to ask for an edge server that others decide for.
     """
 
     hub: str
     edge: int | None
     hello: wire.Hello
     make: Callable[[wire.Setup], Decider]
+    keys: Callable[[], Keys] | None = None
+    wait_s: float = math.inf
     stopping: bool = False
     _said: dict[int, int] = field(default_factory=dict)
 
@@ -63,14 +71,15 @@ class AgentClient:
         Raises: RefusedForGood: nobody wants it. PeerLost: the hub is silent.
         """
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._hub = self._dealer(self.hub)
+        self._own: Keys | None = None
+        self._hub = self._enrolling()
         self._server: zmq.Socket[bytes] | None = None
         self._instance, self._number = 0, wire.ANY_EDGE if self.edge is None else self.edge
         self._beat_s, self._life_s = 1.0, 5.0
         self._setup: wire.Setup | None = None
         self._decider: Decider | None = None
         self._over = False
-        self._heard_s = self._turned_s = time.monotonic()
+        self._began_s = self._heard_s = self._turned_s = time.monotonic()
         self._due_s = 0.0  # the next Hello, or the next beat
         try:
             while not self._over:
@@ -86,11 +95,25 @@ class AgentClient:
         """Let ``run`` return soon; safe in a signal handler."""
         self.stopping = True
 
-    def _dealer(self, address: str) -> zmq.Socket[bytes]:
+    def _dealer(self, address: str, shown: Credential | None) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = LINGER_MS
+        if shown is not None:
+            show(socket, shown)
         socket.connect(address)
         return socket
+
+    def _enrolling(self) -> zmq.Socket[bytes]:
+        """To the hub under the role's key, for the next Hello, which has a key pair of its own."""
+        if self.keys is None:
+            return self._dealer(self.hub, None)
+        self._own = self.keys()
+        self.hello = msgspec.structs.replace(self.hello, public_key=self._own.own.public)
+        return self._dealer(self.hub, self._own.credential("agent"))
+
+    def _as_itself(self, server: str = "") -> Credential | None:
+        """What is shown from Accepted on, to the hub or to an edge server's process."""
+        return self._own.credential(server=server) if self._own is not None else None
 
     def _turn(self) -> None:
         now_s = time.monotonic()
@@ -151,7 +174,9 @@ class AgentClient:
         self._leave_server()
         self._number, self._instance = header.edge, header.instance
         self._beat_s, self._life_s = said.beat_s, said.liveliness_s
-        self._server = self._dealer(said.edge_address)
+        if self._own is not None:
+            self._replace_hub(self._dealer(self.hub, self._as_itself()))
+        self._server = self._dealer(said.edge_address, self._as_itself(said.edge_key))
         self._say(self._server, wire.Join())
         self._due_s = 0.0
 
@@ -168,7 +193,7 @@ class AgentClient:
         _log.warning("refused (%s): %s", said.reason, said.text)
         if self._instance:
             self._greet(AGAIN_S)
-        elif said.retry_s > 0.0:
+        elif said.retry_s > 0.0 and time.monotonic() + said.retry_s - self._began_s <= self.wait_s:
             self._greet(said.retry_s)
         else:
             raise RefusedForGood(f"{said.reason}: {said.text}")
@@ -185,8 +210,18 @@ class AgentClient:
 
     def _greet(self, in_s: float) -> None:
         self._leave_server()
+        if self._instance:
+            self._began_s = time.monotonic()
+        if self._instance and self._own is not None:
+            self._say(self._hub, wire.Goodbye("greets again"))  # its next lease is for another key
+            self._replace_hub(self._enrolling())
         self._instance, self._number = 0, wire.ANY_EDGE if self.edge is None else self.edge
         self._due_s = time.monotonic() + in_s
+
+    def _replace_hub(self, socket: zmq.Socket[bytes]) -> None:
+        self._said.pop(id(self._hub), None)
+        self._hub.close()
+        self._hub = socket
 
     def _leave_server(self) -> None:
         if self._server is not None:

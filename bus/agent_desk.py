@@ -6,6 +6,7 @@ then on they are in the graph, as processes that publish nothing and answer no c
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -14,10 +15,12 @@ from bus import agent_wire as wire
 from bus import messages
 from bus.agent_rates import Rates
 from bus.errors import DecodeError
-from bus.messages import BeatAck, Failure, Lease, Leased, Message, NodeRecord, Peer, Seat, Seated, SeatQuery
+from bus.keystore import is_key
+from bus.messages import BeatAck, Failure, Lease, Leased, Leave, Message, NodeRecord, Peer, Seat, Seated, SeatQuery
 from bus.names import HUB
 
 if TYPE_CHECKING:
+    from bus.admission import Admission
     from bus.calls import Answering
     from bus.entries import Entry
     from bus.pool import NamePool
@@ -37,7 +40,7 @@ class AgentDesk:
 
     Args:
         world: Of the run, and so the role that an agent must have.
-        guarded: Whether the run uses keys.
+        admission: With keys, who may ask for what.
     """
 
     def __init__(
@@ -49,8 +52,7 @@ class AgentDesk:
         pool: NamePool,
         lease: Callable[[Lease], Leased | Failure],
         world: str,
-        *,
-        guarded: bool,
+        admission: Admission | None,
     ) -> None:
         self._registry = registry
         self._entries = entries
@@ -58,7 +60,7 @@ class AgentDesk:
         self._lease = lease
         self._answering = answering
         self._world = world
-        self._guarded = guarded
+        self._admission = admission
         self._identities: dict[int, bytes] = {}  # by instance: where to say goodbye to
         self._edges: dict[int, tuple[int, int]] = {}  # by instance: the edge server, and its process's instance
         self._hellos: dict[int, wire.Hello] = {}
@@ -69,17 +71,17 @@ class AgentDesk:
         registry.serve("seat", SeatQuery, self._seat, Seat)
         registry.serve("seated", Seated, self._seated, BeatAck)
 
-    def receive(self, identity: bytes, frame: bytes) -> None:
-        """Take one frame of an agent."""
+    def receive(self, identity: bytes, frame: bytes, key: str) -> None:
+        """Take one frame of an agent, that has shown a key if there are keys."""
         try:
             header = wire.header_of(frame)
         except DecodeError:
             return  # nobody who could be answered
-        reply = self._reply(identity, header, frame)
+        reply = self._reply(identity, header, frame, key)
         if reply is not None:
             self._say(identity, header.edge, header.instance, reply)
 
-    def _reply(self, identity: bytes, header: wire.Header, frame: bytes) -> wire.Said | None:
+    def _reply(self, identity: bytes, header: wire.Header, frame: bytes, key: str) -> wire.Said | None:
         if self._rates.is_flood(identity):
             self._dropped("foreign_refused", reason="flood").value += 1.0
             return None
@@ -95,30 +97,48 @@ class AgentDesk:
         if self._registry.graph_closed:
             return wire.Goodbye("the run is over")
         if isinstance(said, wire.Hello):
-            return self._hello(identity, header, said)
+            return self._hello(identity, header, said, key)
         if isinstance(said, wire.Beat):
-            ack = self._registry.beat(messages.Beat(header.instance, busy_s=said.busy_s))
-            return wire.BeatAck(ack.known)
+            beat = messages.Beat(header.instance, busy_s=said.busy_s)
+            return wire.BeatAck(self._speaks(identity, key, "beat", beat) and self._registry.beat(beat).known)
         if isinstance(said, wire.Goodbye):
-            self._registry.drop(header.instance, f"said goodbye {said.reason}".strip())
+            leave = Leave(header.instance, f"said goodbye {said.reason}".strip())
+            if self._speaks(identity, key, "leave", leave):
+                self._registry.drop(leave.instance, leave.reason)
             return None
         return refused("unasked", f"{type(said).__name__} belongs to the edge server", header)
 
-    def _hello(self, identity: bytes, header: wire.Header, hello: wire.Hello) -> wire.Said | None:
-        if self._guarded:
-            return refused("keys", "this run uses keys", header)
+    def _speaks(self, identity: bytes, key: str, method: str, request: messages.Beat | Leave) -> bool:
+        """Whether somebody may speak for a foreign agent: with keys, whoever shows the key of that very lease."""
+        if request.instance not in self._identities:
+            return False
+        if self._admission is not None and self._admission.forbids(key, HUB, method, request, reads=False):
+            return False
+        self._identities[request.instance] = identity  # it may have come over another connection before
+        return True
+
+    def _hello(self, identity: bytes, header: wire.Header, hello: wire.Hello, key: str) -> wire.Said | None:
         if hello.world != self._world:
             return refused("world", f"this run is of the world {self._world}, not {hello.world}", header)
         role = "deployment" if self._world == "offloading" else "rental"
         if hello.role != role:
             return refused("role", f"the role here is {role}, not {hello.role}", header)
+        again = [known for known, said in self._hellos.items() if said.public_key and said == hello]
+        if again and self._identities[again[0]] == identity:
+            self._accept(again[0])  # with keys, a Hello that is repeated means the same lease
+            return None
         for before in [known for known, whose in self._identities.items() if whose == identity]:
             self._forget(before)
             self._registry.drop(before, "said Hello again")
         index = self._free() if header.edge == wire.ANY_EDGE else header.edge
         if index is not None and self._registry.holder(f"/edge/{index}") is None and index in self._agents():
             return refused("no_edge_server", f"/edge/{index} is not there yet", header, RETRY_S)
-        leased = self._lease(Lease(hello.process or f"foreign-{hello.name}", AGENT, index))
+        request = Lease(self._called(hello), AGENT, index, public_key=hello.public_key if self._admission else "")
+        if self._admission is not None:
+            forbidden = self._forbidden(key, request)
+            if forbidden:
+                return refused("keys", forbidden, header)
+        leased = self._lease(request)
         if isinstance(leased, Failure):
             reason = "unknown_edge" if leased.kind == "unknown_index" else leased.kind
             retry_s = RETRY_S if reason in ("held", "surplus") else 0.0
@@ -130,10 +150,31 @@ class AgentDesk:
         self._identities[leased.instance] = identity
         self._edges[leased.instance] = edge, host.instance
         self._hellos[leased.instance] = hello
-        life_s = self._registry.liveliness_s
-        accepted = wire.Accepted(leased.names[0], host.call_endpoint, life_s / BEATS_PER_LIFE, life_s)
-        self._say(identity, edge, leased.instance, accepted)
+        self._accept(leased.instance)
         return None
+
+    def _accept(self, instance: int) -> None:
+        edge = self._edges[instance][0]
+        host, life_s = self._registry.holder(f"/edge/{edge}"), self._registry.liveliness_s
+        if host is not None:
+            name, beat_s = agent_of(edge), life_s / BEATS_PER_LIFE
+            accepted = wire.Accepted(name, host.call_endpoint, beat_s, life_s, host.public_key)
+            self._say(self._identities[instance], edge, instance, accepted)
+
+    def _called(self, hello: wire.Hello) -> str:
+        """The name of its process in this run: the launcher's, or one that nobody has."""
+        name = f"foreign-{hello.name}"
+        taken = {entry.process for entry in self._entries.values()}
+        more = (f"{name}-{number}" for number in itertools.count(2))
+        return hello.process or next(free for free in itertools.chain([name], more) if free not in taken)
+
+    def _forbidden(self, key: str, request: Lease) -> str:
+        """With keys, why the one who is shown gets no lease; empty if he does."""
+        assert self._admission is not None  # noqa: S101 -- asked only then
+        if not is_key(request.public_key):
+            return "Hello has no public_key of 40 characters, made for this lease"
+        why = self._admission.forbids(key, HUB, "lease", request, reads=False)
+        return "" if why is None else why[1]
 
     def _agents(self) -> dict[int, str]:
         """The names of agents by edge server."""
@@ -154,6 +195,11 @@ class AgentDesk:
     # -- what edge servers ask -----------------------------------------------------------------------------------------
 
     def _seat(self, query: SeatQuery) -> Message:
+        if query.public_key:
+            found = [known for known, hello in self._hellos.items() if hello.public_key == query.public_key]
+            if not found:
+                return Failure(0, "unknown_instance", "no agent has that key")
+            query = SeatQuery(self._edges[found[0]][0], found[0])
         hello = self._hellos.get(query.instance)
         if hello is None or self._edges.get(query.instance, (-1, 0))[0] != query.edge:
             return Failure(0, "unknown_instance", f"no agent for edge {query.edge} has instance {query.instance}")
@@ -170,11 +216,10 @@ class AgentDesk:
             self._registry.drop(told.instance, told.reason)
             self._say(identity, place[0], told.instance, wire.Goodbye("warm_up"))
             return BeatAck(False)
-        peer = Peer(
-            hello.process or f"foreign-{hello.name}", told.instance, hello.pid, "-", "", "", "",
-            (NodeRecord(f"/agent/{place[0]}"),),
-        )  # fmt: skip
-        self._registry.enter(self._entries[told.instance], peer)
+        entry = self._entries[told.instance]
+        nodes = (NodeRecord(f"/agent/{place[0]}"),)
+        # Without its key: whoever reads the graph would let it in, but the hub and one edge server will do.
+        self._registry.enter(entry, Peer(entry.process, told.instance, hello.pid, "-", "", "", "", nodes))
         return BeatAck(True)
 
     # -- what the registry tells ---------------------------------------------------------------------------------------

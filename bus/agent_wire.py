@@ -29,7 +29,7 @@ REASONS: Final = {
     "version": "the header's version is not ours",
     "role": "no such role here; only deployment and rental agents may be foreign",
     "world": "the run is of the other world",
-    "keys": "the run uses keys, which foreign agents cannot show yet",
+    "keys": "the run uses keys, and what was shown grants nothing",
     "held": "another process decides for that edge server",
     "surplus": "every edge server has its agent",
     "unknown_edge": "there is no such edge server",
@@ -66,7 +66,10 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Hello(Said, frozen=True):
-    """Agent to hub: who it is. process, pid: if a launcher started it, what that one calls it."""
+    """Agent to hub: who it is. process, pid: if a launcher started it, what that one calls it.
+
+    public_key: With keys, of a pair that was made for this lease; the frame itself comes under the role's key.
+    """
 
     role: str
     world: str
@@ -76,15 +79,17 @@ class Hello(Said, frozen=True):
     digest: str = ""
     process: str = ""
     pid: int = 0
+    public_key: str = ""
 
 
 class Accepted(Said, frozen=True):
-    """Hub to agent: it has the lease of the header's edge and instance; where its edge server is."""
+    """Hub to agent: it has the lease of the header's edge and instance; where its edge server is, and its key."""
 
     node: str
     edge_address: str
     beat_s: float
     liveliness_s: float
+    edge_key: str = ""
 
 
 class Refused(Said, frozen=True):

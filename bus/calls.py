@@ -66,8 +66,8 @@ class Answering:
         """Types of requests and replies by (node, method), for those who ask what can be called."""
         self.forbids: Forbids | None = None
         """With keys: (key, node, method, request, reads) -> kind and text of why the caller may not, if so."""
-        self.foreign: Callable[[bytes, bytes], None] | None = None
-        """Takes what is no call but a frame of ``bus.agent_wire``: the sender's identity, and the frame."""
+        self.foreign: Callable[[bytes, bytes, str], None] | None = None
+        """Takes what is no call but a frame of ``bus.agent_wire``: the sender's identity, the frame, the key shown."""
         self._foreign_tally = foreign_tally or Tally(PLAIN)
         self._methods: dict[tuple[str, str], tuple[type[Message], Handler, bool]] = {}
 
@@ -129,7 +129,7 @@ class Answering:
                 call = _decode_call(parts[1])
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if self.foreign is not None and is_foreign(parts[1]):
-                    self.foreign(parts[0], parts[1])
+                    self.foreign(parts[0], parts[1], key)
                 else:
                     self._bad(str(error))
                 continue

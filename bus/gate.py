@@ -38,6 +38,8 @@ class Gate:
     def __init__(self, sockets: Sockets, timers: Timers, refused: Callable[[str, str], None]) -> None:
         self.admits: dict[str, Callable[[str], bool]] = {}
         self.hold_s = HOLD_S
+        self.asks: Callable[[str], None] | None = None
+        """Asks elsewhere whose key that is, of a key that must wait; ``look_again`` when it is known."""
         self._timers = timers
         self._refused = refused
         self._held: dict[str, list[_Request]] = {}
@@ -70,9 +72,12 @@ class Gate:
         elif domain != MEMBERS or len(self._held) >= MOST_HELD:
             self._refuse(request, "unknown_key", f"{address} has a key that is unknown here (or no longer)")
         else:
-            if key not in self._held:
-                self._timers.after(self.hold_s, partial(self._give_up, key, address))
+            comes_first = key not in self._held
             self._held.setdefault(key, []).append(request)
+            if comes_first:
+                self._timers.after(self.hold_s, partial(self._give_up, key, address))
+                if self.asks is not None:
+                    self.asks(key)
 
     def _give_up(self, key: str, address: str) -> None:
         for request in self._held.pop(key, ()):

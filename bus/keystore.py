@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from zmq.utils import z85
 
 from bus.credentials import GRANTS, HUB, KEYED_ROLES, LAUNCHER, OBSERVER, Credential, KeyPair, Keys
 from bus.errors import KeystoreError
@@ -22,6 +25,7 @@ PAIR: Final = ".key"
 ALONE: Final = ".pub"
 REVOKED: Final = "revoked"
 Z85_CHARACTERS: Final = 40
+KEY_BYTES: Final = 32
 OTHERS_READ: Final = 0o077
 OTHERS_WRITE: Final = 0o022
 
@@ -184,6 +188,14 @@ def _key(path: Path, document: dict[str, object], name: str) -> str:
     if not isinstance(key, str) or len(key) != Z85_CHARACTERS:
         raise KeystoreError(path, f"has no {name} key of {Z85_CHARACTERS} characters", "restore it, or rotate it")
     return key
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is a key in Z85, as libzmq takes it."""
+    try:
+        return len(text) == Z85_CHARACTERS and len(z85.decode(text.encode("ascii"))) == KEY_BYTES
+    except (UnicodeEncodeError, ValueError, KeyError, struct.error):
+        return False
 
 
 def _check_mode(path: Path, forbidden: int) -> None:

@@ -474,10 +474,14 @@ class Leased(Message, frozen=True):
 
 
 class SeatQuery(Message, frozen=True):
-    """An edge server asks whether the hub has accepted a foreign agent that shows this instance."""
+    """An edge server asks whether the hub has accepted a foreign agent that shows this instance.
+
+    public_key: With keys, an edge server's gate asks whose key that is; then edge and instance are not known yet.
+    """
 
     edge: int
     instance: int
+    public_key: str = ""
 
 
 class Seat(Message, frozen=True):

@@ -173,9 +173,8 @@ class Registry:
 
     def receive_agents(self, world: str) -> None:
         """Let foreign agents in, for a run of that world; see docs/agent-protocol.md."""
-        guarded = self._admission is not None
         self.desk = AgentDesk(
-            self, self._process, self._answering, self._entries, self._pool, self._lease, world, guarded=guarded
+            self, self._process, self._answering, self._entries, self._pool, self._lease, world, self._admission
         )
 
     def holder(self, name: str) -> Peer | None:

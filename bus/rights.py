@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 SHARED: Final[frozenset[str]] = frozenset({"/log", "/parameter_events"})
 """Topics that every process may publish, each under its own instance."""
+EDGE: Final = "/edge/"
+DECIDED: Final = ("deployment", "rental")
 
 
 class Rights(NamedTuple):
@@ -20,8 +22,15 @@ class Rights(NamedTuple):
 
     @classmethod
     def of(cls, process: str, names: Iterable[str], topics: Iterable[str] = ()) -> Rights:
-        """A node publishes below its own name, a process below ``/process/`` and its name."""
-        return cls((*sorted(f"{name}/" for name in names), f"/process/{process}/"), frozenset(topics))
+        """A node publishes below its own name, a process below ``/process/`` and its name.
+
+        An edge server's also what a foreign agent decides for it: that speaks on the bus through it.
+        """
+        held = sorted(names)
+        played = [
+            f"/agent/{name.removeprefix(EDGE)}/{what}" for name in held if name.startswith(EDGE) for what in DECIDED
+        ]
+        return cls((*(f"{name}/" for name in held), f"/process/{process}/"), frozenset((*topics, *played)))
 
     def publishes(self, topic: str) -> bool:
         """Whether a topic is among them."""

@@ -59,6 +59,7 @@ class Security:
         self.follows_graph = True  # the hub's process knows more than the graph
         self._sockets = sockets
         self._instances: dict[str, int] = {}
+        self._seats: set[str] = set()  # keys of foreign agents here, which no graph has
         self._connections: dict[int, tuple[str, object]] = {}  # by descriptor: key, and the address it came from
 
     # -- who may come in -----------------------------------------------------------------------------------------------
@@ -68,8 +69,14 @@ class Security:
         self._instances[key] = instance
         self.gate.look_again()
 
+    def seat(self, key: str, instance: int) -> None:
+        """Let a foreign agent in, whom the hub alone knows, until it is expelled."""
+        self._seats.add(key)
+        self.admit(key, instance)
+
     def expel(self, key: str) -> None:
         """That key is worth nothing any more; what it has opened is cut."""
+        self._seats.discard(key)
         if self._instances.pop(key, None) is not None:
             self._cut(key)
 
@@ -83,7 +90,7 @@ class Security:
         if not self.follows_graph:
             return
         instances = {peer.public_key: peer.instance for peer in peers if peer.public_key}
-        for key in [key for key in self._instances if key not in instances and key != self.keys.hub]:
+        for key in [key for key in self._instances if key not in {*instances, *self._seats, self.keys.hub}]:
             self.expel(key)
         self._instances.update(instances)
         self.gate.look_again()

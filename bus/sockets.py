@@ -65,7 +65,8 @@ class Sockets:
     def security(self, security: Security | None) -> None:
         """Set before any socket is made: encrypted frames and links are longer."""
         self._security = security
-        self.framing = self.tally.framing = self.handshakes.framing = PLAIN if security is None else CURVE
+        self.framing = PLAIN if security is None else CURVE
+        self.tally.framing = self.foreign_tally.framing = self.handshakes.framing = self.framing
 
     @property
     def shares_context(self) -> bool:

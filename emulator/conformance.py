@@ -125,7 +125,7 @@ class Session:
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
-    def _receive(self, identity: bytes, frame: bytes) -> None:
+    def _receive(self, identity: bytes, frame: bytes, _key: str) -> None:
         now_s = self._process.clock()
         try:
             header = wire.header_of(frame)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from bus.credentials import LAUNCHER
 from bus.errors import BusError
 from bus.messages import NodeStates, Query, RunStatus, Stop, Stopped
 from emulator.errors import RunFolderError
-from emulator.keys import credential_of
+from emulator.keys import credential_of, keystore
 from emulator.layout import Group, arguments_of, groups, hosted
 from emulator.programs import Command, command_of
 from emulator.scenario import Scenario
@@ -122,7 +123,9 @@ class Launcher:
     def _command(self, group: Group, address: str) -> Command:
         """How to start a member; agents may keep what they learn in the run folder."""
         if group.program:
-            return command_of(Path(group.program), self._folder, group.name, group.first, address)
+            store = keystore()
+            place = store.folder if store is not None else None
+            return command_of(Path(group.program), self._folder, group.name, group.first, address, place)
         run = ["--run", str(self._folder.resolve())] if group.kind == "agent" else []
         return _ours(group.kind, [*arguments_of(group), *run, "--hub", address])
 
@@ -200,6 +203,8 @@ class Launcher:
                 child.process.stdout.close()
             if child.pidfd >= 0:
                 os.close(child.pidfd)
+            if child.command.lent is not None:
+                shutil.rmtree(child.command.lent, ignore_errors=True)
         self._children = {}
         if self._client is not None:
             self._client.close()

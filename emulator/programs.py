@@ -12,7 +12,10 @@ from typing import Final
 import msgspec
 
 from agents.manifest import Found, ManifestError, digest_of, load
+from emulator.confined import NOBODY
 from emulator.errors import RunFolderError
+from emulator.keys import VARIABLE
+from emulator.lent_keys import lend
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONFINED: Final = Path(__file__).with_name("confined.py")
@@ -22,14 +25,18 @@ KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 
 @dataclass(frozen=True)
 class Command:
-    """How a process is started: argument list, environment, and working directory (None: ours)."""
+    """How a process is started: argument list, environment, and working directory (None: ours).
+
+    lent: A folder that is to be removed when the process has ended.
+    """
 
     argv: list[str]
     environment: dict[str, str]
     folder: Path | None = None
+    lent: Path | None = None
 
 
-def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str) -> Command:
+def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str, store: Path | None = None) -> Command:
     """Copy a program into a run's folder, and tell how that copy is started.
 
     Args:
@@ -38,7 +45,9 @@ def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str) -> Com
         name: What the launcher calls the process.
         edge: The edge server that it decides for.
         hub: The hub's address.
+        store: The keystore, in a run with keys.
     Raises: ManifestError: the manifest cannot be used (any more). RunFolderError: there is no room for a copy.
+        KeystoreError: the keystore in use has no key of role agent.
     """
     found = load(manifest)
     folder = run.resolve() / "agents" / found.sha256[:16]
@@ -53,19 +62,25 @@ def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str) -> Com
     if digest_of(copy, found.path) != found.sha256:
         raise ManifestError(f"{found.path}: file: {found.file.name} changed while it was copied; start again")
     if found.manifest.kind == "python":
-        return _hosted(found, copy, name, edge, hub)
+        return _hosted(found, copy, name, edge, hub, store)
     limits = json.dumps(msgspec.to_builtins(found.manifest.resources))
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
     environment |= {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "HOME": "/"}
+    lent = None
+    if store is not None:
+        lent = lend(store, NOBODY) if os.geteuid() == 0 else None
+        environment[VARIABLE] = str(lent or store.resolve())
     confined = [sys.executable, "-I", "-S", str(CONFINED), limits, str(copy)]
-    return Command([*confined, *found.manifest.command], environment, Path("/"))
+    return Command([*confined, *found.manifest.command], environment, Path("/"), lent)
 
 
-def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str) -> Command:
+def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str, store: Path | None) -> Command:
     """A Python class runs with our rights, in a process of its own."""
     manifest = found.manifest
     told = {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "PYTHONPATH": str(ROOT)}
     one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     place = f"{copy}:{manifest.factory}"
     host = [sys.executable, "-P", "-m", "agents.host", place, manifest.name, manifest.version, manifest.world]
-    return Command(host, {**os.environ, **one, **told})
+    keys = {VARIABLE: str(store.resolve())} if store is not None else {}
+    ours = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    return Command(host, {**ours, **one, **told, **keys})

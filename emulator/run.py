@@ -25,7 +25,6 @@ from bus.messages import RunStatus
 from emulator import folder as run_folder
 from emulator import records, rental_run, scenario_file, summary
 from emulator.assembly import build_network, resolve
-from emulator.keys import keystore
 from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
 from emulator.model.offloading import frame_costs
@@ -94,8 +93,6 @@ def _with_programs(scenario: Scenario) -> Scenario:
         raise AgentError(
             f"agent {policy}: emulated links do not lead to programs yet; take [[link]] out of the scenario"
         )
-    if keystore() is not None:
-        raise AgentError(f"agent {policy}: programs cannot show keys yet; run without --keys")
     return msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, policy=policy))
 
 

@@ -38,6 +38,8 @@ class ForeignAgent:
         decide: Callable[[ForeignAgent, tuple[int, ...], dict[str, Any]], Any],
         edge: int = ANY,
         world: str = "offloading",
+        keys: tuple[str, str, str] | None = None,
+        own: str | None = None,
     ) -> None:
         self.context = context
         self.decide = decide
@@ -48,19 +50,30 @@ class ForeignAgent:
         self.state = ""
         self.silent = False
         self.numbers = 0
-        self.hub = self.dealer(hub)
+        self.address, self.keys = hub, keys  # public and secret of the enrolment, and the hub's public key
+        self.own = tuple(key.decode() for key in zmq.curve_keypair())
+        self.own = self.own if own is None else (own, self.own[1])
+        self.hub = self.dealer(hub, *self.enrolment())
         self.server: Any = None
         self.hello()
 
-    def dealer(self, address: str) -> Any:
+    def enrolment(self) -> tuple[str, ...]:
+        return () if self.keys is None else (self.keys[2], *self.keys[:2])
+
+    def dealer(self, address: str, server: str = "", public: str = "", secret: str = "") -> Any:
         socket = self.context.socket(zmq.DEALER)
         socket.linger = 0
+        if server:
+            socket.setsockopt_string(zmq.CURVE_SERVERKEY, server)
+            socket.setsockopt_string(zmq.CURVE_PUBLICKEY, public)
+            socket.setsockopt_string(zmq.CURVE_SECRETKEY, secret)
         socket.connect(address)
         return socket
 
     def hello(self, **more: Any) -> None:
         role = "deployment" if self.world == "offloading" else "rental"
         said = {"role": role, "world": self.world, "name": "toy", "unheard-of": [1, 2]}
+        said |= {"public_key": self.own[0]} if self.keys is not None else {}
         self.say(self.hub, HELLO, said | more)
 
     def say(self, socket: Any, kind: int, said: object, epoch: int = 0, frame: int = 0, **more: int) -> None:
@@ -79,7 +92,15 @@ class ForeignAgent:
         kind, epoch, frame = header[2], header[5], header[6]
         if kind == ACCEPTED:
             self.edge, self.instance = header[3], header[4]
-            self.server = self.dealer(said["edge_address"])
+            if self.server is not None:
+                self.server.close()
+            if self.keys is None:
+                self.server = self.dealer(said["edge_address"])
+            else:
+                self.hub.close()
+                self.hub = self.dealer(self.address, self.keys[2], *self.own)
+                self.say(self.hub, BEAT, {})
+                self.server = self.dealer(said["edge_address"], said["edge_key"], *self.own)
             self.say(self.server, JOIN, {})
         elif kind == REFUSED and said["retry_s"] > 0:
             self.hello()

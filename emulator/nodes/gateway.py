@@ -21,6 +21,7 @@ from bus.node import Node
 from bus.process import Process
 from bus.publisher import Publisher
 from emulator.nodes.seat import Face, Seat
+from emulator.nodes.seat_keys import SeatKeys
 
 
 @dataclass(slots=True)
@@ -96,6 +97,12 @@ class Gateway:
         node.subscribe(face.in_force, self._on_in_force)
         node.subscribe(face.reward, self._on_reward)
         node.subscribe("/hub/shutdown", self._on_shutdown)
+
+    def lost(self, instance: int) -> None:
+        """The hub knows of no such lease any more."""
+        sitter = self._sitters.get(instance)
+        if sitter is not None:
+            self._end(sitter, "its lease is lost", again=True)
 
     def begin_again(self, seed: int) -> None:
         """Time begins again at frame 0."""
@@ -189,6 +196,7 @@ class Door:
         self._gateways = {gateway.edge: gateway for gateway in gateways}
         self._rates = Rates(process.clock)
         self._dropped = process.measurements.counter
+        self._keys = SeatKeys(process, self._gateways, lambda edge, instance: self._gateways[edge].lost(instance))
         process.answering.foreign = self.receive
 
     def begin_again(self, seed: int) -> None:
@@ -196,7 +204,7 @@ class Door:
         for gateway in self._gateways.values():
             gateway.begin_again(seed)
 
-    def receive(self, identity: bytes, frame: bytes) -> None:
+    def receive(self, identity: bytes, frame: bytes, key: str) -> None:
         """Take one frame; what cannot be answered is dropped and counted."""
         try:
             header = wire.header_of(frame)
@@ -212,6 +220,8 @@ class Door:
         reason, said, problem = read(frame, header)
         if gateway is None:
             reason, problem = "unknown_edge", f"no edge server {header.edge} here"
+        elif not self._keys.may_speak(key, header.instance):
+            reason, problem = "unknown_instance", f"instance {header.instance} has another key"
         if reason:
             refused = wire.Refused(reason, problem, header.sequence)
             made = wire.encode(refused, edge=header.edge, instance=header.instance)

@@ -29,7 +29,9 @@ int zmq_recv(void *socket, void *data, size_t size, int flags);
 int zmq_close(void *socket);
 typedef struct { void *socket; int fd; short events; short revents; } zmq_pollitem_t;
 int zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms);
+int zmq_curve_keypair(char *public_key, char *secret_key);
 enum { ZMQ_DEALER = 5, ZMQ_LINGER = 17, ZMQ_DONTWAIT = 1, ZMQ_POLLIN = 1 };
+enum { ZMQ_CURVE_PUBLICKEY = 48, ZMQ_CURVE_SECRETKEY = 49, ZMQ_CURVE_SERVERKEY = 50 };
 #else
 #include <zmq.h>
 #endif
@@ -221,7 +223,7 @@ static volatile sig_atomic_t stopped;
 static void *context, *hub, *edge_server;
 static uint32_t said_to_hub, said_to_edge;
 static header self; /* edge and instance; what is 0 stays so */
-static double beat_s = 1, liveliness_s = 5, next_hello_s, next_beat_s, heard_s;
+static double beat_s = 1, liveliness_s = 5, next_hello_s, next_beat_s, heard_s, greets_s;
 static int exit_code = -1; /* not yet */
 
 static void stop(int number) { (void)number; stopped = 1; }
@@ -237,10 +239,39 @@ static const char *from(const char *variable, const char *otherwise) {
     return value && *value ? value : otherwise;
 }
 
-static void *dealer(const char *address) {
+/* With keys (EDGERIG_KEYS names their folder) Hello goes to the hub under the role's key, everything else under a pair
+ * that is made for each lease. Keys are 40 characters. */
+typedef struct { char public[41], secret[41]; } key_pair;
+static key_pair role_key, own_key;
+static char hub_key[41];
+
+static bool read_key(const char *file, const char *name, char *into) { /* a line: public = "40 characters" */
+    char path[4096], line[256], format[32];
+    snprintf(path, sizeof path, "%s/%s", getenv("EDGERIG_KEYS"), file);
+    snprintf(format, sizeof format, "%s = \"%%40[^\"]\"", name);
+    FILE *lines = fopen(path, "r");
+    bool found = false;
+    while (lines && !found && fgets(line, sizeof line, lines)) found = sscanf(line, format, into) == 1;
+    if (lines) fclose(lines);
+    if (!found) fprintf(stderr, "agent-c: no %s key can be read in %s (EDGERIG_KEYS)\n", name, path);
+    return found;
+}
+
+static bool read_keys(void) {
+    if (!*from("EDGERIG_KEYS", "")) return true;
+    return read_key("hub.pub", "public", hub_key) && read_key("agent.key", "public", role_key.public) &&
+           read_key("agent.key", "secret", role_key.secret);
+}
+
+static void *dealer(const char *address, const char *server_key, const key_pair *shown) {
     void *socket = zmq_socket(context, ZMQ_DEALER);
     int linger_ms = LINGER_MS;
     zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    if (*hub_key) {
+        zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_key, strlen(server_key) + 1);
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, shown->public, sizeof shown->public);
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, shown->secret, sizeof shown->secret);
+    }
     if (zmq_connect(socket, address) != 0) {
         fprintf(stderr, "agent-c: %s is no address; give EDGERIG_HUB=tcp://HOST:PORT\n", address);
         exit(2);
@@ -254,7 +285,25 @@ static void leave_edge_server(void) {
     self.instance = 0;
 }
 
+static void reach_hub(const key_pair *shown) {
+    if (hub) zmq_close(hub);
+    hub = dealer(from("EDGERIG_HUB", "tcp://127.0.0.1:7400"), hub_key, shown);
+    said_to_hub = 0;
+}
+
+static void say_goodbye(void) {
+    begin();
+    put_map(&out, 0);
+    say(hub, &said_to_hub, (header){.kind = GOODBYE, .edge = self.edge, .instance = self.instance});
+}
+
 static void greet(double in_s) {
+    if (self.instance) greets_s = now_s();
+    if (self.instance && *hub_key) { /* its next lease is for another key */
+        say_goodbye();
+        zmq_curve_keypair(own_key.public, own_key.secret);
+        reach_hub(&role_key);
+    }
     leave_edge_server();
     next_hello_s = now_s() + in_s;
 }
@@ -263,13 +312,14 @@ static void hello(void) {
     const char *index = from("EDGERIG_INDEX", "");
     self.edge = *index ? (uint32_t)strtoul(index, NULL, 10) : ANY_EDGE;
     begin();
-    put_map(&out, 6);
+    put_map(&out, 7);
     put_text(&out, "role"), put_text(&out, "deployment");
     put_text(&out, "world"), put_text(&out, "offloading");
     put_text(&out, "name"), put_text(&out, "agent-c");
     put_text(&out, "version"), put_text(&out, "1.0");
     put_text(&out, "process"), put_text(&out, from("EDGERIG_PROCESS", ""));
     put_text(&out, "pid"), put_int(&out, (uint64_t)getpid());
+    put_text(&out, "public_key"), put_text(&out, own_key.public); /* empty without keys */
     say(hub, &said_to_hub, (header){.kind = HELLO, .edge = self.edge});
     next_hello_s = now_s() + 5; /* if nobody answers */
 }
@@ -282,10 +332,11 @@ static void beat(void) {
 }
 
 static void take_accepted(header h, reader *r) {
-    char key[64], address[256] = "";
+    char key[64], address[256] = "", edge_key[41] = "";
     for (size_t n = read_map(r); n--;) {
         read_text(r, key, sizeof key);
         if (!strcmp(key, "edge_address")) read_text(r, address, sizeof address);
+        else if (!strcmp(key, "edge_key")) read_text(r, edge_key, sizeof edge_key);
         else if (!strcmp(key, "beat_s")) beat_s = read_number(r);
         else if (!strcmp(key, "liveliness_s")) liveliness_s = read_number(r);
         else skip(r);
@@ -293,7 +344,9 @@ static void take_accepted(header h, reader *r) {
     if (r->bad || !*address) return;
     leave_edge_server();
     self = h;
-    edge_server = dealer(address);
+    if (*hub_key) reach_hub(&own_key);
+    edge_server = dealer(address, edge_key, &own_key);
+    said_to_edge = 0;
     begin();
     put_map(&out, 0);
     say(edge_server, &said_to_edge, (header){.kind = JOIN, .edge = self.edge, .instance = self.instance});
@@ -311,7 +364,7 @@ static void take_refused(reader *r, bool from_hub) {
         else skip(r);
     }
     if (from_hub && !self.instance) {
-        if (retry_s > 0) { greet(retry_s); return; }
+        if (retry_s > 0 && now_s() + retry_s - greets_s <= atof(from("EDGERIG_WAIT_S", "inf"))) { greet(retry_s); return; }
         fprintf(stderr, "agent-c: refused (%s): %s\n", reason, text);
         exit_code = 2;
         return;
@@ -411,9 +464,11 @@ static bool take(void *socket) { /* one message; whether there was one */
 int main(void) {
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
+    if (!read_keys()) return 2;
     context = zmq_ctx_new();
-    hub = dealer(from("EDGERIG_HUB", "tcp://127.0.0.1:7400"));
-    double turned_s = heard_s = now_s();
+    if (*hub_key) zmq_curve_keypair(own_key.public, own_key.secret);
+    reach_hub(&role_key);
+    double turned_s = heard_s = greets_s = now_s();
     while (exit_code < 0) {
         if (now_s() - turned_s > 1.5) heard_s = now_s(); /* stopped for a while: cannot tell whether the hub was silent */
         turned_s = now_s();
@@ -426,13 +481,11 @@ int main(void) {
         while (exit_code < 0 && take(hub)) {}
         while (exit_code < 0 && edge_server && take(edge_server)) {}
         if (exit_code < 0 && turned_s - heard_s > 2 * liveliness_s + 60 * !self.instance) {
-            fprintf(stderr, "agent-c: the hub is silent\n");
+            fprintf(stderr, "agent-c: the hub is silent%s\n", *hub_key ? "" : "; a run with keys needs EDGERIG_KEYS");
             exit_code = 3;
         }
         if (stopped) {
-            begin();
-            put_map(&out, 0);
-            say(hub, &said_to_hub, (header){.kind = GOODBYE, .edge = self.edge, .instance = self.instance});
+            say_goodbye();
             exit_code = 0;
         }
     }

@@ -13,6 +13,7 @@ import pytest
 from agent_c import compiled
 from live_run import PATIENCE_S, SMALL, LiveRun, finished
 
+PYTHON = Path(__file__).parents[2] / "examples" / "agent-python" / "agent.toml"
 pytestmark = pytest.mark.processes
 
 
@@ -46,6 +47,27 @@ def test_it_can_be_one_among_others_and_the_copy_that_ran_is_kept(tmp_path: Path
     (copy,) = (folder / "agents").glob("*/agent")
     assert copy.stat().st_mode & 0o777 == 0o555
     assert copy.read_bytes() == (manifest.parent / "agent").read_bytes()
+
+
+def test_with_keys_both_examples_enrol_and_the_digest_is_as_without(tmp_path: Path, manifest: Path) -> None:
+    keys = tmp_path / "keys"
+    assert finished("keys", "create", str(keys)).returncode == 0
+    small = ("--frames", "4", "--set", "edges.count=3")
+    programs = ran(tmp_path, f"0={manifest},1={PYTHON},marginal-popularity", *small, "--keys", str(keys))
+    assert programs["digest"] == ran(tmp_path, "marginal-popularity", *small)["digest"]
+    assert programs["missed"] == 0
+    lent = [folder / "agent.key" for folder in Path("/dev/shm").glob("edgerig-keys-*")]
+    secret = (keys / "agent.key").read_text()
+    assert not [path for path in lent if path.exists() and path.read_text() == secret]
+
+
+def test_without_the_key_of_its_role_it_says_so(tmp_path: Path, manifest: Path) -> None:
+    environment = {"EDGERIG_KEYS": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [str(manifest.parent / "agent")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no public key can be read in" in done.stderr
 
 
 def test_on_the_wall_clock_it_is_in_time(tmp_path: Path, manifest: Path) -> None:
