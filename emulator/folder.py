@@ -12,11 +12,17 @@ from typing import Any, TextIO
 
 from bus.messages import LinkTraffic
 from emulator.errors import RunFolderError
+from emulator.model.breakdown import CellRow
 from emulator.model.ledger import FrameRow, SlotRow
 from emulator.model.rental_ledger import RentalEdgeRow, RentalRow
 
 TIMING_FIELDS = ("slot", "attempts", "wall_s", "schedule_s", "decision_s")
-TABLES = {"slots.csv": SlotRow._fields, "frames.csv": FrameRow._fields, "timing.csv": TIMING_FIELDS}
+TABLES = {
+    "slots.csv": SlotRow._fields,
+    "frames.csv": FrameRow._fields,
+    "cells.csv": CellRow._fields,
+    "timing.csv": TIMING_FIELDS,
+}
 """Tables that every run of the offloading world has, and their columns."""
 
 RENTAL_TABLES = {"slots.csv": RentalRow._fields, "edges.csv": RentalEdgeRow._fields, "timing.csv": TIMING_FIELDS}
@@ -115,9 +121,19 @@ class Writer:
 
     def row(self, name: str, fields: Sequence[str], row: Sequence[object]) -> None:
         """Add a line to a table that not every run has; it is made with its first line."""
+        self.rows(name, fields, [row])
+
+    def rows(self, name: str, fields: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Add lines to a table, in one go; it is made with its first line if no run must have it."""
         if name not in self._files:
             self._guard(name, lambda: self._open(name, fields))
-        self._line(name, row)
+        self._append(name, "".join(",".join(map(_cell, row)) + "\n" for row in rows))
+
+    def line(self, name: str, document: dict[str, Any]) -> None:
+        """Add a JSON document as a line to a file, which is made with its first line."""
+        if name not in self._files:
+            self._guard(name, lambda: self._begin(name))
+        self._append(name, json.dumps(document) + "\n")
 
     def messages(self, links: Iterable[LinkTraffic]) -> None:
         """Write messages.csv."""
@@ -168,13 +184,19 @@ class Writer:
         self._files.clear()
 
     def _open(self, name: str, fields: Sequence[str]) -> None:
+        self._empty(self._begin(name), fields)
+
+    def _begin(self, name: str) -> TextIO:
         file = self._files[name] = (self.folder / name).open("w", encoding="utf-8")
-        self._empty(file, fields)
+        return file
 
     def _line(self, name: str, row: Sequence[object]) -> None:
+        self._append(name, ",".join(map(_cell, row)) + "\n")
+
+    def _append(self, name: str, text: str) -> None:
         try:
             file = self._files[name]
-            file.write(",".join(map(_cell, row)) + "\n")
+            file.write(text)
             file.flush()
         except OSError as error:
             raise self._trouble(name, error) from None

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bus.errors import UnknownTopic
-from bus.topics import DEPLOYMENT, SCHEDULING, match
+from bus.topics import DEPLOYMENT, ORCHESTRATION, RENTAL, SCHEDULING, match
 
 OBSERVED: Final = "observed"
 WORK: Final = ("data", "repair")
 """Classes that a decision is made of; control and clock are what a run takes, whatever it decides."""
+
+DECIDING: Final = (DEPLOYMENT, RENTAL, ORCHESTRATION)
+"""Phases of what agents decide, in either world."""
 
 Row = dict[str, str]
 
@@ -48,7 +51,7 @@ def read(path: Path, slots: int, frames: int) -> tuple[dict[str, Any], dict[str,
             "header": header,
             **sizes.document(),
             "per_slot": _each(total, slots),
-            "per_frame_decision": _each(work[DEPLOYMENT], frames),
+            "per_frame_decision": _each(sum(work[phase] for phase in DECIDING), frames),
             "per_slot_schedule": _each(work[SCHEDULING], slots),
         },
     )

@@ -27,6 +27,7 @@ from emulator import records, rental_run, scenario_file, summary
 from emulator.assembly import build_network, resolve
 from emulator.launch import BAG, Launcher
 from emulator.model import scheduling
+from emulator.model.breakdown import Breakdown, CellRow, ServiceRow
 from emulator.model.offloading import frame_costs
 from emulator.scenario import Scenario
 from emulator.specs import is_program, with_whole_paths
@@ -215,6 +216,7 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
         return Result(folder, document["exit_code"], document)
     writer = run_folder.Writer(folder)
     world, digest = World(scenario), RunDigest()
+    breakdown = Breakdown(scenario.edges.count, scenario.services.count)
     decisions: list[float] = []
     refused, code = 0, 0
     try:
@@ -227,10 +229,13 @@ def in_process(scenario: Scenario, out: str | None, on_status: OnStatus) -> Resu
                 digest.commit(first + k, [records.digest_entry(topic, message) for topic, message in messages])
             for slot in played.step.slots:
                 writer.slot(slot.row)
+                breakdown.add(slot.ends)
             writer.frame(played.step.row)
+            writer.rows("cells.csv", CellRow._fields, breakdown.close_frame(played.step.row.frame))
             on_status(_status(world, scenario, refused))
     except KeyboardInterrupt:
         code = INTERRUPTED
+    writer.rows("services.csv", ServiceRow._fields, breakdown.services())
     facts = {**world.totals.facts(), "digest": digest.hex(), "late": 0, "refused": refused, "missed": 0}
     writer.json("ledger.json", {**facts, "decision_s": decisions, "notes": []})
     writer.close()

@@ -27,7 +27,7 @@ def with_whole_paths(policy: str, folder: Path = Path()) -> str:
     """
     parts = []
     for part in policy.split(","):
-        edge, own = _divided(part)
+        edge, own = divided(part)
         parts.append(f"{edge}{EXEC}{(folder / manifest_of(own)).resolve()}" if is_program(own) else part)
     return ",".join(parts)
 
@@ -36,12 +36,12 @@ def programs_of(policy: str, edges: int) -> dict[int, Path]:
     """The manifests of programs by edge server, of a text that was checked before."""
     if EXEC not in policy:
         return {}
-    named = dict(_divided(part) for part in policy.split(","))
+    named = dict(divided(part) for part in policy.split(","))
     specs = {edge: named.get(f"{edge}=", named.get("", "")) for edge in range(edges)}
     return {edge: manifest_of(spec) for edge, spec in specs.items() if is_program(spec)}
 
 
-def _divided(part: str) -> tuple[str, str]:
+def divided(part: str) -> tuple[str, str]:
     """``EDGE=`` and SPEC of a part; the first is empty where it is for the rest."""
     edge, equals, own = part.partition("=")
     return (f"{int(edge)}=", own) if equals and edge.strip().isdigit() else ("", part)

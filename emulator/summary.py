@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator import overhead
+from emulator import identities, overhead
 from emulator.errors import RunFolderError
 from emulator.folder import read_table, write_json
 from emulator.scenario import Scenario
@@ -100,9 +100,11 @@ def _heading(scenario: Scenario, mode: str, wall_s: float, code: int) -> dict[st
         "seed": scenario.seed,
         "world_seed": scenario.world_seed,
         "agent": scenario.agent.policy,
+        "agents": identities.agents_of(scenario),
         "exit_code": code,
         "interrupted": code == 130,
         "versions": versions(),
+        "host": identities.host(),
         "wall_s": wall_s,
     }
 
@@ -134,7 +136,8 @@ def orchestration_of(counters: Mapping[str, float], edges: int) -> dict[str, flo
 
 
 def _spread(seconds: Floats) -> dict[str, float]:
-    return {"p50": float(np.quantile(seconds, 0.5)), "p99": float(np.quantile(seconds, 0.99))}
+    spread = {f"p{share}": float(np.quantile(seconds, share / 100.0)) for share in (50, 95, 99)}
+    return {**spread, "max": float(seconds.max())}
 
 
 def _written(folder: Path, document: dict[str, Any]) -> dict[str, Any]:

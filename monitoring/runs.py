@@ -6,7 +6,7 @@ import csv
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -33,6 +33,9 @@ class Run:
         slots, frames, timing: Columns by name, of equal length.
         wire_bytes: Bytes of all messages on the wire; None where messages.csv is missing or empty.
         trouble: Sentences, what could not be read.
+        cells, services, edges: As ``slots``; of the offloading world by cell and frame, and by service, of the rental
+            world by edge server and slot.
+        events: What happened, in order.
     """
 
     folder: Path
@@ -43,6 +46,10 @@ class Run:
     timing: Table
     wire_bytes: float | None
     trouble: tuple[str, ...]
+    cells: Table = field(default_factory=dict)
+    services: Table = field(default_factory=dict)
+    edges: Table = field(default_factory=dict)
+    events: tuple[Document, ...] = ()
 
     @property
     def label(self) -> str:
@@ -92,6 +99,11 @@ def read(folder: Path) -> Run:
             trouble.append(f"{name} cannot be read ({error})")
         return empty
 
+    def broken_down(name: str) -> Table:
+        """A table that not every run has: folders of earlier versions, runs whose hub was killed, the other world's."""
+        empty: Table = {}
+        return part(f"{name}.csv", _table, empty) if (folder / f"{name}.csv").exists() else empty
+
     nothing: Document = {}
     summary = part("summary.json", _json, nothing)
     in_process = summary.get("mode") == "in-process"  # no messages, and no wall clock worth a table
@@ -104,6 +116,10 @@ def read(folder: Path) -> Run:
         {} if in_process else part("timing.csv", _table, {}),
         None if in_process else part("messages.csv", _wire_bytes, None),
         (),
+        broken_down("cells"),
+        broken_down("services"),
+        broken_down("edges"),
+        events=part("events.jsonl", _lines, ()) if (folder / "events.jsonl").exists() else (),
     )
     if summary.get("interrupted"):
         trouble.append("the run was interrupted")
@@ -121,6 +137,13 @@ def _json(path: Path) -> Document:
     if not isinstance(document, dict):
         raise ValueError("not an object")
     return document
+
+
+def _lines(path: Path) -> tuple[Document, ...]:
+    """A document a line; the line that a crash cut short is left out."""
+    text = path.read_text(encoding="utf-8")
+    found = (json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines())
+    return tuple(each for each in found if isinstance(each, dict))
 
 
 def _table(path: Path) -> Table:

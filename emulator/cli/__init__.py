@@ -20,6 +20,7 @@ MODULES: Final = {
     "run": ("running", "Run a scenario as processes on the bus."),
     "sim": ("running", "Run a scenario in this process: the same numbers, much faster."),
     "demo": ("demo", "The main job: several schemes on the bus, side by side."),
+    "report": ("reporting", "Write what a run or a trial came to as one HTML page, and as JSON."),
     "compare": ("demo", "Put runs side by side: table and delay plot."),
     "check": ("scenarios", "Say everything that is wrong with a scenario, each with its place."),
     "schema": ("scenarios", "Print the JSON schema of scenarios, or list the shipped ones."),

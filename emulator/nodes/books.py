@@ -77,6 +77,10 @@ class Ledger(Protocol):
         """Write a slot down; returns what of it belongs to the digest beyond what nodes said."""
         ...
 
+    def end(self) -> None:
+        """Write down what is only known at the end."""
+        ...
+
     def ends_frame(self, now: Now) -> bool:
         """Whether agents must know of the slot before the next begins."""
         ...
@@ -144,6 +148,7 @@ class Books:
         Raises: RunFolderError: it cannot be written.
         """
         ledger = self._ledger
+        ledger.end()
         document = {
             **ledger.totals.facts(),
             "digest": self.digest.hex(),

@@ -33,6 +33,7 @@ from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.bindings import Bindings
 from emulator.nodes.books import Books, Ledger
+from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
@@ -69,6 +70,7 @@ class Hub:
         self._scenario = scenario
         self._writer = writer
         wall_s = scenario.slot_s / scenario.rate
+        self._note = Events(writer, lambda: 0 if self._now is None else self._now.slot)
         self._wall = clock_of(scenario, process, self._note)
         self._books = Books(ledger, writer)
         ledger.on_complete = lambda: process.later(self._maybe_commit)
@@ -86,7 +88,6 @@ class Hub:
         self._done: dict[str, Done] = {}
         self._followed: set[str] = set()
         self._reports = Reports(process, registry, self._next_slot)
-        self._notes: list[str] = []
         self._late_slots = 0
         self._stalls = StallWatch(
             process, registry, scenario.deadlines, self._unacknowledged, self._note, self._dump, self._end
@@ -181,7 +182,7 @@ class Hub:
             comes = takes_part(peer) and peer.instance not in members and self._registry.ready(peer.instance)
             if comes and self._resets.is_fresh(peer):
                 self._admit(peer)
-                self._note(f"{peer.process} takes part from slot {self._next_slot()} on")
+                self._note.joined(peer, self._next_slot())
 
     def on_lost(self, peer: Peer, reason: str) -> None:
         """The registry declares a process lost."""
@@ -190,12 +191,12 @@ class Hub:
             self._node_up("node_up", node=name).value = 0.0
         lost = [name for name in gone if self._members.get(name, (0, ""))[0] == peer.instance]
         if RECORDER in gone and self.phase != "ending":
-            self._note(f"lost the recorder: {reason}; the bag ends here")
+            self._note.tell("lost", f"lost the recorder: {reason}; the bag ends here", [RECORDER])
         if self.phase != "ending" and lost:
             for name in lost:
                 del self._members[name]
             self._members_changed()
-            self._note(f"lost {', '.join(lost)}: {reason}")
+            self._note.tell("lost", f"lost {', '.join(lost)}: {reason}", lost)
             if self.phase == "running" and self._wall is None:
                 self._attempt_again()
         if self.phase == "resetting":
@@ -210,10 +211,6 @@ class Hub:
 
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
-
-    def _note(self, text: str) -> None:
-        _log.warning("%s", text)
-        self._notes = [*self._notes[-63:], text]
 
     # -- slots ---------------------------------------------------------------------------------------------------------
 
@@ -363,7 +360,9 @@ class Hub:
         """How far the run is."""
         starting = self.phase == "starting"
         notes = (
-            [*held_back(self._scenario, self._registry), *self._registry.missing()] if starting else self._notes[-4:]
+            [*held_back(self._scenario, self._registry), *self._registry.missing()]
+            if starting
+            else self._note.texts[-4:]
         )
         slot = -1 if self._now is None else self._now.slot
         return run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members, notes)
@@ -393,7 +392,7 @@ class Hub:
         self._books.end(
             self._reports.counters(),
             self._late_slots,
-            notes=self._notes,
+            notes=self._note.texts,
             exit={"code": self.code, "reason": self.reason},
             **self._resets.facts(),
         )

@@ -9,6 +9,7 @@ from bus.messages import LinkChange, LinkChanged, LinkRule, LinkShape
 from bus.registry import Registry
 from emulator.folder import Writer
 from emulator.linking import NodeNames, hand_problems
+from emulator.nodes.events import Events
 from emulator.scenario import Scenario
 
 MOST_RULES = 64
@@ -27,7 +28,7 @@ class HandLinks:
         scenario: Scenario,
         writer: Writer,
         next_slot: Callable[[], int],
-        note: Callable[[str], None],
+        note: Events,
     ) -> None:
         self.rules: tuple[LinkRule, ...] = ()
         self._scenario = scenario
@@ -49,7 +50,8 @@ class HandLinks:
         for rule in self._coming:
             kept = [known for known in self.rules if not _replaces(rule, known)]
             self.rules = (*kept, rule)
-            self._note(f"link {rule.action} {rule.source} > {rule.target} from slot {slot} on: {shown(rule.shape)}")
+            text = f"link {rule.action} {rule.source} > {rule.target} from slot {slot} on: {shown(rule.shape)}"
+            self._note.tell("link", text, [rule.source, rule.target], slot, action=rule.action)
             values = [getattr(rule.shape, name) for name in LinkShape.__struct_fields__]
             cells = [" ".join(map(str, value)) if isinstance(value, tuple) else value for value in values]
             self._writer.row(TABLE, FIELDS, [slot, rule.action, rule.source, rule.target, *cells])

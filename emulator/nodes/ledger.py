@@ -18,6 +18,7 @@ from bus.slots import Now
 from emulator import records
 from emulator.folder import Writer
 from emulator.model import ledger
+from emulator.model.breakdown import Breakdown, CellRow, ServiceRow
 from emulator.model.ledger import FrameRow, SlotRow, Sums, Totals
 from emulator.model.offloading import Floats, Network
 from emulator.model.serving import Ends
@@ -112,6 +113,7 @@ class LedgerNode:
     def begin_again(self, _seed: int = 0) -> None:
         """Open new books, at slot 0; metrics go on."""
         self.totals = Totals(self._edges_s)
+        self._breakdown = Breakdown(self._network.edges, self._network.services)
         self.late = 0
         self.refused = 0
         self.complete = False
@@ -275,6 +277,7 @@ class LedgerNode:
     def _book(self, row: SlotRow, ends: Ends, sums: Sums, reasons: list[dict[str, float]]) -> None:
         self._writer.slot(row)
         self.totals.add_slot(row, ends, sums=sums)
+        self._breakdown.add(ends)
         self._rows.append(row)
         total = self.totals.reasons
         for reason, count in (pair for each in reasons for pair in each.items()):
@@ -299,10 +302,15 @@ class LedgerNode:
             if self.signals is not None:
                 self.signals.decided(said)
 
+    def end(self) -> None:
+        """Write down what the services came to."""
+        self._writer.rows("services.csv", ServiceRow._fields, self._breakdown.services())
+
     def _close_frame(self, now: Now) -> FrameRow:
         frame = ledger.close_frame(self._rows, self._deployed, self._frame_refused)
         self._rows = []
         self._writer.frame(frame)
+        self._writer.rows("cells.csv", CellRow._fields, self._breakdown.close_frame(frame.frame))
         self.totals.add_frame(frame)
         self._reward_gauge.value = frame.reward_s
         self._reward_sum.value += max(0.0, frame.reward_s)

@@ -99,6 +99,9 @@ class RentalLedgerNode:
         """Whether somebody must know of the slot before the next begins: no, each edge server tells its own agent."""
         return False
 
+    def end(self) -> None:
+        """Nothing is left to be written: edge servers have their line in every slot, and there are no services."""
+
     def close(self, ended: RentalEnded) -> list[Entry]:
         """Write a slot down; all that belongs to the digest was said by nodes.
 
