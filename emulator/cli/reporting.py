@@ -18,12 +18,12 @@ def report_command(folder: str, out: str | None, as_json: bool) -> None:
     The page loads nothing: it can be mailed, printed, and read in light and in the dark.
     """
     from monitoring import runs
-    from monitoring.pages import run_facts, run_page
+    from monitoring.pages import run_facts, run_page, run_words
     from monitoring.pages.files import write
 
     try:
         document = run_facts.document(runs.read(Path(folder)))
-        document["sentence"] = run_page.sentence(document)
+        document["sentence"] = run_words.sentence(document)
         html = Path(out) if out is not None else Path(folder) / "report.html"
         figures = write(run_page.render(document), document, html)
     except runs.ReportError as error:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from monitoring.pages.digits import tick_text, ticks
 from monitoring.pages.markup import Child, Markup, tag
-from monitoring.pages.numbers import tick_text, ticks
 
 FULL: Final = 1000.0
 HALF: Final = 480.0
@@ -55,7 +55,7 @@ class Axes:
         parts: list[Markup] = []
         for k, (value, text) in enumerate(zip(self.y_ticks, tick_text(list(self.y_ticks)), strict=True)):
             y = self.y(value)
-            line = "zero" if value == 0.0 or k == 0 else "grid"
+            line = "zero" if abs(value) < 1e-12 or (k == 0 and value > 0.0) else "grid"
             parts.append(tag("line", x1=self.left, x2=self.width - self.right, y1=y, y2=y, class_=line))
             parts.append(tag("text", text, x=self.left - 8, y=y + 4.0, text_anchor="end"))
         parts += self.across(x_label)
@@ -90,7 +90,6 @@ def drawing(axes: Axes, alt: str, parts: Iterable[Child], above: float = 20.0) -
         role="img",
         aria_label=alt,
         class_=kind,
-        xmlns="http://www.w3.org/2000/svg",
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from monitoring.pages.axes import FULL, HALF, Axes, drawing, figure, legend, whole_ticks
+from monitoring.pages.digits import percent, shown, ticks
 from monitoring.pages.markup import Markup, tag
-from monitoring.pages.numbers import percent, shown, ticks
 
 LEVELS: Final = 10
 MOST_CELLS: Final = 4800
@@ -41,15 +41,15 @@ def columns(
     """
     if not values:
         return None
-    y_ticks = ticks(0.0, max(max(values), max(compared, default=0.0)))
+    y_ticks = ticks(min(*values, 0.0), max(*values, *compared, 0.0))
     axes = Axes(width, height, -0.5, len(values) - 0.5, (), y_ticks)
     parts = axes.grid(x_label, y_label)
     step = axes.x(1.0) - axes.x(0.0)
     wide = max(min(step * 0.72, 44.0), 1.0)
     every = max(1, math.ceil(max(map(len, names)) * GLYPH_UNITS / step))
     for k, (name, value) in enumerate(zip(names, values, strict=True)):
-        x, y = axes.x(float(k)), axes.y(value)
-        bar = tag("rect", x=x - wide / 2.0, y=y, width=wide, height=max(axes.floor - y, 0.0), fill="var(--c0)")
+        x, ends = axes.x(float(k)), sorted((axes.y(value), axes.y(0.0)))
+        bar = tag("rect", x=x - wide / 2.0, y=ends[0], width=wide, height=ends[1] - ends[0], fill="var(--c0)")
         parts.append(tag("g", bar, tag("title", f"{name}: {shown(value)}")))
         if k % every == 0:
             parts.append(tag("text", name, x=x, y=axes.floor + 18.0, text_anchor="middle"))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from monitoring.pages.axes import FULL, Axes, drawing, figure, legend, whole_ticks
+from monitoring.pages.digits import ticks
 from monitoring.pages.markup import Markup, tag
-from monitoring.pages.numbers import ticks
 
 GLYPH: Final = 6.0
 MOST_MARKS: Final = 60

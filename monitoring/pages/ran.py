@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from monitoring.pages.digits import THIN, duration, shown, size, with_unit
 from monitoring.pages.markup import Child, Markup, tag
-from monitoring.pages.numbers import THIN, duration, shown, size, with_unit
 from monitoring.pages.style import details, table
 from monitoring.runs import Document
 

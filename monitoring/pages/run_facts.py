@@ -177,7 +177,7 @@ def _cells(run: Run, world: str) -> list[Document]:
             tasks = rows["local"] + rows["peer"] + rows["cloud"]
             more = {
                 "all_cloud_delay_s": weighted(rows["all_cloud_delay_s"], tasks),
-                "dropped": float(rows["dropped"].sum()),
+                **{name: float(rows[name].sum()) for name in TARGETS[world]},
             }
         delay_s = weighted(rows["delay_s"], tasks)
         found.append({"cell": int(cell), "tasks": float(rows["tasks"].sum()), "delay_s": delay_s, **more})

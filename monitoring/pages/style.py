@@ -28,7 +28,7 @@ h2{font-size:1.06rem;font-weight:650;margin:2.4rem 0 .3rem}
 h3{font-size:.95rem;font-weight:650;margin:1.2rem 0 .2rem}
 p{margin:.35rem 0;max-width:76ch}
 .quiet,figcaption,caption{color:var(--quiet);font-size:.875rem}
-.note{border-left:3px solid var(--warn);padding:.25rem 0 .25rem .8rem;margin:.8rem 0}
+.note{font-size:.9375rem;border-left:3px solid var(--warn);padding:.25rem 0 .25rem .8rem;margin:.8rem 0}
 .note.bad{border-color:var(--bad)}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 .badge{display:inline-block;border:1px solid currentColor;border-radius:99px;padding:0 .6em;font-size:.8125rem}

@@ -15,7 +15,7 @@ from emulator.scenario import EdgeOverride, Scenario
 
 APART: dict[str, list[tuple[int, int]]] = {"cell": [(0, 1), (1, 1), (2, 1)]}
 GROUPED: dict[str, list[tuple[int, int]]] = {"cell": [(0, 3)], "edge": [(0, 3)], "agent": [(0, 3)]}
-TABLES = ("slots.csv", "frames.csv")
+TABLES = ("slots.csv", "frames.csv", "cells.csv", "services.csv")
 
 WORLDS: dict[str, dict[str, Any]] = {
     "expected": {},

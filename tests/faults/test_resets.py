@@ -21,7 +21,7 @@ from emulator.assembly import build_demand
 from emulator.model.streams import Stream
 from emulator.scenario import Link, Scenario
 
-TABLES = ("slots.csv", "frames.csv")
+TABLES = ("slots.csv", "frames.csv", "cells.csv", "services.csv")
 WORLDS: dict[str, dict[str, Any]] = {
     "expected": {},
     "sampled": {"tasks": "sampled"},
