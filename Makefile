@@ -35,7 +35,7 @@ format: $(STAMP)  ## rewrite to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-test: $(STAMP)  ## all tests but the soak
+test: $(STAMP)  ## all tests but the soak; those of containers where an engine can be had
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -44,6 +44,7 @@ test: $(STAMP)  ## all tests but the soak
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m learn tests/learn
+	@$(BIN)/python -m pytest -m containers tests/containers
 
 containers: $(STAMP)  ## the real compose.yaml on a container engine, and every panel's query
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup

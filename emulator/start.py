@@ -32,7 +32,7 @@ from emulator import keys, places, start_options
 from emulator.assembly import build_network, delay_edges
 from emulator.errors import PlaceLost, RunFolderError, RunStalled, ScenarioError
 from emulator.folder import write_json
-from emulator.layout import hosted, pool
+from emulator.layout import count_of, hosted, pool
 from emulator.linking import Maker, faults_of
 from emulator.model.ledger import Broken
 from emulator.scenario import Scenario
@@ -229,7 +229,11 @@ def _member(options: argparse.Namespace) -> int:
         return 3
     setup, scenario, asked = answer
     if options.count == 0:
-        options.index, options.count = 0, scenario.edges.count
+        options.index, options.count = 0, count_of(scenario, options.kind)
+    if options.kind != "recorder" and options.kind not in makers_of(scenario):
+        # No error: containers are the same ones for every world, and who fails is started again.
+        print(f"node start {options.kind}: the {scenario.world} world has none; nothing to do", file=sys.stderr)
+        return 0
     process = _process(options, _name(options), scenario, _role(options))
     process.sockets.tally.merge(asked)
     stop_on_signals(process)

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from live_run import ROOT, until
+
+from emulator.container_run import ContainerRun, EngineFailed
 
 TAG = "test"
 WITHOUT_GRAFANA = ROOT / "tests" / "containers" / "without-grafana.yaml"
@@ -30,29 +30,20 @@ def run(*command: str, timeout_s: float = COMMAND_S, check: bool = True, **env: 
     return done.stdout
 
 
-class Stack:
-    """The containers of one run."""
+class Stack(ContainerRun):
+    """The containers of one run of a test."""
 
     def __init__(self, name: str, file: Path = ROOT / "compose.yaml", **env: str) -> None:
-        self.files = (file, WITHOUT_GRAFANA)
-        self.name = f"edgerig-{name}-{os.getpid()}"
-        self.env = {"EDGERIG_TAG": TAG, "PROMETHEUS_PORT": "0", **env}
-
-    def compose(self, *arguments: str, check: bool = True) -> str:
-        files = [part for file in self.files for part in ("-f", str(file))]
-        return run("docker", "compose", *files, "-p", self.name, *arguments, check=check, **self.env)
-
-    def containers(self, service: str) -> list[str]:
-        """Ids of a service's containers, also of those that have ended."""
-        return self.compose("ps", "-aq", service).split()
+        told = {"EDGERIG_TAG": TAG, "PROMETHEUS_PORT": "0", **env}
+        super().__init__(f"edgerig-{name}-{os.getpid()}", (file, WITHOUT_GRAFANA), told)
 
     def inspect(self, container: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(run("docker", "inspect", container))[0]
+        found: dict[str, Any] = json.loads(self.docker("inspect", container))[0]
         return found
 
     def hub(self, *arguments: str) -> str:
         """A tool in the hub's container."""
-        return self.compose("exec", "-T", "hub", "edgerig", *arguments)
+        return self.inside("hub", "edgerig", *arguments)
 
     def holders(self) -> dict[str, str]:
         """The container of each node that takes part: short id by node."""
@@ -66,29 +57,51 @@ class Stack:
 
     def query(self, expression: str) -> dict[str, float]:
         """What Prometheus answers, by node where a series has one, else by instance."""
-        where = self.compose("port", "prometheus", "9090").strip()
-        assert where.startswith("127.0.0.1:")
-        url = f"http://{where}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-        with urllib.request.urlopen(url, timeout=10.0) as answer:
-            found = json.load(answer)["data"]["result"]
-        return {one["metric"].get("node") or one["metric"].get("instance", ""): float(one["value"][1]) for one in found}
+        found = self.series(expression)
+        return {labels.get("node") or labels.get("instance", ""): value for labels, value in found}
 
-    def until(self, condition: Callable[[], Any], what: str, patience_s: float = 60.0) -> Any:
+    def alerted(self) -> set[str]:
+        """Names of the alerts that Alertmanager has and that are not over."""
+        found = self.inside("alertmanager", "wget", "-q", "-O", "-", "http://127.0.0.1:9093/api/v2/alerts")
+        return {alert["labels"]["alertname"] for alert in json.loads(found)}
+
+    def addresses(self, container: str) -> dict[str, str]:
+        """A container's address in each of its networks."""
+        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        return {name.removeprefix(f"{self.name}_"): each["IPAddress"] for name, each in networks.items()}
+
+    def is_well(self, container: str) -> bool:
+        """Whether the image's health check says so when it is asked now; the engine asks rarely."""
+        check = self.inspect(container)["Config"]["Healthcheck"]["Test"][1:]
+        return self.docker("exec", container, *check).startswith("healthy")
+
+    def exit_codes(self, container: str, since_s: float) -> list[int]:
+        """How a container ended, each time since then."""
+        found = self.docker(
+            "events", "--since", str(int(since_s)), "--until", "0s", "--filter", f"container={container}",
+            "--filter", "event=die", "--format", "{{.Actor.Attributes.exitCode}}",
+        )  # fmt: skip
+        return [int(code) for code in found.split()]
+
+    def until(self, condition: Callable[[], Any], what: str, patience_s: float = 120.0) -> Any:
+        """Wait; a tool that gets no answer in time is asked again, since the machine may be anything but idle."""
+        troubles: list[EngineFailed] = []
+
+        def holds() -> Any:
+            try:
+                return condition()
+            except EngineFailed as error:
+                troubles[:] = [error]
+                return False
+
         try:
-            return until(condition, what, patience_s)
+            return until(holds, what, patience_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.compose('logs', '--tail', '15', check=False)}") from None
+            told = [error, *troubles, self.compose("logs", "--tail", "15")]
+            raise AssertionError("\n".join(map(str, told))) from None
 
     def took(self, condition: Callable[[], Any], what: str) -> float:
         """Seconds until a condition holds."""
         started_s = time.monotonic()
         self.until(condition, what)
         return time.monotonic() - started_s
-
-    def folder(self, to: Path) -> Path:
-        """The run folder, copied out of the hub's container."""
-        self.compose("cp", "hub:/edgerig/runs", str(to))
-        return next(path for path in to.iterdir() if path.is_dir())
-
-    def down(self) -> None:
-        self.compose("--profile", "*", "down", "--volumes", "--timeout", "3", check=False)

@@ -12,6 +12,7 @@ import click
 
 QUICK_SCHEDULER: dict[str, Any] = {"rounds": 60, "instances": 300, "general_instances": 150}
 QUICK_LEARNING: dict[str, Any] = {"rounds": 60, "frames": 15}
+QUICK_CONTAINERS: dict[str, Any] = {"rounds": 1, "frames": 60}
 QUICK_EMULATION: dict[str, Any] = {"rounds": 2, "frames": 60, "starts": 1}
 
 BARS: dict[str, tuple[str, float]] = {
@@ -50,6 +51,13 @@ BARS: dict[str, tuple[str, float]] = {
     "headroom_owner_loss_50": ("at least", 0.85),
     "headroom_owner_loss_80": ("at least", 0.75),
     "headroom_max_sum": ("at least", 0.95),
+    "image_node_mb": ("at most", 330.0),
+    "image_tools_mb": ("at most", 720.0),
+    "image_learn_mb": ("at most", 1750.0),
+    "compose_first_slot_s": ("at most", 25.0),
+    "agent_anonymous_mb": ("at most", 90.0),
+    "scrape_all_s": ("at most", 1.0),
+    "containers_over_local": ("at least", 0.6),
     **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
     **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }
@@ -180,6 +188,35 @@ def tools(quick: bool, seed: int, as_json: bool) -> int:
     from emulator import bench_tools
 
     return _tell("tools", bench_tools.run(seed=seed, rounds=2 if quick else 7), as_json)
+
+
+@bench.command("containers")
+@_quick
+@click.option("--tag", default="local", show_default=True, help="Of the images, which must be built.")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A compose file; several are merged.  [default: compose.yaml]",
+)
+@_seed
+@_json
+def containers(quick: bool, tag: str, files: tuple[Path, ...], seed: int, as_json: bool) -> int:
+    """The emulation in containers: images, first slot, memory, scrapes; lockstep against local processes."""
+    from emulator import bench_containers
+    from emulator.container_run import EngineFailed
+
+    options = bench_containers.Options(seed=seed, tag=tag, **QUICK_CONTAINERS if quick else {})
+    if files:
+        options = replace(options, files=files)
+    elif not options.files[0].is_file():
+        raise click.UsageError("compose.yaml: is not here; run this in the checkout, or name it with --file")
+    try:
+        return _tell("containers", bench_containers.run(options), as_json)
+    except EngineFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _tell(name: str, result: dict[str, Any], as_json: bool) -> int:
