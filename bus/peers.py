@@ -20,3 +20,8 @@ def rights_of(peer: Peer) -> Rights:
     if not (peer.guest or peer.operator):
         return Rights.of(peer.process, names)
     return Rights.of(peer.process, names, (record.topic for node in peer.nodes for record in node.publishes))
+
+
+def shown_as(peer: Peer) -> str:
+    """What a process is called in metrics: its node if it has but one, so that a replacement continues its series."""
+    return peer.nodes[0].name if len(peer.nodes) == 1 else peer.process

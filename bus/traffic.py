@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from bus.accounting import sent
+from bus.names import HUB
+from bus.peers import shown_as
 
 if TYPE_CHECKING:
     from bus.process import Process
 
 Totals = Counter[tuple[str, str, str, str]]  # (name, and three of its labels)
+
+MOST_RECEIVERS: Final = 24
+"""Other processes to whom bytes are counted one by one; where there are more, by role: a node has no hundred series."""
+
+UNKNOWN: Final = "unknown"
+"""Who connected, and has not said who it is: for long only strangers."""
 
 RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed", "superseded", "expired")
 
@@ -20,6 +29,8 @@ class Accounts:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._shown: dict[str, str] = {}
+        """What other processes are called in metrics, also those that are gone."""
         process.measurements.before_snapshot(self._collect)
 
     def _collect(self) -> None:
@@ -30,8 +41,11 @@ class Accounts:
         measurements = self._process.measurements
         for (name, direction, pattern, plane), value in totals.items():
             measurements.counter(name, direction=direction, topic=pattern, plane=plane).value = float(value)
-        for (name, plane, kind, phase), value in self._links().items():
+        links, receivers = self._links()
+        for (name, plane, kind, phase), value in links.items():
             measurements.counter(name, plane=plane, phase=phase, **{"class": kind}).value = float(value)
+        for receiver, sent_bytes in self._named(receivers).items():
+            measurements.counter("bus_receiver_bytes", receiver=receiver).value = float(sent_bytes)
         stale = sum(node.collector.stale for node in self._process.nodes.values())
         measurements.counter("bus_messages_stale").value = float(stale)
         surplus = sum(node.collector.surplus for node in self._process.nodes.values())
@@ -56,13 +70,31 @@ class Accounts:
             totals["bus_messages", *where] += sum(copy.messages for copy in copies)
             totals["bus_wire_bytes", *where] += sum(copy.wire_bytes for copy in copies)
 
-    def _links(self) -> Totals:
-        """All that was sent, by plane, class and phase: few series, and the sums of messages.csv."""
+    def _links(self) -> tuple[Totals, Counter[str]]:
+        """All that was sent, by plane, class and phase, and by receiver: the sums of messages.csv."""
         totals: Totals = Counter()
-        for (_publisher, _topic, plane, kind, _subscriber, phase), traffic in sent(self._process):
+        receivers: Counter[str] = Counter()
+        for (_publisher, _topic, plane, kind, subscriber, phase), traffic in sent(self._process):
             totals["bus_link_messages", plane, kind, phase] += traffic.messages
             totals["bus_link_bytes", plane, kind, phase] += traffic.wire_bytes
-        return totals
+            if traffic.wire_bytes and kind != "observed":
+                receivers[subscriber.removeprefix("/process/")] += traffic.wire_bytes
+        return totals, receivers
+
+    def _named(self, receivers: Counter[str]) -> Counter[str]:
+        """Bytes by receiver as metrics call it; by role where there are many."""
+        peers = self._process.membership.peers.values()
+        self._shown.update((peer.process, shown_as(peer)) for peer in peers)
+        named: Counter[str] = Counter()
+        for receiver, sent_bytes in receivers.items():
+            name = "hub" if receiver == HUB else self._shown.get(receiver, receiver)
+            named[name or UNKNOWN] += sent_bytes
+        if len(named) <= MOST_RECEIVERS:
+            return named
+        roles: Counter[str] = Counter()
+        for name, sent_bytes in named.items():
+            roles[re.split("[-/]", name.lstrip("/"))[0] + "s"] += sent_bytes
+        return roles
 
     def _add_received(self, totals: Totals) -> None:
         for subscription in self._process.pubsub.all_subscriptions():

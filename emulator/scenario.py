@@ -188,6 +188,12 @@ class Scenario(Table, frozen=True):
     tasks: Literal["expected", "sampled", "queued"] = "expected"
     clock: Literal["lockstep", "wall"] = "lockstep"
     rate: Annotated[float, Meta(gt=0, description="simulated seconds per second on the wall clock")] = 1.0
+    target_delay_s: (
+        Annotated[
+            float, Meta(gt=0, description="mean delay that a task should have; shown beside what it has, no more")
+        ]
+        | None
+    ) = None
     edges: Edges = Edges()
     edge: tuple[EdgeOverride, ...] = ()
     cloud: Cloud = Cloud()

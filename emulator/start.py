@@ -181,6 +181,8 @@ def make_hub(
     )
     registry.receive_agents(scenario.world)
     node, ledger_node = process.node("/hub"), process.node("/ledger")
+    if scenario.target_delay_s is not None:
+        process.measurements.gauge("slot_delay_seconds", scheme="target").value = scenario.target_delay_s
     ledger, wanted = _ledger(ledger_node, scenario, writer)
     hub = Hub(process, registry, node, ledger, scenario, text, writer)
 

@@ -78,6 +78,7 @@ def write(
         **_heading(scenario, mode, wall_s, code),
         **_world(scenario),
         "first_slot_s": first_slot_s,
+        "target_delay_s": scenario.target_delay_s,
         **ledger,
         "messages": messages,
         "bytes": sizes,

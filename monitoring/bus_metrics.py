@@ -154,6 +154,13 @@ BUS: Final = (
         "bus_link_bytes",
         BY_PURPOSE,
     ),
+    Metric(
+        "edgerig_bus_receiver_bytes_total",
+        "counter",
+        "The same by the process that it is for (tools left out); by role where those are more than 24.",
+        "bus_receiver_bytes",
+        ("receiver",),
+    ),
 )
 
 LINKS: Final = (

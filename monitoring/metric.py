@@ -22,6 +22,7 @@ LABELS: Final = frozenset(
         "reason",
         "class",
         "phase",
+        "receiver",
     }
 )
 """The only labels there are; ``run`` and ``instance`` come from service discovery."""

@@ -29,6 +29,13 @@ WORLD: Final = (
         "slot_delay_seconds",
         where=(("scheme", "all_cloud"),),
     ),
+    Metric(
+        "edgerig_slot_target_delay_seconds",
+        "gauge",
+        "The mean delay that the scenario wants; absent where it wants none.",
+        "slot_delay_seconds",
+        where=(("scheme", "target"),),
+    ),
     Metric("edgerig_frame_reward_seconds", "gauge", "Reward of the last frame.", "frame_reward_seconds"),
     Metric("edgerig_reward_seconds_total", "counter", "Sum of the frames' positive rewards.", "reward_seconds"),
     Metric("edgerig_slot_reward_money", "gauge", "Reward of the last slot, all edge servers (rental).", "slot_reward"),

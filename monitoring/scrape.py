@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from bus.messages import Peer
+from bus.peers import shown_as
 from bus.process import Process
 from monitoring.collector import Collector, whole
 
@@ -68,8 +69,7 @@ def targets(peers: list[Peer], run: str) -> list[dict[str, Any]]:
     for peer in sorted(peers, key=lambda peer: peer.process):
         address = _address(peer.metrics_url)
         if address:
-            instance = peer.nodes[0].name if len(peer.nodes) == 1 else peer.process
-            found.append({"targets": [address], "labels": {"instance": instance, "run": run}})
+            found.append({"targets": [address], "labels": {"instance": shown_as(peer), "run": run}})
     return found
 
 

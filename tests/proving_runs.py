@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from container_stack import run
-from live_run import ROOT, LiveRun, until
+from live_run import ROOT, LiveRun, finished, until
 
 from emulator.scenario_file import dump, load
 from monitoring.dashboards.declared import Proof
@@ -42,8 +42,17 @@ SCENARIOS: Mapping[Proof, tuple[str, tuple[str, ...], str]] = {
 }
 """Scenario, changes, and emulated seconds per second: slots of a second, or of a tenth where frames are to be many."""
 
+KEYED: Proof = "offloading"
+"""The run with keys, at whose hub strangers knock."""
+
 Series = tuple[dict[str, str], list[tuple[float, float]]]
 """Labels, and (time, value)."""
+
+
+def begun(run: LiveRun) -> bool:
+    """Whether a slot is written down; whoever asks the hub would need its keys."""
+    table = run.out / "slots.csv"
+    return table.exists() and table.read_bytes().count(b"\n") > 1
 
 
 @dataclass
@@ -60,12 +69,25 @@ class Proofs:
     def start(self) -> None:
         for proof, (scenario, changes, rate) in SCENARIOS.items():
             text = dump(load(scenario, (*changes, f"deadlines.start_s={START_S}")))
-            self.runs[proof] = LiveRun(self.folder, text, "--rate", rate, name=proof)
+            keys = ("--keys", str(self._keystore(KEYED))) if proof == KEYED else ()
+            self.runs[proof] = LiveRun(self.folder, text, "--rate", rate, *keys, name=proof)
         hubs = [self._metrics(made) for made in self.runs.values()]
         self._prometheus([hub.replace("/metrics", "/sd") for hub in hubs])
         for made in self.runs.values():
-            made.until(lambda made=made: made.slot() >= 0, "the first slot", START_S)
+            made.until(lambda made=made: begun(made), "the first slot", START_S)
         self.began_s = time.time()
+
+    def _keystore(self, name: str) -> Path:
+        keys = self.folder / f"{name}-keys"
+        done = finished("keys", "create", str(keys))
+        assert done.returncode == 0, done.stderr
+        return keys
+
+    def _stranger(self) -> None:
+        """Somebody with other keys knocks at the hub, and is not let in."""
+        keys = str(self._keystore(f"stranger-{uuid.uuid4().hex[:8]}"))
+        done = finished("node", "list", "--hub", self.runs[KEYED].address, env={"EDGERIG_KEYS": keys})
+        assert done.returncode == 3, done.stdout + done.stderr
 
     def _metrics(self, made: LiveRun) -> str:
         file = made.out / "hub.json"
@@ -102,7 +124,9 @@ class Proofs:
         fault = self.runs["fault"]
         self._until_s(LOST_S)
         fault.kill("agent-2")
+        self._stranger()
         self._until_s(BACK_S)
+        self._stranger()
         fault.helper("node", "start", "agent", "--index", "2", "--hub", fault.address)
         self._until_s(LAST_S)
         until(lambda: self.range('edgerig_node_up{run="fault", node="/agent/2"} == 1'), "the agent is replaced")

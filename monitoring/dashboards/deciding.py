@@ -85,6 +85,29 @@ NEGOTIATING: Final = Row(
             proof="rental",
             width=8,
         ),
+        Panel(
+            "Objective of P2",
+            "What the rentals of the last slot are worth by the local Q-networks: the sum of all agents' values, which "
+            "negotiating is to raise; and the reward that came of them.",
+            "short",
+            (
+                Query(f"sum(edgerig_local_value_money{{{RUN}}})", "objective"),
+                Query(f"edgerig_slot_reward_money{{{RUN}}}", "reward of the slot"),
+            ),
+            proof="rental",
+        ),
+        Panel(
+            "Value of an edge server's rental",
+            "By its own network: the largest, the one in the middle and the least. Below 0 a rental costs more than "
+            "it brings.",
+            "short",
+            (
+                Query(f"max(edgerig_local_value_money{{{RUN}}})", "largest"),
+                Query(f"quantile(0.5, edgerig_local_value_money{{{RUN}}})", "middle"),
+                Query(f"min(edgerig_local_value_money{{{RUN}}})", "least"),
+            ),
+            proof="rental",
+        ),
     ),
 )
 

@@ -8,8 +8,8 @@ from typing import Final, Literal
 Proof = Literal["offloading", "rental", "learning", "fault"]
 """The run on which a query is proved to return data; tests/containers makes them all."""
 
-View = Literal["lines", "stacked", "stat", "names", "timeline", "table", "text"]
-"""``names`` shows what a series is called, not its value."""
+View = Literal["lines", "stacked", "stat", "names", "timeline", "table", "matrix", "text"]
+"""``names`` shows what a series is called, not its value; ``matrix`` has a row an instance, a column a receiver."""
 
 RUN: Final = 'run="$run"'
 EDGE: Final = f'{RUN}, edge="$edge"'

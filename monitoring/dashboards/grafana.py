@@ -129,7 +129,7 @@ def _panel(panel: Panel) -> Any:
 
 def _target(panel: Panel, query: Query, name: str) -> prometheus.Dataquery:
     target = prometheus.Dataquery().ref_id(name).expr(query.expr).legend_format(query.legend or "__auto")
-    if panel.view == "table":
+    if panel.view in ("table", "matrix"):
         return target.instant().format(PromQueryFormat.TABLE)
     return target.range()
 
@@ -181,9 +181,15 @@ def _timeline(_panel: Panel) -> statetimeline.Panel:
 def _table(panel: Panel) -> table.Panel:
     # Prometheus gives every series a column of the time and one for each of its labels.
     hidden = dict.fromkeys(("Time", "__name__", "job", "run", "alertstate"), True)
-    tidy = models.DataTransformerConfig(id_val="organize", options={"excludeByName": hidden})
+    names = {f"Value #{chr(ord('A') + k)}": query.legend for k, query in enumerate(panel.queries) if query.legend}
+    tidy = models.DataTransformerConfig(id_val="organize", options={"excludeByName": hidden, "renameByName": names})
     merged = models.DataTransformerConfig(id_val="merge", options={})
     return table.Panel().transformations([merged, tidy] if len(panel.queries) > 1 else [tidy])
+
+
+def _matrix(_panel: Panel) -> table.Panel:
+    options = {"rowField": "instance", "columnField": "receiver", "valueField": "Value"}
+    return table.Panel().transformations([models.DataTransformerConfig(id_val="groupingToMatrix", options=options)])
 
 
 def _text(panel: Panel) -> text.Panel:
@@ -197,5 +203,6 @@ _VIEWS: Final[dict[str, Any]] = {
     "names": _names,
     "timeline": _timeline,
     "table": _table,
+    "matrix": _matrix,
     "text": _text,
 }

@@ -68,13 +68,14 @@ TASKS: Final = Row(
     (
         Panel(
             "Delay of a task",
-            "The mean over half a minute, its 95th percentile over five minutes, and what tasks would take if all of "
-            "them went to the cloud.",
+            "The mean over half a minute, its 95th percentile over five minutes, what tasks would take if all of them "
+            "went to the cloud, and what the scenario wants (target_delay_s), where it wants anything.",
             "s",
             (
                 Query(f"run:edgerig_task_delay_seconds:mean30s{{{RUN}}}", "mean"),
                 Query(f"run:edgerig_task_delay_seconds:p95_5m{{{RUN}}}", "95th percentile"),
                 Query(f"edgerig_slot_all_cloud_delay_seconds{{{RUN}}}", "all to the cloud"),
+                Query(f"edgerig_slot_target_delay_seconds{{{RUN}}}", "target"),
             ),
         ),
         Panel(

@@ -148,11 +148,43 @@ def _timeline(axes: Axes, panel: Panel, shown: Shown) -> None:
 
 def _table(axes: Axes, panel: Panel, shown: Shown) -> None:
     axes.set_axis_off()
-    latest = [(labels, values[-1][1]) for query in panel.queries for labels, values in shown(panel, query) if values]
-    names = sorted({key for labels, _ in latest for key in labels} - HIDDEN)
-    latest.sort(key=lambda entry: -entry[1])
-    rows = [[*(labels.get(name, "") for name in names), _number(value, panel.unit)] for labels, value in latest]
-    _fill(axes, [*names, "value"], rows)
+    columns = [query.legend or "value" for query in panel.queries]
+    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for column, query in zip(columns, panel.queries, strict=True):
+        for labels, values in shown(panel, query):
+            key = tuple(sorted((name, value) for name, value in labels.items() if name not in HIDDEN))
+            found.setdefault(key, {})[column] = values[-1][1]
+    names = sorted({name for key in found for name, _ in key})
+    rows = []
+    for key, numbers in sorted(found.items(), key=lambda entry: -entry[1].get(columns[0], 0.0)):
+        texts = [_number(numbers[column], panel.unit) if column in numbers else "" for column in columns]
+        rows.append([*(dict(key).get(name, "") for name in names), *texts])
+    _fill(axes, [*names, *columns], rows)
+
+
+def _matrix(axes: Axes, panel: Panel, shown: Shown) -> None:
+    latest = {
+        (labels["instance"], labels["receiver"]): values[-1][1]
+        for query in panel.queries
+        for labels, values in shown(panel, query)
+    }
+    rows, columns = (sorted({key[side] for key in latest}, key=_in_order) for side in (0, 1))
+    grid = np.array([[latest.get((row, column), np.nan) for column in columns] for row in rows])
+    shade = np.log10(np.maximum(grid, 1.0))
+    axes.imshow(shade, cmap="Blues", aspect="auto", vmin=0.0)
+    for y, x in np.argwhere(np.isfinite(grid)):
+        ink = "white" if shade[y, x] > 0.6 * np.nanmax(shade) else INK
+        axes.text(x, y, _number(float(grid[y, x]), panel.unit), ha="center", va="center", fontsize=6.5, color=ink)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.tick_params(labelsize=7, colors=QUIET, length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    """``/edge/10`` after ``/edge/9``."""
+    number = re.search(r"\d+", name)
+    return re.sub(r"\d+", "", name), int(number[0]) if number else 0
 
 
 def _fill(axes: Axes, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -178,5 +210,6 @@ _VIEWS: Final = {
     "names": _stat,
     "timeline": _timeline,
     "table": _table,
+    "matrix": _matrix,
     "text": _text,
 }

@@ -7,6 +7,10 @@ from typing import Final
 from monitoring.dashboards.declared import NONE_IS_GOOD, RUN, Page, Panel, Query, Row
 from monitoring.dashboards.events import EVENTS
 
+BUSIEST: Final = f"topk(40, edgerig_link_messages{{{RUN}}})"
+
+LOST_SHARE: Final = f"edgerig_link_lost_messages{{{RUN}}} / (edgerig_link_messages{{{RUN}}} > 0)"
+
 SENT: Final = Row(
     "What is sent",
     (
@@ -49,9 +53,18 @@ OVERHEAD: Final = Row(
     "What it costs",
     (
         Panel(
+            "Bytes from process to process",
+            "On the wire, a second, over a minute: a row for each sender, a column for each receiver. A sender with "
+            "more than 24 receivers counts them by role. By topic and purpose: `messages.csv` of the run folder.",
+            "Bps",
+            (Query(f"sum by (instance, receiver) (rate(edgerig_bus_receiver_bytes_total{{{RUN}}}[1m])) > 0"),),
+            view="matrix",
+            width=24,
+            height=12,
+        ),
+        Panel(
             "Bytes by sender and purpose",
-            "On the wire, a second, over a minute: who sends how much, and what for; the forty heaviest. The same by "
-            "link, sender to receiver, is `messages.csv` of the run folder: so many series no process may have.",
+            "On the wire, a second, over a minute: who sends how much, and what for; the forty heaviest.",
             "Bps",
             (Query(f"topk(40, sum by (instance, class, phase) (rate(edgerig_bus_link_bytes_total{{{RUN}}}[1m])))"),),
             view="table",
@@ -110,6 +123,27 @@ HARM: Final = Row(
     ),
 )
 
+STRANGERS: Final = Row(
+    "Who is refused (runs with keys)",
+    (
+        Panel(
+            "Refused strangers",
+            "Connections, messages and calls a second that lack a key or a right, by reason: docs/security.md says "
+            "what each is. Nothing in a run without keys.",
+            "ops",
+            (Query(f"sum by (reason) (rate(edgerig_bus_refused_total{{{RUN}}}[1m]))", "{{reason}}"),),
+            view="stacked",
+        ),
+        Panel(
+            "Refused since the run began",
+            "The same, summed, by reason and by the process that refused; the forty largest.",
+            "short",
+            (Query(f"topk(40, sum by (reason, instance) (edgerig_bus_refused_total{{{RUN}}}) > 0)"),),
+            view="table",
+        ),
+    ),
+)
+
 LINKS: Final = Row(
     "Emulated links",
     (
@@ -128,13 +162,25 @@ LINKS: Final = Row(
             "Share of messages, of the five links that lose most.",
             "percentunit",
             (
-                Query(
-                    f"topk(5, edgerig_link_lost_messages{{{RUN}}} / (edgerig_link_messages{{{RUN}}} > 0))",
-                    "{{link}}, measured",
-                ),
+                Query(f"topk(5, {LOST_SHARE})", "{{link}}, measured"),
                 Query(f"topk(5, edgerig_link_set_loss_ratio{{{RUN}}})", "{{link}}, set"),
             ),
             proof="fault",
+        ),
+        Panel(
+            "Links, one by one",
+            "Set and measured side by side: delay in seconds, loss as a share; the forty links with most messages.",
+            "short",
+            (
+                Query(BUSIEST, "messages"),
+                Query(f"edgerig_link_set_delay_seconds{{{RUN}}} and on (link) {BUSIEST}", "delay set"),
+                Query(f"edgerig_link_delay_seconds{{{RUN}}} and on (link) {BUSIEST}", "delay measured"),
+                Query(f"edgerig_link_set_loss_ratio{{{RUN}}} and on (link) {BUSIEST}", "loss set"),
+                Query(f"{LOST_SHARE} and on (link) {BUSIEST}", "loss measured"),
+            ),
+            proof="fault",
+            view="table",
+            width=24,
         ),
         Panel(
             "Late on a link",
@@ -158,6 +204,6 @@ PAGE: Final = Page(
     "bus",
     "edgerig: bus",
     "What is sent and what it costs, what is lost, and whether emulated links are as they were set.",
-    (SENT, OVERHEAD, HARM, LINKS),
+    (SENT, OVERHEAD, HARM, STRANGERS, LINKS),
     events=EVENTS,
 )

@@ -90,7 +90,7 @@ def test_what_a_page_asks_for_can_be_chosen(proofs: Proofs) -> None:
 def test_no_panel_shows_more_series_than_can_be_told_apart(proofs: Proofs, page: Page) -> None:
     for panel in page.panels():
         for query in panel.queries:
-            if panel.view not in ("table", "timeline"):
+            if panel.view not in ("table", "matrix", "timeline"):
                 found = proofs.shown(query.expr, panel.proved_by(query))
                 at_once: dict[float, int] = {}
                 for _, values in found:

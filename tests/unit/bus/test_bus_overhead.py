@@ -14,6 +14,7 @@ from bus.framing import CURVE, PLAIN
 from bus.messages import Array, Arrivals, LinkTraffic, Tick
 from bus.process import Process
 from bus.testing import Cluster
+from bus.traffic import MOST_RECEIVERS
 
 
 def booked(bus: Cluster) -> int:
@@ -176,3 +177,39 @@ def test_set_up_costs_what_the_kernel_was_seen_to_send() -> None:
     assert [CURVE.link_bytes(kind, binds=True) for kind in ("PUB", "XPUB", "ROUTER")] == [285, 286, 301]
     assert [CURVE.link_bytes(kind, binds=False) for kind in ("SUB", "XSUB")] == [551, 552]
     assert [CURVE.wire_bytes(size) for size in (222, 223)] == [257, 265]
+
+
+def by_receiver(process: Process) -> dict[str, float]:
+    return {
+        dict(sample.labels)["receiver"]: float(sample.value)
+        for sample in process.measurements.snapshot()
+        if sample.name == "bus_receiver_bytes" and isinstance(sample.value, float)
+    }
+
+
+def test_bytes_by_receiver_are_all_bytes_and_name_nodes_as_metrics_do(bus: Cluster) -> None:
+    bus.hub({"edge": 2})
+    members = [bus.member(f"edge-{k}", "edge", k) for k in range(2)]
+    for k, member in enumerate(members):
+        member.nodes[f"/edge/{k}"].publisher(f"/edge/{k}/outcome")
+        member.nodes[f"/edge/{k}"].subscribe(f"/edge/{1 - k}/outcome", lambda m, h: None)
+        member.register()
+    bus.processes[0].register()
+    bus.all_ready()
+    found = by_receiver(members[0])
+    assert set(found) == {"hub", "/edge/1"}
+    assert sum(found.values()) == sum(traffic.wire_bytes for _, traffic in sent(members[0]))
+
+
+def test_many_receivers_are_counted_by_role(numbers: Cluster) -> None:
+    source = numbers.process("source")
+    publisher = source.node("/edge/1").publisher("/edge/1/number")
+    sinks = [numbers.process(f"{'agent' if k % 2 else 'edge'}-{k}") for k in range(MOST_RECEIVERS + 1)]
+    source.membership.known.update((sink.uid, sink.name) for sink in sinks)
+    for sink in sinks:
+        sink.node("/log").subscribe("/edge/1/number", lambda m, h: None)
+        numbers.link(sink, source)
+    numbers.until(lambda: len(publisher.matched) == len(sinks))
+    found = by_receiver(source)
+    assert set(found) == {"edges", "agents"}
+    assert sum(found.values()) == sum(traffic.wire_bytes for _, traffic in sent(source))
