@@ -71,7 +71,7 @@ def class_in(place: str) -> Callable[[wire.Setup], Any]:
     return found
 
 
-def _keys() -> Callable[[], Keys] | None:
+def lease_keys() -> Callable[[], Keys] | None:
     """Makes what is shown for one lease, from the keystore that the environment names; None without one."""
     folder = os.environ.get("EDGERIG_KEYS")
     if not folder:
@@ -79,6 +79,11 @@ def _keys() -> Callable[[], Keys] | None:
     store = Keystore(Path(folder))
     store.keys("agent")  # what is wrong with it is said at once
     return lambda: store.keys("agent")
+
+
+def wants_standby() -> bool:
+    """Whether whoever started us wants us to stand by."""
+    return os.environ.get("EDGERIG_STANDBY", "") not in ("", "0")
 
 
 def main(arguments: list[str]) -> int:
@@ -93,11 +98,11 @@ def main(arguments: list[str]) -> int:
     role = "deployment" if world == "offloading" else "rental"
     process = os.environ.get("EDGERIG_PROCESS", "")
     index = os.environ.get("EDGERIG_INDEX", "")
-    hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid())
+    hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid(), standby=wants_standby())
     hub = os.environ.get("EDGERIG_HUB", "tcp://127.0.0.1:7400")
     try:
         client = AgentClient(hub, int(index) if index else None, hello, lambda setup: Hosted(made(setup)))
-        client.keys, client.wait_s = _keys(), float(os.environ.get("EDGERIG_WAIT_S") or "inf")
+        client.keys, client.wait_s = lease_keys(), float(os.environ.get("EDGERIG_WAIT_S") or "inf")
     except (ValueError, KeystoreError) as error:
         logging.getLogger(__name__).error("%s", error)
         return 2

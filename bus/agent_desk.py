@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 AGENT: Final = "agent"
 RETRY_S: Final = 0.5
 BEATS_PER_LIFE: Final = 5.0
+MOST_SAID: Final = 1024
+"""Sockets whose frames are counted; of more than those, agents that are gone are forgotten."""
 ROLES: Final = ("deployment", "rental")
 
 
@@ -130,6 +132,11 @@ class AgentDesk:
         for before in [known for known, whose in self._identities.items() if whose == identity]:
             self._forget(before)
             self._registry.drop(before, "said Hello again")
+        if hello.process in self._registry.standbys.unwanted:
+            return refused("surplus", f"{hello.process} is not needed any more", header)
+        standby = hello.standby or hello.process in self._registry.standbys.expected
+        if standby and header.edge == wire.ANY_EDGE:
+            return refused("unknown_edge", "a standby must say for which edge server", header)
         index = self._free() if header.edge == wire.ANY_EDGE else header.edge
         if index is not None and self._registry.holder(f"/edge/{index}") is None and index in self._agents():
             return refused("no_edge_server", f"/edge/{index} is not there yet", header, RETRY_S)
@@ -138,7 +145,12 @@ class AgentDesk:
             forbidden = self._forbidden(key, request)
             if forbidden:
                 return refused("keys", forbidden, header)
-        leased = self._lease(request)
+        if standby and index in self._agents():
+            leased = self._registry.standbys.lease(request, self._agents()[index])
+            if self._admission is not None and not isinstance(leased, Failure):
+                self._admission.enter(self._entries[leased.instance], request.public_key)
+        else:
+            leased = self._lease(request)
         if isinstance(leased, Failure):
             reason = "unknown_edge" if leased.kind == "unknown_index" else leased.kind
             retry_s = RETRY_S if reason in ("held", "surplus") else 0.0
@@ -188,6 +200,9 @@ class AgentDesk:
         return next(iter(there or free), None)
 
     def _say(self, identity: bytes, edge: int, instance: int, said: wire.Said) -> None:
+        if len(self._said) > MOST_SAID:
+            there = {identity, *self._identities.values()}
+            self._said = {known: count for known, count in self._said.items() if known in there}
         sequence = self._said[identity] = self._said.get(identity, 0) + 1
         frame = wire.encode(said, edge=edge, instance=instance, sequence=sequence)
         self._answering.tell(identity, frame, HUB, type(said).__name__, agent_of(edge))
@@ -213,14 +228,35 @@ class AgentDesk:
             # It hears of it here and from its edge server, in either order, so both must say the same.
             identity = self._identities[told.instance]
             self._forget(told.instance)
-            self._registry.drop(told.instance, told.reason)
             self._say(identity, place[0], told.instance, wire.Goodbye("warm_up"))
+            self._registry.drop(told.instance, told.reason)
             return BeatAck(False)
         entry = self._entries[told.instance]
-        nodes = (NodeRecord(f"/agent/{place[0]}"),)
+        nodes = tuple(NodeRecord(name) for name in entry.names)
         # Without its key: whoever reads the graph would let it in, but the hub and one edge server will do.
         self._registry.enter(entry, Peer(entry.process, told.instance, hello.pid, "-", "", "", "", nodes))
+        if entry.stands_by:
+            self._registry.standbys.on_ready(told.instance)
         return BeatAck(True)
+
+    # -- what a swap asks ----------------------------------------------------------------------------------------------
+
+    def describe(self, instance: int) -> tuple[str, str]:
+        """What a foreign agent calls itself, and its version."""
+        hello = self._hellos.get(instance)
+        return ("", "") if hello is None else (hello.name, hello.version)
+
+    def knows(self, instance: int) -> bool:
+        """Whether that is a foreign agent that is there."""
+        return instance in self._identities
+
+    def retire(self, instance: int, reason: str) -> None:
+        """A foreign agent is needed no more: it says no Hello again, and its lease ends here."""
+        if instance in self._identities:
+            identity, edge = self._identities[instance], self._edges[instance][0]
+            self._forget(instance)
+            self._say(identity, edge, instance, wire.Goodbye(reason))
+        self._registry.drop(instance, reason)
 
     # -- what the registry tells ---------------------------------------------------------------------------------------
 
@@ -232,6 +268,7 @@ class AgentDesk:
             self._say(identity, edge, instance, wire.Goodbye(reason, again=True))
         for seated in [seated for seated, (_, host) in self._edges.items() if host == instance]:
             self._registry.drop(seated, "its edge server is gone")
+        self._registry.standbys.on_gone(instance, reason)
 
     def _forget(self, instance: int) -> None:
         for known in (self._identities, self._edges, self._hellos):

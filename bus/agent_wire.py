@@ -69,6 +69,7 @@ class Hello(Said, frozen=True):
     """Agent to hub: who it is. process, pid: if a launcher started it, what that one calls it.
 
     public_key: With keys, of a pair that was made for this lease; the frame itself comes under the role's key.
+    standby: it wants to stand by for an edge server that has its agent, until somebody swaps them.
     """
 
     role: str
@@ -80,6 +81,7 @@ class Hello(Said, frozen=True):
     process: str = ""
     pid: int = 0
     public_key: str = ""
+    standby: bool = False
 
 
 class Accepted(Said, frozen=True):
@@ -140,7 +142,7 @@ class Setup(Said, frozen=True):
 
 
 class State(Said, frozen=True):
-    """Edge server to agent: warm-up, ready, active (the header's epoch is its binding's) or draining."""
+    """Edge server to agent: warm-up, ready, active (the header's epoch is its binding's), standby or draining."""
 
     state: str
 

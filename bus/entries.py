@@ -16,6 +16,7 @@ class Entry:
         self.process = process
         self.instance = instance
         self.names: tuple[str, ...] = ()
+        self.stands_by: tuple[str, ...] = ()  # names that it could have: somebody else decides under them
         self.observer = True
         self.peer: Peer | None = None
         self.heard_s = now_s

@@ -740,6 +740,14 @@ class ClockStatus(Message, frozen=True):
 # -- a run, as the launcher and tools see it ---------------------------------------------------------------------------
 
 
+class ToStart(Message, frozen=True):
+    """A process that the launcher shall start: its name, the edge server, and whom (as in ``Swap.agent``)."""
+
+    process: str
+    edge: int
+    agent: str
+
+
 class RunStatus(Message, frozen=True):
     """How far a run is. delay_s, all_cloud_delay_s: means so far, seconds per task; tasks: by target."""
 
@@ -756,6 +764,7 @@ class RunStatus(Message, frozen=True):
     refused: int
     members: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    to_start: tuple[ToStart, ...] = ()
 
 
 class Stop(Message, frozen=True):

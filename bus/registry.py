@@ -48,6 +48,7 @@ from bus.names import GUEST, HUB, OBSERVER
 from bus.pool import NamePool, Refusal
 from bus.process import Process
 from bus.schemas import describe_type
+from bus.standbys import Standbys
 from bus.state_book import StateBook
 from bus.vitals import vital_signs
 
@@ -105,6 +106,7 @@ class Registry:
         self._settling = False
         self.graph_closed = False  # the run ends, and who is still there need not be told of each that leaves
         self.desk: AgentDesk | None = None  # where foreign agents come, if they may
+        self.standbys = Standbys(self, self._entries, self._admit)
         self._catalogue = Catalogue()
         self._methods: dict[str, tuple[type[Message], Callable[[Any], Message], type[Message]]] = {
             "lease": (Lease, self._lease, Leased),
@@ -285,7 +287,7 @@ class Registry:
         entry = self._entries.get(request.peer.instance)
         if entry is None:
             return Failure(0, "unknown_instance", f"{request.peer.process} holds no lease (any more)")
-        strangers = [node.name for node in request.peer.nodes if node.name not in entry.names]
+        strangers = [node.name for node in request.peer.nodes if node.name not in (*entry.names, *entry.stands_by)]
         if strangers:
             return Failure(0, "not_leased", f"{entry.process} does not hold {', '.join(strangers)}; lease them first")
         try:

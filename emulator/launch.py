@@ -18,15 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from agents.errors import AgentError
 from bus.client import Client
 from bus.credentials import LAUNCHER
 from bus.errors import BusError
-from bus.messages import NodeStates, Query, RunStatus, Stop, Stopped
+from bus.messages import BeatAck, NodeStates, Query, RunStatus, Stop, Stopped, ToStart
+from bus.swap_messages import NotStarted
 from emulator.errors import RunFolderError
 from emulator.keys import credential_of, keystore
 from emulator.layout import Group, arguments_of, groups, hosted
-from emulator.programs import Command, command_of
+from emulator.programs import Command, command_of, host_of
 from emulator.scenario import Scenario
+from emulator.specs import is_program, manifest_of
 from emulator.start_order import LOOK_S, Order
 
 INTERRUPTED = 130
@@ -34,6 +37,8 @@ MOST_RESTARTS = 20
 STATUS_S = 0.25
 STATUS_DEADLINE_S = 0.5
 BAG = "run.mcap"
+SWAPPED = "swapped agent"
+"""The kind of child that a swap has started; nobody starts it again."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -70,6 +75,7 @@ class Launcher:
         self._client: Client | None = None
         self._order = Order(scenario)
         self._held: list[Group] = []
+        self._wanted: set[str] = set()  # agents of swaps that were started
         self._started = False
         self._stop_asked = False  # no Event: its lock would meet itself in a handler that a second signal interrupts
         self.address = ""
@@ -105,6 +111,27 @@ class Launcher:
                 self._held.remove(group)
                 self._spawn(group.name, group.kind, self._command(group, self.address))
 
+    def _start_wanted(self, wanted: ToStart) -> None:
+        """Start an agent that a swap waits for, or tell the hub why not."""
+        if wanted.process in self._wanted:
+            return
+        self._wanted.add(wanted.process)
+        try:
+            self._spawn(wanted.process, SWAPPED, self._wanted_command(wanted))
+        except (AgentError, RunFolderError) as error:
+            self._tell_not_started(wanted.process, str(error))
+
+    def _wanted_command(self, wanted: ToStart) -> Command:
+        place, where = _keystore_folder(), (wanted.process, wanted.edge, self.address)
+        if is_program(wanted.agent):
+            return command_of(manifest_of(wanted.agent), self._folder, *where, place)
+        return host_of(wanted.agent, *where, place)
+
+    def _tell_not_started(self, process: str, reason: str) -> None:
+        with contextlib.suppress(BusError):
+            if self._client is not None:
+                self._client.call("not_started", NotStarted(process, reason), BeatAck, STATUS_DEADLINE_S)
+
     def _node_states(self) -> NodeStates:
         """What the hub knows; nothing while it does not answer."""
         try:
@@ -123,9 +150,8 @@ class Launcher:
     def _command(self, group: Group, address: str) -> Command:
         """How to start a member; agents may keep what they learn in the run folder."""
         if group.program:
-            store = keystore()
-            place = store.folder if store is not None else None
-            return command_of(Path(group.program), self._folder, group.name, group.first, address, place)
+            manifest = Path(group.program)
+            return command_of(manifest, self._folder, group.name, group.first, address, _keystore_folder())
         run = ["--run", str(self._folder.resolve())] if group.kind == "agent" else []
         return _ours(group.kind, [*arguments_of(group), *run, "--hub", address])
 
@@ -153,6 +179,8 @@ class Launcher:
                 status = self.status()
                 if status is not None:
                     on_status(status)
+                    for wanted in status.to_start:
+                        self._start_wanted(wanted)
         code = hub.process.returncode
         if code < 0:
             self.notes.append(f"the hub was killed (signal {-code})")
@@ -256,6 +284,8 @@ class Launcher:
         os.close(child.pidfd)
         child.pidfd = -1
         code = child.process.wait()
+        if child.kind == SWAPPED:
+            self._forget(child, code)
         hub = self._children["hub"].process
         # Who ended well has told the hub by itself; and a hub that is gone answers nobody, which would cost a deadline.
         if child.kind == "hub" or self._client is None or code == 0 or hub.poll() is not None:
@@ -267,6 +297,13 @@ class Launcher:
             child.log.close()
             self.notes.append(f"{child.name} ended with code {code}; started again")
             self._spawn(child.name, child.kind, child.command)
+
+    def _forget(self, child: Child, code: int) -> None:
+        """An agent that a swap had started is gone, and leaves nothing behind; the hub may still wait for it."""
+        child.log.close()
+        del self._children[child.name]
+        if code != 0:
+            self._tell_not_started(child.name, f"ended with code {code}; logs/{child.name}.log has its last words")
 
 
 def started(command: Command, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -280,6 +317,12 @@ def started(command: Command, stdout: int | IO[bytes], stderr: IO[bytes]) -> sub
         cwd=command.folder,
         start_new_session=True,
     )
+
+
+def _keystore_folder() -> Path | None:
+    """Where the keys of the run are; None without keys."""
+    store = keystore()
+    return None if store is None else store.folder
 
 
 def _ours(kind: str, arguments: list[str]) -> Command:

@@ -87,15 +87,17 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         serving = make_serving(now.tasks, edge, network, edges_s, *streams, now.slot_s)
         return serving, make_linked(now.tasks, edge, network, edges_s, *streams, now.slot_s)
 
-    made = []
+    made, keepers = [], []
     for node, edge in zip(nodes, edges, strict=True):
         orphan = _orphan(scenario, edge)
         keeper = DeploymentKeeper(node, driver, edge, network, scenario.agent, orphan)
+        keepers.append(keeper)
         source = ScheduleSource(node, driver, edge, network, backend, reader, alone=scenario.scheduler.at == "edges")
         made.append(EdgeNode(node, driver, edge, network, keeper, source, *servings(scenario, edge)))
 
     faces = [DeploymentFace(scenario, slot_wall_s, edge, network) for edge in edges]
-    door = Door(process, [Gateway(*place) for place in zip(nodes, edges, faces, strict=True)])
+    places = zip(nodes, edges, faces, keepers, strict=True)
+    door = Door(process, [Gateway(node, edge, face, driver, keeper.latest) for node, edge, face, keeper in places])
 
     def begin_again(seed: int) -> None:
         driver.begin_again()

@@ -19,6 +19,7 @@ from emulator.lent_keys import lend
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONFINED: Final = Path(__file__).with_name("confined.py")
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 """What a program gets of our environment."""
 
@@ -74,13 +75,29 @@ def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str, store:
     return Command([*confined, *found.manifest.command], environment, Path("/"), lent)
 
 
+def host_of(spec: str, name: str, edge: int, hub: str, store: Path | None = None) -> Command:
+    """How a policy of ours is started as an agent of its own process.
+
+    Args:
+        spec: The policy.
+        name: What the launcher calls the process.
+        edge: The edge server that it is to decide for.
+        hub: The hub's address.
+        store: The run's keystore; None without keys.
+    """
+    told = {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "PYTHONPATH": str(ROOT)}
+    keys = {VARIABLE: str(store.resolve())} if store is not None else {}
+    return Command(
+        [sys.executable, "-P", "-m", "agents.policy_host", spec], {**os.environ, **ONE_THREAD, **told, **keys}
+    )
+
+
 def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str, store: Path | None) -> Command:
     """A Python class runs with our rights, in a process of its own."""
     manifest = found.manifest
     told = {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "PYTHONPATH": str(ROOT)}
-    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     place = f"{copy}:{manifest.factory}"
     host = [sys.executable, "-P", "-m", "agents.host", place, manifest.name, manifest.version, manifest.world]
     keys = {VARIABLE: str(store.resolve())} if store is not None else {}
     ours = {key: value for key, value in os.environ.items() if key != VARIABLE}
-    return Command(host, {**ours, **one, **told, **keys})
+    return Command(host, {**ours, **ONE_THREAD, **told, **keys})

@@ -64,13 +64,15 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
     edges = lease(options, process, "edge")
     nodes = [process.node(f"/edge/{edge}") for edge in edges]
     driver = SlotDriver(nodes[0], scenario.slots_per_frame, slot_wall_s)
-    made = []
+    made, keepers = [], []
     for node, edge in zip(nodes, edges, strict=True):
         keeper = RentalKeeper(node, driver, edge, plan.rental.units, scenario.agent)
+        keepers.append(keeper)
         made.append(RentalEdgeNode(node, driver, edge, plan, scenario.seed, keeper))
 
     faces = [RentalFace(scenario, slot_wall_s, edge, plan.rental.units) for edge in edges]
-    door = Door(process, [Gateway(*place) for place in zip(nodes, edges, faces, strict=True)])
+    places = zip(nodes, edges, faces, keepers, strict=True)
+    door = Door(process, [Gateway(node, edge, face, driver, keeper.latest) for node, edge, face, keeper in places])
 
     def begin_again(seed: int) -> None:
         driver.begin_again()

@@ -35,6 +35,7 @@ from emulator.folder import write_json
 from emulator.layout import count_of, hosted, pool
 from emulator.linking import Maker, faults_of
 from emulator.model.ledger import Broken
+from emulator.nodes.drained import Drained
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
 from emulator.start_order import NotReached, await_turn
@@ -252,6 +253,8 @@ def _member(options: argparse.Namespace) -> int:
 
         told: list[Shutdown] = []
         next(iter(process.nodes.values())).subscribe("/hub/shutdown", lambda message, _header: told.append(message))
+        if options.kind == "agent":
+            Drained(process, process.nodes, told.append)
         process.log_to_bus(scenario.slot_s)
         process.register(serve_metrics(process, options.place.bind, options.metrics_port))
         process.spin(lambda: bool(told))

@@ -37,6 +37,7 @@ MODULES: Final = {
     "graph": ("nodes", "Draw who sends what to whom in a live run."),
     "top": ("top", "A live table of the processes: rates, bytes, lag, memory, state."),
     "clock": ("clock", "Where the run's time stands, and who holds it back."),
+    "swap": ("swapping", "Let other agents decide for edge servers of a live run, without a missed decision."),
     "reset": ("reset", "Start a live run again at slot 0 with another seed, in its processes."),
     "link": ("link", "Emulated links of a live run: how they measure; set, cut and heal them."),
     "doctor": ("doctor", "Say what is wrong with this machine and the live run, and the remedy."),

@@ -34,7 +34,7 @@ def reset_command(seed: int | None, wait_s: float, hub: str | None, folder: Path
         try:
             asked = client.call("reset", Reset(-1 if seed is None else seed), ResetStatus)
         except CallFailed as error:
-            raise click.ClickException(_why(error, run.address)) from None
+            raise click.ClickException(why(error, run.address)) from None
         status = _await(client, asked.asked, wait_s)
     if status.problem:
         raise click.ClickException(status.problem)
@@ -53,7 +53,8 @@ def reset_command(seed: int | None, wait_s: float, hub: str | None, folder: Path
     return 0 if done else 3
 
 
-def _why(error: CallFailed, address: str) -> str:
+def why(error: CallFailed, address: str) -> str:
+    """What a refusal means to people."""
     return f"the hub at {address} conducts no run" if error.kind == "unknown_method" else error.text
 
 

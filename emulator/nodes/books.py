@@ -81,6 +81,10 @@ class Ledger(Protocol):
         """Write down what is only known at the end."""
         ...
 
+    def refusals(self, ended: Any) -> dict[int, str]:
+        """Why an edge server refused its agent's decision of that slot, by edge server; empty where it did not."""
+        ...
+
     def ends_frame(self, now: Now) -> bool:
         """Whether agents must know of the slot before the next begins."""
         ...
@@ -114,12 +118,17 @@ class Books:
         self._ledger.begin_again(seed)
         self._writer.begin_again()
 
-    def close(self, ended: Closing, done: Iterable[Done]) -> None:
+    def close(self, ended: Closing, done: Iterable[Done], swapped: Iterable[Entry] = ()) -> None:
         """Write a slot down; at a frame's end, tell the reward.
 
+        Args:
+            ended: Of the ledger.
+            done: What the processes say of the slot.
+            swapped: What the digest covers of swaps of agents that hold from this slot on.
         Raises: Broken: tasks were lost or ended twice. RunFolderError: a table cannot be written.
         """
         entries: list[Entry] = [*self._ledger.close(ended), *(entry for each in done for entry in each.digests)]
+        entries += swapped
         self.digest.commit(ended.now.slot, entries)
         self.counted = ended.now.slot + 1
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bus.gather import Absent
-from bus.messages import Array, Deployment
+from bus.messages import Array, Deployment, FrameObservation
 from bus.node import Node
 from bus.slots import Now, SlotDriver
 from emulator import records
@@ -55,6 +55,7 @@ class DeploymentKeeper:
         self._kept = self._next = _nothing_seen(network.services)
         self._observation = node.publisher(f"/edge/{edge}/frame_observation")
         self._in_force = node.publisher(f"/edge/{edge}/deployment_in_force")
+        self._shown: FrameObservation | None = None
         self._asked_s = 0.0
         self._counts = DecisionCounts(node, edge)
         node.collect("deployment", f"/agent/{edge}/deployment", self._agent)
@@ -72,8 +73,12 @@ class DeploymentKeeper:
     def begin_again(self, orphan: Orphan | None) -> None:
         """Back to the initial state: nothing is deployed, nothing was seen."""
         self._kept = self._next = _nothing_seen(self._network.services)
-        self._orphan = orphan
+        self._orphan, self._shown = orphan, None
         self._counts.begin_again()
+
+    def latest(self) -> FrameObservation | None:
+        """What was shown last to whoever decides, for those who warm up; None before the first."""
+        return self._shown
 
     def saw(self, tasks: Array) -> None:
         """Remember a slot's arrivals, shape (service,), for the next observation."""
@@ -98,7 +103,7 @@ class DeploymentKeeper:
             self._hold(now)
             return
         self._asked_s = self._node.process.clock()
-        message = records.frame_observation(self._edge, now.frame, self._next.last_frame)
+        self._shown = message = records.frame_observation(self._edge, now.frame, self._next.last_frame)
         self._driver.publish(self._observation, message, now)
         self._node.gather(
             "deployment",

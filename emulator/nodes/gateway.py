@@ -6,7 +6,7 @@ and does not know that both ends of that are in its own process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,8 +20,11 @@ from bus.messages import Seat as Granted
 from bus.node import Node
 from bus.process import Process
 from bus.publisher import Publisher
-from emulator.nodes.seat import Face, Seat
+from bus.slots import SlotDriver
+from emulator.nodes.bindings import HELD
+from emulator.nodes.seat import Face, Role, Seat
 from emulator.nodes.seat_keys import SeatKeys
+from emulator.nodes.takeover import Takeover
 
 
 @dataclass(slots=True)
@@ -35,16 +38,28 @@ class Sitter:
 
 
 class Gateway:
-    """The foreign agents of one edge server, of which one at most is bound."""
+    """The foreign agents of one edge server, of which one at most is bound.
 
-    def __init__(self, node: Node, edge: int, face: Face) -> None:
+    Args:
+        node: The edge server's.
+        edge: Its number.
+        face: What it asks of an agent.
+        driver: Its process's place in time.
+        latest: What it observed last; None before the first.
+    """
+
+    def __init__(
+        self, node: Node, edge: int, face: Face, driver: SlotDriver, latest: Callable[[], Any] = lambda: None
+    ) -> None:
         self.edge = edge
+        self._driver = driver
+        self._latest = latest
+        self._takeover = Takeover(node, edge, driver, face.nothing, self._publish)
         self._node = node
         self._face = face
         self._name = f"/agent/{edge}"
         self._sitters: dict[int, Sitter] = {}
         self._bound = (0, 0)  # instance and epoch
-        self._latest: Any = None
         self._outcome: tuple[int, Any] | None = None  # of a slot that may still be computed again
         self._decision: Publisher | None = None
         self._refused = node.process.measurements.counter
@@ -65,12 +80,20 @@ class Gateway:
         sitter.seat = Seat(
             self._face,
             lambda said, epoch, frame: self._tell(sitter, said, epoch, frame),
-            self._publish,
+            lambda *decided: self._takeover.answered(sitter.instance, *decided),
             lambda reason: self._warm(sitter, reason),
             self._node.process.after,
         )
+        self._forget_those_gone()
         self._sitters[header.instance] = sitter
         sitter.seat.begin(self._latest)
+
+    def _forget_those_gone(self) -> None:
+        """Of those who only stood by the roster does not tell; the graph does."""
+        there = self._node.process.membership.peers
+        for instance, sitter in list(self._sitters.items()):
+            if sitter.seat.state != "warm-up" and instance not in there and instance != self._bound[0]:
+                del self._sitters[instance]
 
     def _warm(self, sitter: Sitter, reason: str) -> None:
         if reason:
@@ -92,6 +115,7 @@ class Gateway:
             return
         face, node = self._face, self._node
         self._decision = node.publisher(face.decision)
+        self._takeover.guard(face.decision)
         node.subscribe("/hub/roster", self._on_roster)
         node.subscribe(face.observation, self._on_observation)
         node.subscribe(face.in_force, self._on_in_force)
@@ -106,7 +130,8 @@ class Gateway:
 
     def begin_again(self, seed: int) -> None:
         """Time begins again at frame 0."""
-        self._latest = self._outcome = None
+        self._outcome = None
+        self._takeover.begin_again()
         for sitter in self._sitters.values():
             sitter.seat.begin_again(seed)
 
@@ -135,22 +160,29 @@ class Gateway:
     # -- what the bus says ---------------------------------------------------------------------------------------------
 
     def _on_roster(self, roster: Roster, _header: Header) -> None:
-        before = self._bound[0]
-        self._bound = next(((b.instance, b.epoch) for b in roster.bindings if b.edge == self.edge), (0, 0))
-        sitter = self._sitters.get(before)
-        if sitter is not None and self._bound[0] != before:
-            self._end(sitter, "another agent is bound, or this one was given up", again=True)
+        own = [binding for binding in roster.bindings if binding.edge == self.edge]
+        before = {instance for instance, sitter in self._sitters.items() if sitter.seat.state in ("active", "standby")}
+        self._bound = next(((b.instance, b.epoch) for b in own if b.role != HELD), (0, 0))
+        for instance in before - {binding.instance for binding in own}:
+            if self._bound[0]:  # the hub says goodbye: it knows whether there is anything to come back for
+                self._sitters.pop(instance).seat.drain()
+            else:
+                self._end(self._sitters[instance], "it was given up", again=True)
 
     def _on_observation(self, message: Any, header: Header) -> None:
-        self._latest = message
-        sitter = self._sitters.get(self._bound[0])
-        if sitter is None:
+        turn = self._takeover.begin(header)
+        if turn is None:
             return
-        frame = header.slot // self._face.setup.slots_per_frame
-        if self._outcome is not None and self._outcome[0] < frame:
+        if self._outcome is not None and self._outcome[0] < turn.frame:
             (slot, outcome), self._outcome = self._outcome, None
-            sitter.seat.rewarded(outcome, slot)
-        sitter.seat.ask(message, frame, self._bound[1], header.slot, header.attempt)
+            for told in self._sitters.values():
+                told.seat.rewarded(outcome, slot)
+        roles: tuple[tuple[int, Role], ...] = ((turn.held, "standby"), (turn.bound, "active"))
+        for instance, role in roles:
+            sitter = self._sitters.get(instance)
+            if sitter is not None:
+                sitter.seat.ask(message, turn.frame, turn.epoch, turn.slot, turn.attempt, role)
+        self._takeover.asked(there=turn.bound in self._sitters)
 
     def _on_in_force(self, message: Any, header: Header) -> None:
         sitter = self._sitters.get(self._bound[0])

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
+
 from bus.diagnosis import document
 from bus.link_table import role_of
 from bus.messages import (
     ClockStatus,
     Done,
-    Member,
     Message,
     Peer,
     Query,
-    Roster,
     RunStatus,
     Setup,
     Shutdown,
@@ -31,15 +31,16 @@ from bus.wiring import RECORDER
 from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
-from emulator.nodes.bindings import Bindings
 from emulator.nodes.books import Books, Ledger
 from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
+from emulator.nodes.members import Members
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
 from emulator.nodes.roles import ACTING, IN_ROSTERS
 from emulator.nodes.stalls import LOOK_S, LOST, StallWatch
+from emulator.nodes.swaps import Swaps
 from emulator.nodes.wall import clock_of
 from emulator.scenario import Scenario
 from emulator.start_order import held_back
@@ -74,14 +75,7 @@ class Hub:
         self._wall = clock_of(scenario, process, self._note)
         self._books = Books(ledger, writer)
         ledger.on_complete = lambda: process.later(self._maybe_commit)
-        self._roster = 0
-        self._members: dict[str, tuple[int, str]] = {}
-        self._bindings = Bindings()
-        self._roster_stale = False
-        self._names: frozenset[str] = frozenset()
-        self._owners: frozenset[tuple[int, str]] = frozenset()
-        self._acting: frozenset[str] = frozenset()
-        """Processes that must acknowledge a slot."""
+        self._members = Members()
         self._now: Now | None = None
         self._tick_s = 0.0
         self._attempts = 0
@@ -103,9 +97,13 @@ class Hub:
         self._node_up = process.measurements.gauge
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
-        registry.states.takes_part = lambda name: name in self._members if role_of(name) in IN_ROSTERS else None
+        registry.states.takes_part = lambda name: name in self._members.names if role_of(name) in IN_ROSTERS else None
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
+        self._swaps = Swaps(
+            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now),
+            lambda text: self._note.tell("swap", text), self._attempt_again,
+        )  # fmt: skip
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: self._setup, Setup)
         self._registry.serve("run_status", Query, lambda _: self.status(), RunStatus)
@@ -150,7 +148,7 @@ class Hub:
         self.phase = "running"
         self._process.settle()
         for peer in self._registry.peers():
-            self._admit(peer)
+            self._members.admit(peer)
         self._begin(0)
 
     # -- members -------------------------------------------------------------------------------------------------------
@@ -164,24 +162,13 @@ class Hub:
             self._followed.add(peer.process)
             self._node.subscribe(f"/process/{peer.process}/done", self._on_done)
 
-    def _admit(self, peer: Peer) -> None:
-        """Let a process take part from the coming slot on."""
-        for record in peer.nodes:
-            role, _, index = record.name.lstrip("/").partition("/")
-            if role not in IN_ROSTERS:
-                continue
-            self._members[record.name] = (peer.instance, peer.process)
-            if role == "agent":
-                self._bindings.bind(int(index), peer.instance)
-        self._members_changed()
-
     def _admit_joiners(self) -> None:
         """At a frame boundary: processes that are registered, matched and not members yet."""
-        members = {instance for instance, _ in self._members.values()}
+        members, standbys = self._members.instances(), self._registry.standbys
         for peer in self._registry.peers():
-            comes = takes_part(peer) and peer.instance not in members and self._registry.ready(peer.instance)
-            if comes and self._resets.is_fresh(peer):
-                self._admit(peer)
+            comes = takes_part(peer) and peer.instance not in members and not standbys.has(peer.instance)
+            if comes and self._registry.ready(peer.instance) and self._resets.is_fresh(peer):
+                self._members.admit(peer)
                 self._note.joined(peer, self._next_slot())
 
     def on_lost(self, peer: Peer, reason: str) -> None:
@@ -189,25 +176,18 @@ class Hub:
         gone = [node.name for node in peer.nodes]
         for name in gone:
             self._node_up("node_up", node=name).value = 0.0
-        lost = [name for name in gone if self._members.get(name, (0, ""))[0] == peer.instance]
-        if RECORDER in gone and self.phase != "ending":
+        if self.phase == "ending":
+            return
+        if RECORDER in gone:
             self._note.tell("lost", f"lost the recorder: {reason}; the bag ends here", [RECORDER])
-        if self.phase != "ending" and lost:
-            for name in lost:
-                del self._members[name]
-            self._members_changed()
+        lost = self._members.lose(peer)
+        self._swaps.on_lost(peer.instance, reason)
+        if lost:
             self._note.tell("lost", f"lost {', '.join(lost)}: {reason}", lost)
             if self.phase == "running" and self._wall is None:
                 self._attempt_again()
         if self.phase == "resetting":
             self._resets.lose(peer)
-
-    def _members_changed(self) -> None:
-        """What is asked for each slot is found out once for each roster."""
-        self._roster_stale = True
-        self._names = frozenset(self._members)
-        self._owners = frozenset(self._members.values())
-        self._acting = frozenset(process for name, (_, process) in self._members.items() if role_of(name) in ACTING)
 
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
@@ -218,10 +198,12 @@ class Hub:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
         if within == 0:
             self._admit_joiners()
-        if self._links.take_effect(slot) or self._roster_stale:
+            if not self._swaps.may_begin(frame, lambda: self._begin(slot)):
+                return
+        if self._links.take_effect(slot) or self._members.stale:
             self._publish_roster(slot, 0)
         self._tick_s = self._process.clock()
-        tick = Tick(slot, frame, self._roster)
+        tick = Tick(slot, frame, self._members.roster_number)
         if within == 0:
             self._frame.publish(tick, slot=slot)
         self._tick.publish(tick, slot=slot)
@@ -231,18 +213,14 @@ class Hub:
         self._compute(slot, 0)
 
     def _publish_roster(self, slot: int, attempt: int) -> None:
-        self._roster += 1
-        self._roster_stale = False
-        members = tuple(Member(name, instance) for name, (instance, _) in sorted(self._members.items()))
-        roster = Roster(self._roster, members, self._bindings.among(self._members), self._links.rules)
-        self._roster_topic.publish(roster, slot=slot, attempt=attempt)
+        self._roster_topic.publish(self._members.roster(self._links.rules), slot=slot, attempt=attempt)
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""
-        if self._now is None:
+        if self._now is None or self._swaps.holding:
             return
         self._attempts += 1
-        if not self._acting or self._attempts > MOST_ATTEMPTS:
+        if not self._members.acting or self._attempts > MOST_ATTEMPTS:
             self._end(3, f"nobody is left to compute slot {self._now.slot}")
             return
         self._publish_roster(self._now.slot, self._attempts)
@@ -250,7 +228,7 @@ class Hub:
 
     def _compute(self, slot: int, attempt: int) -> None:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
-        self._now = Now(slot, frame, attempt, within == 0, self._names)
+        self._now = Now(slot, frame, attempt, within == 0, self._members.names)
         self._done = {}
         self._stalls.begin(slot)
         self._node.begin(slot, attempt)
@@ -264,15 +242,15 @@ class Hub:
         now = self._now
         if now is None or (header.slot, header.attempt) != (now.slot, now.attempt):
             return
-        if (header.instance, done.process) in self._owners:
+        if (header.instance, done.process) in self._members.owners:
             self._done[done.process] = done
-            if len(self._done) >= len(self._acting):
+            if len(self._done) >= len(self._members.acting):
                 self._process.later(self._maybe_commit)
 
     def _maybe_commit(self) -> None:
-        if self.phase != "running" or self._wall is not None or self._now is None:
+        if self.phase != "running" or self._wall is not None or self._now is None or self._swaps.holding:
             return
-        if self._ledger.complete and self._done.keys() >= self._acting:
+        if self._ledger.complete and self._done.keys() >= self._members.acting:
             self._commit()
 
     def _on_wall(self, slot: int) -> None:
@@ -289,17 +267,18 @@ class Hub:
         if now is None:
             return
         ended, done, attempts, started_s = self._ledger.ended(), self._done.values(), self._attempts + 1, self._tick_s
+        swapped = self._swaps.commit(now, lambda: self._ledger.refusals(ended))
         last = now.slot + 1 >= self._scenario.slots or self._resets.due
         # The tick commits; what it commits is written down while everyone works at the next slot. But whoever learns
         # shall know a frame's reward before the next frame begins, and slots of the wall clock wait for nobody.
         if self._wall is None and not last and not self._ledger.ends_frame(now):
             self._begin(now.slot + 1)
-            self._books.close(ended, done)
+            self._books.close(ended, done, swapped)
         else:
-            self._books.close(ended, done)
+            self._books.close(ended, done, swapped)
             if not last:
                 self._begin(now.slot + 1)
-        ended_s = self._process.clock() if last else self._tick_s
+        ended_s = self._process.clock() if last or self._swaps.holding else self._tick_s
         self._books.time(now.slot, attempts, ended_s - started_s, done)
         if self._resets.due:
             self._reset(now.slot + 1)
@@ -316,7 +295,7 @@ class Hub:
         if self.phase != "resetting":
             return
         self.phase = "running"
-        if not self._acting:
+        if not self._members.acting:
             self._end(LOST, "nobody is left to begin again with")
         elif self._resets.problem and slots >= self._scenario.slots:
             self._end(0, "done")
@@ -328,21 +307,25 @@ class Hub:
             self._books.begin_again(self._scenario.seed)
             self._reports.begin_again(self._resets.counters)
             self._links.begin_again()
-            self._roster_stale = True
+            self._members.stale = True
+            self._swaps.begin_again()
             self._begin(0)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Say who is waited for when a slot lasts too long; end the run when it lasts far too long."""
-        if self.phase == "running" and self._wall is None and self._now is not None:
+        if self.phase == "running" and self._wall is None and self._now is not None and not self._swaps.holding:
             self._stalls.look()
 
     def _unacknowledged(self) -> set[str]:
         """Processes that have not done their part of the slot."""
         if self.phase != "running":
             return set()
-        return set(self._acting - self._done.keys()) | ({self._process.name} if not self._ledger.complete else set())
+        if self._swaps.holding:
+            return set(self._swaps.waiting())
+        hub = {self._process.name} if not self._ledger.complete else set()
+        return set(self._members.acting - self._done.keys()) | hub
 
     def _dump(self, slot: int) -> str:
         self._writer.json(f"stall-{slot}.json", document(self.clock_status()))
@@ -365,7 +348,8 @@ class Hub:
             else self._note.texts[-4:]
         )
         slot = -1 if self._now is None else self._now.slot
-        return run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members, notes)
+        status = run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members.names, notes)
+        return msgspec.structs.replace(status, to_start=to_start) if (to_start := self._swaps.to_start()) else status
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -385,7 +369,7 @@ class Hub:
     def _close(self) -> None:
         """Wait for everyone's traffic report, then write what only the hub knows."""
         expected = {peer.process for peer in self._registry.peers() if answers_calls(peer)} - {self._process.name}
-        expected = {process for process in expected if any(p == process for _, p in self._members.values())}
+        expected &= self._members.processes() | self._swaps.processes()
         self._process.stopping = False
         self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._books.digest.hex())
         self._writer.messages(self._reports.links())
@@ -395,5 +379,6 @@ class Hub:
             notes=self._note.texts,
             exit={"code": self.code, "reason": self.reason},
             **self._resets.facts(),
+            **self._swaps.facts(),
         )
         self._writer.close()

@@ -229,6 +229,10 @@ class LedgerNode:
         self.reward.publish(reward, slot=ended.now.slot, attempt=ended.now.attempt)
         return [records.digest_entry(self.reward.topic, reward)]
 
+    def refusals(self, ended: Ended) -> dict[int, str]:
+        """Why an edge server refused its agent's decision, by edge server; in a frame's first slot."""
+        return {said.edge: said.refused for said in ended.in_force if isinstance(said, DeploymentInForce)}
+
     def _without_edge_server(self, now: Now) -> NDArray[np.bool_]:
         """Cells whose edge server does not take part, shape (edge,); found out once for each roster."""
         if now.members is not self._gone_of:

@@ -43,7 +43,12 @@ class RentalKeeper:
     def begin_again(self) -> None:
         """Back to the initial state: nothing is rented."""
         self._kept = self._next = RentalState()
+        self._shown: Observation | None = None
         self._counts.begin_again()
+
+    def latest(self) -> Observation | None:
+        """What was shown last to whoever decides, for those who warm up; None before the first."""
+        return self._shown
 
     def commit(self) -> None:
         """The slot computed last counts."""
@@ -54,6 +59,7 @@ class RentalKeeper:
         """Have the slot's rental decided; ``then`` gets units, and why a decision was refused (empty: it was not)."""
         self._counts.ends("")
         into_ns = self._node.reached_ns("presence")
+        self._shown = observed
         self._driver.publish(self._observation, observed, now, into_ns=into_ns)
         if self._agent not in now.members:
             self._hold()

@@ -95,6 +95,10 @@ class RentalLedgerNode:
             raise RuntimeError("ended() before start()")
         return RentalEnded(self._now, self._got.get("outcome", ()), self._got.get("asked", ()))
 
+    def refusals(self, ended: RentalEnded) -> dict[int, str]:
+        """Why an edge server refused its agent's decision, by edge server."""
+        return {told.edge: told.refused for told in ended.outcomes if isinstance(told, RentalOutcome)}
+
     def ends_frame(self, _now: Now) -> bool:
         """Whether somebody must know of the slot before the next begins: no, each edge server tells its own agent."""
         return False

@@ -9,7 +9,9 @@ from typing import Any, Literal, Protocol
 from bus import agent_wire as wire
 from bus.messages import Message
 
-State = Literal["warm-up", "ready", "active", "gone"]
+State = Literal["warm-up", "ready", "active", "standby", "gone"]
+Role = Literal["active", "standby"]
+"""Whether an agent is bound, or stands by for whoever is."""
 Say = Callable[[wire.Said, int, int], None]
 """Says something to the agent: what, epoch, frame."""
 
@@ -60,13 +62,14 @@ class Asked:
     sent: bool = False
     over: bool = False
     answer: Message | None = None
+    reason: str = ""  # why the answer is no good
 
 
 class Seat:
     """The state of one foreign agent, from its Join on.
 
     Args:
-        publish: Publishes a decision: message, slot, attempt.
+        answered: Takes a decision: message, slot, attempt, and why it is no good, if it is not.
         told: Tells the hub that the warm-up is over; with the reason, if it failed.
         after: Calls something once, seconds from now.
     """
@@ -75,18 +78,18 @@ class Seat:
         self,
         face: Face,
         say: Say,
-        publish: Callable[[Message, int, int], None],
+        answered: Callable[[Message, int, int, str], None],
         told: Callable[[str], None],
         after: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self.state: State = "warm-up"
         self._face = face
         self._say = say
-        self._publish = publish
+        self._answered = answered
         self._told = told
         self._after = after
         self._warm = 0
-        self._latest: Any = None
+        self._latest: Callable[[], Any] = _nothing
         self._asked: Asked | None = None
         self._unrewarded: set[int] = set()
         self._pending: Any = None  # an observation that waits for the reward of the frame before
@@ -94,8 +97,8 @@ class Seat:
 
     # -- warm-up -------------------------------------------------------------------------------------------------------
 
-    def begin(self, latest: Any) -> None:
-        """Set it up, and begin with its warm-up on copies of the latest observation, or on made-up ones."""
+    def begin(self, latest: Callable[[], Any]) -> None:
+        """Set it up, and begin with its warm-up on copies of the latest observation, or on made-up ones (None)."""
         self._latest = latest
         self._say(self._face.setup, 0, 0)
         self._say(wire.State("warm-up"), 0, 0)
@@ -108,8 +111,9 @@ class Seat:
             self._say(wire.State("ready"), 0, 0)
             self._told("")
             return
-        message = self._face.made_up(number) if self._latest is None else self._latest
-        self._say(self._face.shown(message, warm_up=True), 0, number)
+        message = self._latest()
+        shown = self._face.made_up(number) if message is None else message
+        self._say(self._face.shown(shown, warm_up=True), 0, number)
         self._after(self._face.setup.decision_budget_s, lambda: self._cold(number))
 
     def _cold(self, number: int) -> None:
@@ -124,16 +128,21 @@ class Seat:
 
     # -- what the edge server asks -------------------------------------------------------------------------------------
 
-    def ask(self, message: Any, frame: int, epoch: int, slot: int, attempt: int) -> None:
-        """A decision is wanted; the same frame and epoch again gets the same answer, without asking again."""
-        if self.state == "ready":
-            self.state = "active"
-            self._say(wire.State("active"), epoch, frame)
+    def ask(self, message: Any, frame: int, epoch: int, slot: int, attempt: int, role: Role = "active") -> None:
+        """A decision is wanted; the same frame and epoch again gets the same answer, without asking again.
+
+        role: Whether it is bound, or stands by for whoever is.
+        """
+        if self.state not in ("ready", "active", "standby"):
+            return
+        if self.state != role:
+            self.state = role
+            self._say(wire.State(role), epoch, frame)
         before = self._asked
         if before is not None and (before.frame, before.epoch) == (frame, epoch):
             before.slot, before.attempt = slot, attempt
             if before.answer is not None:
-                self._publish(before.answer, slot, attempt)
+                self._answered(before.answer, slot, attempt, before.reason)
             return
         self._asked = asked = Asked(frame, epoch, slot, attempt)
         self._pending = message
@@ -151,7 +160,7 @@ class Seat:
     def _expire(self, asked: Asked) -> None:
         """In lockstep nobody else would ever close this slot."""
         if asked is self._asked and asked.answer is None and self.state == "active":
-            self._answer(asked, self._face.nothing(asked.frame))
+            self._answer(asked, self._face.nothing(asked.frame), "late")
 
     def rewarded(self, message: Any, frame: int) -> None:
         """A frame counts; in lockstep its reward is told before the next frame is shown."""
@@ -180,7 +189,7 @@ class Seat:
             self._hear_warm(header, said, problem)
             return
         asked = self._asked
-        if self.state != "active" or asked is None or not asked.sent:
+        if self.state not in ("active", "standby") or asked is None or not asked.sent:
             self._refuse(header, "unasked", "nothing was asked")
         elif header.epoch != asked.epoch:
             self._refuse(header, "stale_epoch", f"epoch {header.epoch}, not {asked.epoch}")
@@ -199,9 +208,9 @@ class Seat:
             self._refused = {(asked.frame, asked.epoch)}
             self._refuse(header, reason, problem or wire.REASONS[reason])
         if said is None or reason == "out_of_range":
-            self._answer(asked, self._face.nothing(asked.frame))
+            self._answer(asked, self._face.nothing(asked.frame), reason)
         else:
-            self._answer(asked, self._face.decided(said, asked.frame))
+            self._answer(asked, self._face.decided(said, asked.frame), reason)
 
     def _hear_warm(self, header: wire.Header, said: wire.Said | None, problem: str) -> None:
         if (header.epoch, header.frame) != (0, self._warm):
@@ -214,9 +223,9 @@ class Seat:
         self._warm += 1
         self._warm_up()
 
-    def _answer(self, asked: Asked, message: Message) -> None:
-        asked.answer = message
-        self._publish(message, asked.slot, asked.attempt)
+    def _answer(self, asked: Asked, message: Message, reason: str) -> None:
+        asked.answer, asked.reason = message, reason
+        self._answered(message, asked.slot, asked.attempt, reason)
 
     def _refuse(self, header: wire.Header, reason: str, text: str) -> None:
         self._say(wire.Refused(reason, text, header.sequence), header.epoch, header.frame)
@@ -232,7 +241,15 @@ class Seat:
     def end(self, reason: str, *, again: bool) -> None:
         """It is not needed any more."""
         if self.state != "gone":
-            if self.state == "active":
-                self._say(wire.State("draining"), 0, 0)
-            self.state = "gone"
+            self.drain()
             self._say(wire.Goodbye(reason, again), 0, 0)
+
+    def drain(self) -> None:
+        """It is not asked any more; the hub says goodbye."""
+        if self.state in ("active", "standby"):
+            self._say(wire.State("draining"), 0, 0)
+        self.state = "gone"
+
+
+def _nothing() -> None:
+    """Nothing was observed."""

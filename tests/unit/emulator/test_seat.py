@@ -32,10 +32,10 @@ class Table:
         self.timers: list[Callable[[], None]] = []
         face = DeploymentFace(scenario, slot_wall_s, 0, build_network(scenario))
         self.seat = Seat(
-            face, self.say, lambda *what: self.published.append(what), self.told.append,
+            face, self.say, lambda *what: self.published.append(what[:3]), self.told.append,
             lambda _seconds, then: self.timers.append(then),
         )  # fmt: skip
-        self.seat.begin(None)
+        self.seat.begin(lambda: None)
         for frame in range(2):
             self.answer((), 0, frame)
 

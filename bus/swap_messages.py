@@ -1,0 +1,131 @@
+"""What the hub, edge servers, the launcher and tools say to each other of swaps; the table is in messages.py."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bus.messages import Message
+
+
+class Standby(Message, frozen=True):
+    """An agent that stands by for an edge server; state: warm-up or ready. name, version: what it calls itself."""
+
+    edge: int
+    instance: int
+    process: str
+    state: str
+    name: str = ""
+    version: str = ""
+
+
+class Swap(Message, frozen=True):
+    """Let other agents decide for edge servers, all of them from one frame on.
+
+    Attributes:
+        edges: Edge servers.
+        agent: Whom the launcher shall start for each of them: a policy's SPEC, or ``exec:`` and a manifest's path.
+        to: Instead: who stands by for each edge server, as process name or instance number; ``standby`` for the only
+            one.
+        at_frame: The frame; -1: the next boundary at which they are ready. In lockstep time waits for them there.
+        hold_frames: Frames for which the agents before stand by after they were replaced; -1: until ``swap_end``.
+        deadline_s: Wall seconds that may pass until they are ready, from now on, or from ``at_frame`` on.
+    """
+
+    edges: tuple[int, ...]
+    agent: str = ""
+    to: tuple[str, ...] = ()
+    at_frame: int = -1
+    hold_frames: int = 1
+    deadline_s: float = 30.0
+
+
+class SwapQuery(Message, frozen=True):
+    """Ask how swaps stand: of one, by its number, or of all (0)."""
+
+    number: int = 0
+
+
+class SwapEnd(Message, frozen=True):
+    """What becomes of the agents that stand by since a swap: drain them, or rollback: bind them again."""
+
+    number: int
+    how: Literal["drain", "rollback"]
+
+
+class SwappedEdge(Message, frozen=True):
+    """One edge server of a swap: who came (0: not there yet), who was bound before, and the epoch that began."""
+
+    edge: int
+    process: str
+    instance: int = 0
+    ready: bool = False
+    before: int = 0
+    epoch: int = 0
+
+
+class SwapState(Message, frozen=True):
+    """How a swap stands.
+
+    Attributes:
+        number: Of the swap, in its run.
+        stage: starting, warm-up, ready, taking over, bound (the one before stands by), and in the end done, failed or
+            rolled back.
+        agent: What was asked for.
+        parts: By edge server.
+        asked_frame, at_frame, frame: When it was asked for, for when (-1: as soon as can be), and when it came to be
+            (-1: not yet, or not at all).
+        failed: The stage in which it failed; reason: why, or why it was rolled back.
+        missed: Decisions missed at its edge servers since it took over, as docs/swap.md counts them.
+        gap_frames: Frames between the last decision of the one before and the first of the one that came.
+        held_s: Wall seconds for which time waited for it.
+        rolled_back_frame: From which on those before decide again; -1: they do not.
+        hold_frames: As asked for.
+    """
+
+    number: int
+    stage: str
+    agent: str
+    parts: tuple[SwappedEdge, ...]
+    asked_frame: int
+    at_frame: int
+    frame: int = -1
+    failed: str = ""
+    reason: str = ""
+    missed: int = 0
+    gap_frames: int = 0
+    held_s: float = 0.0
+    rolled_back_frame: int = -1
+    hold_frames: int = 1
+
+
+class SwapStates(Message, frozen=True):
+    """Swaps of a run by number, and everyone who stands by."""
+
+    swaps: tuple[SwapState, ...]
+    standbys: tuple[Standby, ...] = ()
+
+
+class SwapFailed(Message, frozen=True):
+    """An edge server tells that an agent gave no valid decision in the frame in which it took over."""
+
+    edge: int
+    instance: int
+    frame: int
+    reason: str
+
+
+class Swapped(Message, frozen=True):
+    """What the digest of a run covers of a swap: nothing that differs from run to run of the same world."""
+
+    edge: int
+    frame: int
+    epoch: int
+    agent: str
+    outcome: str
+
+
+class NotStarted(Message, frozen=True):
+    """The launcher could not start a process, or it ended; reason: for people."""
+
+    process: str
+    reason: str
