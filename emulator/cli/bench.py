@@ -58,6 +58,9 @@ BARS: dict[str, tuple[str, float]] = {
     "agent_anonymous_mb": ("at most", 90.0),
     "scrape_all_s": ("at most", 1.0),
     "containers_over_local": ("at least", 0.6),
+    "sequential_rejects": ("at most", 0.06),
+    "planted_found": ("at least", 0.8),
+    "fixed_sample_from_5": ("at most", 0.02),
     **{f"lockstep_over_bare_{nodes}": ("at least", 0.5) for nodes in (8, 32, 64)},
     **{f"lockstep_over_helics_{nodes}": ("at least", 2.5) for nodes in (8, 32, 64)},
 }
@@ -177,6 +180,22 @@ def orchestration(quick: bool, picture: str | None, seed: int, as_json: bool) ->
     if picture is not None:
         _draw("orchestration", result, picture)
     return code
+
+
+@bench.command("trials")
+@_quick
+@_seed
+@_json
+def trials(quick: bool, seed: int, as_json: bool) -> int:
+    """How often trials are wrong: equal arms on disjoint seeds, and a planted difference of about 5 %."""
+    from emulator import bench_trials
+
+    options = bench_trials.QUICK if quick else bench_trials.Options()
+    return _tell("trials", bench_trials.run(replace(options, seed=seed), _tell_progress), as_json)
+
+
+def _tell_progress(text: str) -> None:
+    click.echo(text, err=True)
 
 
 @bench.command("tools")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agents.manifest import load as load_manifest
 from emulator.folder import write_json
+from emulator.specs import is_program, manifest_of
 from emulator.trials.conduct import FORMAT, Driver
 from emulator.trials.figures import HIGHER_IS_BETTER, UNITS, quantiles
 from emulator.trials.rules import Guard, RunFigures, Trial
@@ -34,8 +36,8 @@ def document(driver: Driver) -> dict[str, Any]:
         "scenario": driver.scenario.name,
         "world": driver.scenario.world,
         "edges": trial.edges,
-        "baseline": plan.baseline,
-        "candidate": plan.candidate,
+        "baseline": name_of(plan.baseline),
+        "candidate": name_of(plan.candidate),
         "seeds": plan.seed_list,
         "warmup_frames": plan.warmup_frames,
         "metric": metric,
@@ -68,13 +70,21 @@ def sentence(trial: Trial) -> str:
     verdict = trial.verdict
     if verdict is None:
         return "no verdict yet"
-    plan = trial.plan
+    baseline, candidate = name_of(trial.plan.baseline), name_of(trial.plan.candidate)
     what = {
-        "promoted": f"{plan.candidate} is promoted over {plan.baseline}",
-        "rolled_back": f"{plan.candidate} is rolled back; {plan.baseline} stays",
-        "inconclusive": f"{plan.candidate} is neither better nor worse than {plan.baseline}, which stays",
+        "promoted": f"{candidate} is promoted over {baseline}",
+        "rolled_back": f"{candidate} is rolled back; {baseline} stays",
+        "inconclusive": f"whether {candidate} is better or worse than {baseline} is not known; {baseline} stays",
     }[verdict.word]
     return f"{what}: {verdict.reasons[0]}"
+
+
+def name_of(spec: str) -> str:
+    """How an arm is called: a policy by its SPEC, a program by the name and version of its manifest."""
+    if not is_program(spec):
+        return spec
+    manifest = load_manifest(manifest_of(spec)).manifest
+    return f"{manifest.name} {manifest.version}"
 
 
 def write(folder: Path, driver: Driver) -> dict[str, Any]:

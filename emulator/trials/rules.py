@@ -202,7 +202,8 @@ class Trial:
         gains = np.array([gain(self.metric, *pair) for pair in zip(run, twin, strict=True)])
         nothing = np.zeros_like(gains)
         beyond, won = compared(gains - asked * np.abs(twin), nothing), compared(gains, nothing)
-        word: Word = "promoted" if beyond.low > 0.0 else "rolled_back" if beyond.high < 0.0 else "inconclusive"
+        harmful = won.high < 0.0 and beyond.high < 0.0
+        word: Word = "promoted" if beyond.low > 0.0 else "rolled_back" if harmful else "inconclusive"
         share = 100.0 * won.mean / (abs(float(twin.mean())) or 1.0)
         text = (
             f"gain in {self.metric} over {won.pairs} seeds {won.mean:.4g}, "

@@ -84,7 +84,7 @@ class Crew:
         why = refusal(services_of(row), edge, self._network)
         if why:
             sizes, room = self._network.service_bytes, float(self._network.storage_bytes[edge])
-            text = f"{why}: {float(sizes[row].sum()):.3g} bytes in {room:.3g} of storage"
+            text = f"{float(sizes[row].sum()):.3g} bytes of services in {room:.3g} of storage"
             return Answer(None, seconds, ("infeasible", text))
         if seconds > self._budget_s:
             return Answer(None, seconds, ("late", f"took {seconds:.3f} s of {self._budget_s:g} s"))

@@ -67,7 +67,7 @@ def test_a_failure_in_the_warm_up_binds_nothing(tmp_path: Path) -> None:
 
 def test_more_may_be_asked_for_than_being_better(tmp_path: Path) -> None:
     asked = plan_of(rule={"gain_share": 0.5})
-    assert held(tmp_path / "a", ScriptedDriver(asked, effect_s=-0.5, noise_s=0.1))["verdict"] == "rolled_back"
+    assert held(tmp_path / "a", ScriptedDriver(asked, effect_s=-0.5, noise_s=0.1))["verdict"] == "inconclusive"
     plan = plan_of(rule={"gain_share": -0.1}, guardrails={"delay_worse_share": 0.1})
     assert held(tmp_path / "b", ScriptedDriver(plan, effect_s=0.05, noise_s=0.1))["verdict"] == "promoted"
 
