@@ -21,7 +21,7 @@ MODULES: Final = {
     "sim": ("running", "Run a scenario in this process: the same numbers, much faster."),
     "demo": ("demo", "The main job: several schemes on the bus, side by side."),
     "report": ("reporting", "Write what a run or a trial came to as one HTML page, and as JSON."),
-    "compare": ("demo", "Put runs side by side: table and delay plot."),
+    "compare": ("reporting", "Put runs side by side: differences with intervals, as a table and as a page."),
     "check": ("scenarios", "Say everything that is wrong with a scenario, each with its place."),
     "schema": ("scenarios", "Print the JSON schema of scenarios, or list the shipped ones."),
     "import": ("traces", "Turn real traces into canonical demand."),

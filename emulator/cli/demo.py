@@ -1,9 +1,7 @@
-"""`edgerig demo` and `edgerig compare`: schemes side by side."""
+"""`edgerig demo`: schemes side by side."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -56,55 +54,26 @@ def demo_command(scenario: str, frames: int | None, agents: str) -> int:
         wall_s, first_s = result.summary["wall_s"], result.summary["first_slot_s"]
         click.echo(f"{title}: {result.summary['slots']} slots in {wall_s:.1f} s (first after {first_s:.1f} s)")
         folders.append(result.folder)
-    _side_by_side(folders, folders[-1] / "compare.png")
+    side_by_side(folders, folders[-1] / "compare.png")
     click.echo(f"\nnext: edgerig sim {found.name} --agent ils:30     edgerig run {found.name} --rate 60")
     return 0
 
 
-@click.command("compare")
-@click.argument("folders", nargs=-1, required=True, metavar="RUN...", type=click.Path(exists=True, file_okay=False))
-@click.option("--plot", "png", type=click.Path(), help="Where the picture goes; beside the last run if left out.")
-@click.option("--no-plot", is_flag=True, help="Only the table.")
-@click.option("--json", "as_json", is_flag=True, help="One document on stdout.")
-def compare_command(folders: tuple[str, ...], png: str | None, no_plot: bool, as_json: bool) -> None:
-    """Put RUN folders side by side: table and delay plot."""
-    paths = [Path(folder) for folder in folders]
-    if as_json:
-        from monitoring.report import ReportError
-
-        try:
-            comparison = _reports(paths).compare(paths)
-        except ReportError as error:
-            raise click.ClickException(str(error)) from None
-        click.echo(json.dumps(_document(comparison), indent=2))
-        return
-    _side_by_side(paths, None if no_plot else Path(png) if png else paths[-1] / "compare.png")
-
-
-def _document(comparison: Any) -> dict[str, Any]:
-    """A comparison as JSON: of a run its folder, not all its tables."""
-    rows = [
-        {each.name: getattr(row, each.name) for each in dataclasses.fields(row)} | {"run": str(row.run.folder)}
-        for row in comparison.rows
-    ]
-    document: dict[str, Any] = msgspec.to_builtins({"rows": rows, "notes": comparison.notes})
-    return document
-
-
-def _reports(folders: list[Path]) -> Any:
+def reports_of(folders: list[Path]) -> Any:
     """The module that compares runs of these runs' world."""
     from monitoring import rental_report, report
 
     return rental_report if rental_report.fits(folders) else report
 
 
-def _side_by_side(folders: list[Path], png: Path | None) -> None:
+def side_by_side(folders: list[Path], png: Path | None) -> None:
+    """Print runs side by side, and draw them where a place for a picture is given."""
     import shutil
 
     from monitoring.report import ReportError
 
     try:
-        reports = _reports(folders)
+        reports = reports_of(folders)
         comparison = reports.compare(folders)
         click.echo("\n" + reports.table(comparison, min(100, shutil.get_terminal_size().columns)))
         if png is not None:
@@ -114,4 +83,4 @@ def _side_by_side(folders: list[Path], png: Path | None) -> None:
         raise click.ClickException(str(error)) from None
 
 
-COMMANDS = [demo_command, compare_command]
+COMMANDS = [demo_command]

@@ -33,9 +33,10 @@ def percent(share: float | None, digits: int = 3, *, sign: bool = False) -> str:
     """A share of one as percents."""
     if share is None:
         return NOTHING
-    value = round(100.0 * share, max(0, digits - 2)) + 0.0
+    places = max(0, digits - 2) if abs(share) < 1.0 else 0
+    value = round(100.0 * share, places) + 0.0
     mark = MINUS if value < 0 else "+" if sign and value else ""
-    return f"{mark}{abs(value):.{max(0, digits - 2)}f}{THIN}%"
+    return f"{mark}{abs(value):,.{places}f}{THIN}%"
 
 
 def size(count: float | None) -> tuple[str, str]:

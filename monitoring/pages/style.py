@@ -61,11 +61,12 @@ svg .band{opacity:.16}
 font-size:.8125rem;color:var(--quiet)}
 .legend svg{width:22px;height:10px;vertical-align:middle;margin-right:.4em;display:inline-block}
 .scroll{overflow-x:auto}svg.full{min-width:640px}
-table{border-collapse:collapse;font-size:.875rem;margin:.5rem 0 0;width:100%}
+table{border-collapse:collapse;font-size:.875rem;margin:.8rem 0 0;width:100%}
 caption{text-align:left;padding-bottom:.3rem}
 th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--faint);vertical-align:top}
 th{font-weight:600}thead th{color:var(--quiet);font-weight:500}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-right:0;padding-left:.9rem}td.n{white-space:nowrap}
+td:first-child{min-width:5.5em}
 td.wrap,code{overflow-wrap:anywhere}
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 details{margin-top:.5rem}summary{color:var(--quiet);font-size:.875rem;cursor:pointer}

@@ -51,7 +51,7 @@ def test_the_command_tells_and_draws(folders: list[Path], tmp_path: Path, capsys
     pytest.importorskip("matplotlib")
     capsys.readouterr()
     png = tmp_path / "compare.png"
-    assert run_command(["compare", *map(str, folders), "--plot", str(png)]) == 0
+    assert run_command(["compare", *map(str, folders), "--plot", str(png), "--no-page"]) == 0
     assert "reward a slot" in capsys.readouterr().out
     assert png.read_bytes().startswith(b"\x89PNG")
     assert run_command(["compare", *map(str, folders), "--json"]) == 0
@@ -60,10 +60,13 @@ def test_the_command_tells_and_draws(folders: list[Path], tmp_path: Path, capsys
     assert rows[1]["difference"]["mean"] == compare(folders).rows[1].difference.mean
 
 
-def test_runs_of_two_worlds_are_not_compared(folders: list[Path], tmp_path: Path) -> None:
+def test_runs_of_two_worlds_are_not_compared(
+    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "offloading"
     assert run_command(["sim", "quickstart", "--frames", "2", "--out", str(other), "--json"]) == 0
-    assert run_command(["compare", str(other), "--json"]) == 0
+    assert run_command(["compare", str(other), str(folders[0])]) == 2
+    assert "world is rental, not offloading" in capsys.readouterr().err
     assert fits(folders)
     assert not fits([other])
     with pytest.raises(ReportError, match="compare runs of one world"):
