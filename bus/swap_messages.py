@@ -129,3 +129,39 @@ class NotStarted(Message, frozen=True):
 
     process: str
     reason: str
+
+
+class Control(Message, frozen=True):
+    """Somebody wants to say at frame boundaries how a run goes on; without a name: does not want to any more.
+
+    through_frame: the last frame that may pass before the next word; deadline_s: wall seconds that time in lockstep
+    waits for a word before the run ends.
+    """
+
+    name: str
+    through_frame: int = -1
+    deadline_s: float = 60.0
+
+
+class GoOn(Message, frozen=True):
+    """Whoever is in control lets a run go on, up to and with a frame."""
+
+    name: str
+    through_frame: int
+
+
+class ControlStatus(Message, frozen=True):
+    """Who is in control of a run (empty: nobody), and where it is.
+
+    Attributes:
+        phase: Of the run, in a word.
+        frame: That is computed; -1 before the first.
+        through_frame: The last one that may pass.
+        paused_frame: Before which time stands; -1: it does not.
+    """
+
+    name: str
+    phase: str
+    frame: int
+    through_frame: int
+    paused_frame: int

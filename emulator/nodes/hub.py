@@ -32,6 +32,7 @@ from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.books import Books, Ledger
+from emulator.nodes.control import Controlled
 from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.members import Members
@@ -101,8 +102,12 @@ class Hub:
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
         self._swaps = Swaps(
-            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now),
+            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now, self._holding),
             lambda text: self._note.tell("swap", text), self._attempt_again,
+        )  # fmt: skip
+        self._control = Controlled(
+            process, registry, lambda: (self.phase, -1 if self._now is None else self._now.frame),
+            self._swaps.give_back, self._note, self._end, wall=self._wall is not None,
         )  # fmt: skip
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: self._setup, Setup)
@@ -189,6 +194,11 @@ class Hub:
         if self.phase == "resetting":
             self._resets.lose(peer)
 
+    @property
+    def _holding(self) -> bool:
+        """Whether time stands at a frame boundary, for a controller or a swap."""
+        return self._control.holding or self._swaps.holding
+
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
 
@@ -198,7 +208,8 @@ class Hub:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
         if within == 0:
             self._admit_joiners()
-            if not self._swaps.may_begin(frame, lambda: self._begin(slot)):
+            gates = self._control.may_begin, self._swaps.may_begin
+            if not all(may_begin(frame, lambda: self._begin(slot)) for may_begin in gates):
                 return
         if self._links.take_effect(slot) or self._members.stale:
             self._publish_roster(slot, 0)
@@ -217,7 +228,7 @@ class Hub:
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""
-        if self._now is None or self._swaps.holding:
+        if self._now is None or self._holding:
             return
         self._attempts += 1
         if not self._members.acting or self._attempts > MOST_ATTEMPTS:
@@ -248,7 +259,7 @@ class Hub:
                 self._process.later(self._maybe_commit)
 
     def _maybe_commit(self) -> None:
-        if self.phase != "running" or self._wall is not None or self._now is None or self._swaps.holding:
+        if self.phase != "running" or self._wall is not None or self._now is None or self._holding:
             return
         if self._ledger.complete and self._done.keys() >= self._members.acting:
             self._commit()
@@ -278,7 +289,7 @@ class Hub:
             self._books.close(ended, done, swapped)
             if not last:
                 self._begin(now.slot + 1)
-        ended_s = self._process.clock() if last or self._swaps.holding else self._tick_s
+        ended_s = self._process.clock() if last or self._holding else self._tick_s
         self._books.time(now.slot, attempts, ended_s - started_s, done)
         if self._resets.due:
             self._reset(now.slot + 1)
@@ -309,21 +320,22 @@ class Hub:
             self._links.begin_again()
             self._members.stale = True
             self._swaps.begin_again()
+            self._control.begin_again()
             self._begin(0)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Say who is waited for when a slot lasts too long; end the run when it lasts far too long."""
-        if self.phase == "running" and self._wall is None and self._now is not None and not self._swaps.holding:
+        if self.phase == "running" and self._wall is None and self._now is not None and not self._holding:
             self._stalls.look()
 
     def _unacknowledged(self) -> set[str]:
         """Processes that have not done their part of the slot."""
         if self.phase != "running":
             return set()
-        if self._swaps.holding:
-            return set(self._swaps.waiting())
+        if self._holding:
+            return {*self._control.waiting(), *self._swaps.waiting()}
         hub = {self._process.name} if not self._ledger.complete else set()
         return set(self._members.acting - self._done.keys()) | hub
 

@@ -39,7 +39,7 @@ class Swaps:
         members: Members,
         scenario: Scenario,
         writer: Writer,
-        now: Callable[[], tuple[str, Now | None]],
+        now: Callable[[], tuple[str, Now | None, bool]],
         note: Callable[[str], None],
         again: Callable[[], None],
     ) -> None:
@@ -51,7 +51,7 @@ class Swaps:
             members: Those of slots, which swaps change.
             scenario: The run's.
             writer: Of the run folder.
-            now: The run's phase in a word, and the slot that is computed (None before the first).
+            now: The run's phase in a word, the slot that is computed (None before the first), whether time stands.
             note: Takes a sentence for the run's notes.
             again: Computes the present slot again, with those who take part now.
         """
@@ -86,7 +86,7 @@ class Swaps:
 
         Raises: ValueError: not now, or not like this.
         """
-        phase, now = self._now()
+        phase, now, _ = self._now()
         frame = 0 if now is None else now.frame
         check(asked, phase, now, self._scenario, self._registry)
         request = self._book.open(asked, frame, self._registry)
@@ -276,14 +276,14 @@ class Swaps:
 
     def on_lost(self, instance: int, reason: str) -> None:
         """A process is no more; the hub has taken it out of the slots, and computes the present one again."""
-        phase, now = self._now()
+        phase, now, stands = self._now()
         for request in list(self._requests.values()):
             part = request.part_of(instance)
             if part is not None and request.frame < 0:
                 self._fail(request, f"{part.process}: {reason}")
             elif part is not None:
                 why = f"edge {part.edge}: {part.process} is gone ({reason})"
-                if now is not None and now.first and phase == "running" and not self._wall and not self.holding:
+                if now is not None and now.first and phase == "running" and not self._wall and not stands:
                     self._bind_back(request, now.frame, why)
                 else:
                     request.revert = request.revert or why
@@ -355,6 +355,12 @@ class Swaps:
         else:
             request.asked = msgspec.structs.replace(request.asked, hold_frames=0)
         return request.state()
+
+    def give_back(self, why: str) -> None:
+        """Let those who stand by decide again, at the next boundary."""
+        for request in self._requests.values():
+            if request.stage in TAKEN:
+                request.revert = request.revert or why
 
     def _fail(self, request: Request, why: str) -> None:
         """It comes to nothing; whoever decides goes on."""

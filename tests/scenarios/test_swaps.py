@@ -16,7 +16,10 @@ from test_foreign_agents import POPULARITY, in_frame, popular
 from thread_run import ThreadRun, small
 
 from bus.messages import DeploymentInForce
-from bus.swap_messages import Swap, SwapEnd, SwapQuery, SwapState
+from bus.process import Process
+from bus.registry import Registry
+from bus.swap_messages import Control, GoOn, Swap, SwapEnd, SwapQuery, SwapState
+from emulator.nodes.control import Controlled
 
 AT = 3
 FRAMES = 8
@@ -301,3 +304,70 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path, asked: Swap,
     assert run.play() == 0
     assert text in refused[0]
     assert "swaps" not in run.ledger()
+
+
+class Controlling:
+    """A controller that lets frames pass one by one, and looks on."""
+
+    def __init__(self, folder: Path, through: int = -1, deadline_s: float = 30.0, silent: bool = False) -> None:
+        self.run = ThreadRun(small(agent=POPULARITY, frames=FRAMES), folder)
+        self.run.on_turn = self.turn
+        self.through, self.deadline_s, self.silent = through, deadline_s, silent
+        self.paused: list[int] = []
+        self.waiting: set[str] = set()
+
+    def turn(self, run: ThreadRun) -> None:
+        control = run.hub._control
+        if run.hub.phase == "starting" and control.status().name == "":
+            control.take(Control("trial", self.through, self.deadline_s))
+        status = control.status()
+        if status.paused_frame >= 0:
+            self.waiting.update(run.hub.clock_status().unacknowledged)
+            if not self.silent:
+                self.paused.append(status.paused_frame)
+                control.go_on(GoOn("trial", status.paused_frame))
+
+
+def test_time_stands_before_every_frame_that_a_controller_has_not_let_pass(tmp_path: Path, ours: ThreadRun) -> None:
+    scene = Controlling(tmp_path, through=1)
+    assert scene.run.play() == 0
+    assert scene.paused == list(range(2, FRAMES))
+    assert scene.waiting == {f"frame {frame} waits for the controller 'trial'" for frame in range(2, FRAMES)}
+    assert scene.run.slots() == ours.slots()
+    assert scene.run.ledger()["digest"] == ours.ledger()["digest"]
+
+
+def test_a_controller_that_says_nothing_ends_the_run_by_name(tmp_path: Path) -> None:
+    scene = Controlling(tmp_path, through=1, deadline_s=0.2, silent=True)
+    assert scene.run.play() == 3
+    assert scene.run.ledger()["exit"]["reason"] == "frame 2 waited 0.2 s for the controller 'trial'"
+    assert len(scene.run.slots()["slot"]) == 4
+
+
+def test_on_the_wall_clock_a_silent_controller_loses_control_and_those_before_are_bound() -> None:
+    gave: list[str] = []
+    frame = 5
+    process = Process("hub")
+    try:
+        registry = Registry(process, {})
+        made = Controlled(process, registry, lambda: ("running", frame), gave.append, gave.append, _unasked, wall=True)
+        made.take(Control("trial"))
+        assert [made.may_begin(f, _never) for f in (6, 7)] == [True, True]
+        assert gave == []
+        assert made.may_begin(8, _never)
+        assert gave == ["the controller 'trial' was silent for 2 frames"] * 2
+        with pytest.raises(ValueError, match="'trial' is not in control of this run; 'nobody' is"):
+            made.go_on(GoOn("trial", 9))
+        made.take(Control("one"))
+        with pytest.raises(ValueError, match="'one' is in control"):
+            made.take(Control("another"))
+    finally:
+        process.close()
+
+
+def _never() -> None:
+    raise AssertionError("time stood")
+
+
+def _unasked(_code: int, _reason: str) -> None:
+    raise AssertionError("the run ended")
