@@ -50,7 +50,7 @@ containers: $(STAMP)  ## the real compose.yaml on a container engine, and every 
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
 	@$(BIN)/python -m pytest -m containers tests/containers
 
-soak: $(STAMP)  ## the kill matrix, twenty times in a row
+soak: $(STAMP)  ## the kill matrix, twenty times in a row; 200 swaps in a row
 	@$(BIN)/python -m pytest -m soak tests
 
 bench: $(STAMP)  ## the figures of the README
