@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 Totals = Counter[tuple[str, str, str, str]]  # (name, and three of its labels)
 
-MOST_RECEIVERS: Final = 24
-"""Other processes to whom bytes are counted one by one; where there are more, by role: a node has no hundred series."""
+MOST_RECEIVERS: Final = 12
+"""Other processes for each own node to whom bytes are counted one by one; where there are more, they are by role.
 
-UNKNOWN: Final = "unknown"
-"""Who connected, and has not said who it is: for long only strangers."""
+A node has no hundred series, however many edge servers there are.
+"""
 
 RECEIVED_COUNTS: Final = ("lost", "repaired", "duplicates", "malformed", "superseded", "expired")
 
@@ -71,13 +71,17 @@ class Accounts:
             totals["bus_wire_bytes", *where] += sum(copy.wire_bytes for copy in copies)
 
     def _links(self) -> tuple[Totals, Counter[str]]:
-        """All that was sent, by plane, class and phase, and by receiver: the sums of messages.csv."""
+        """All that was sent, by plane, class and phase, and by receiver: the sums of messages.csv.
+
+        What the bus says for itself is one phase here, or a node would have seven series of it.
+        """
         totals: Totals = Counter()
         receivers: Counter[str] = Counter()
         for (_publisher, _topic, plane, kind, subscriber, phase), traffic in sent(self._process):
+            phase = "bus" if kind == "control" else phase
             totals["bus_link_messages", plane, kind, phase] += traffic.messages
             totals["bus_link_bytes", plane, kind, phase] += traffic.wire_bytes
-            if traffic.wire_bytes and kind != "observed":
+            if traffic.wire_bytes and subscriber and kind != "observed":
                 receivers[subscriber.removeprefix("/process/")] += traffic.wire_bytes
         return totals, receivers
 
@@ -88,8 +92,8 @@ class Accounts:
         named: Counter[str] = Counter()
         for receiver, sent_bytes in receivers.items():
             name = "hub" if receiver == HUB else self._shown.get(receiver, receiver)
-            named[name or UNKNOWN] += sent_bytes
-        if len(named) <= MOST_RECEIVERS:
+            named[name] += sent_bytes
+        if len(named) <= MOST_RECEIVERS * max(1, len(self._process.nodes)):
             return named
         roles: Counter[str] = Counter()
         for name, sent_bytes in named.items():

@@ -9,7 +9,7 @@ from monitoring.metric import Metric
 SENT: Final = (("direction", "sent"),)
 RECEIVED: Final = (("direction", "received"),)
 BY_TOPIC: Final = ("topic", "plane")
-BY_PURPOSE: Final = ("plane", "class", "phase")
+BY_PURPOSE: Final = ("class", "phase")
 
 BUS: Final = (
     Metric(
@@ -17,16 +17,14 @@ BUS: Final = (
         "counter",
         "Messages published, once each.",
         "bus_messages_published",
-        ("plane",),
-        SENT,
+        where=SENT,
     ),
     Metric(
         "edgerig_bus_published_payload_bytes_total",
         "counter",
         "Their payload, once each.",
         "bus_payload_bytes",
-        ("plane",),
-        SENT,
+        where=SENT,
     ),
     Metric(
         "edgerig_bus_messages_sent_total",
@@ -44,24 +42,20 @@ BUS: Final = (
         BY_TOPIC,
         SENT,
     ),
-    Metric(
-        "edgerig_bus_messages_received_total", "counter", "Messages received.", "bus_messages", ("plane",), RECEIVED
-    ),
+    Metric("edgerig_bus_messages_received_total", "counter", "Messages received.", "bus_messages", where=RECEIVED),
     Metric(
         "edgerig_bus_received_wire_bytes_total",
         "counter",
         "Bytes of those messages on the wire.",
         "bus_wire_bytes",
-        ("plane",),
-        RECEIVED,
+        where=RECEIVED,
     ),
     Metric(
         "edgerig_bus_received_payload_bytes_total",
         "counter",
         "Payload of those messages.",
         "bus_payload_bytes",
-        ("plane",),
-        RECEIVED,
+        where=RECEIVED,
     ),
     Metric(
         "edgerig_bus_messages_lost_total",
@@ -145,19 +139,19 @@ BUS: Final = (
         "counter",
         "All that was sent to others or handed over within, calls and marks too, by what it was for.",
         "bus_link_messages",
-        ("plane", "class"),
+        ("class",),
     ),
     Metric(
         "edgerig_bus_link_bytes_total",
         "counter",
-        "Its bytes on the wire.",
+        "Its bytes on the wire; phase is bus for all of class control.",
         "bus_link_bytes",
         BY_PURPOSE,
     ),
     Metric(
         "edgerig_bus_receiver_bytes_total",
         "counter",
-        "The same by the process that it is for (tools left out); by role where those are more than 24.",
+        "The same by the process that it is for, where that is known, without tools; by role where those are many.",
         "bus_receiver_bytes",
         ("receiver",),
     ),

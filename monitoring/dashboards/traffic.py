@@ -55,7 +55,7 @@ OVERHEAD: Final = Row(
         Panel(
             "Bytes from process to process",
             "On the wire, a second, over a minute: a row for each sender, a column for each receiver. A sender with "
-            "more than 24 receivers counts them by role. By topic and purpose: `messages.csv` of the run folder.",
+            "more than 12 a node counts them by role. By topic and purpose: `messages.csv` of the run folder.",
             "Bps",
             (Query(f"sum by (instance, receiver) (rate(edgerig_bus_receiver_bytes_total{{{RUN}}}[1m])) > 0"),),
             view="matrix",

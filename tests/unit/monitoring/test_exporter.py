@@ -86,7 +86,7 @@ def test_counters_are_summed_over_labels_that_are_not_shown(process: Process, ex
             "bus_messages_published", direction="sent", topic=topic, plane="data"
         )
         measurement.value = count
-    assert scrape(exporter)["edgerig_bus_messages_published_total", (("plane", "data"),)] == 5.0
+    assert scrape(exporter)["edgerig_bus_messages_published_total", ()] == 5.0
 
 
 def test_an_undeclared_measurement_is_said_once(
