@@ -7,17 +7,16 @@ may ask for two inputs more: ``facts`` of the services, and its own ``state``, w
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-import numpy as np
 import tomli_w
 
 from agents.errors import AgentError
 from emulator.model.offloading import Network
+from emulator.model.world_digest import world_digest
 
 VERSION: Final = 1
 MANIFEST: Final = "manifest.toml"
@@ -53,26 +52,6 @@ def actor_path(folder: Path, edge: int) -> Path:
     """The file of one edge server's actor; the shared one where there is one."""
     shared = folder / SHARED
     return shared if shared.exists() else folder / f"actor-{edge}.onnx"
-
-
-def world_digest(network: Network, slots_per_frame: int) -> str:
-    """What makes a world another for an actor: servers, links, cloud, services and the length of a frame.
-
-    The demand is not part of it: an actor may be used where users ask for other services than in its training, and
-    does worse there.
-
-    Args:
-        network: The world.
-        slots_per_frame: K.
-    Returns: 32 hexadecimal digits.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name in Network.__dataclass_fields__:
-        value = getattr(network, name)
-        array = np.zeros(0) if value is None else np.atleast_1d(np.asarray(value, dtype="<f8"))
-        digest.update(f"{name} {array.shape}\n".encode() + array.tobytes())
-    digest.update(f"slots_per_frame {slots_per_frame}".encode())
-    return digest.hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Hosts a Python class as an agent of its own process: `python -m agents.host FILE:CLASS`, over the agent protocol.
+"""Hosts a Python class or an ONNX file as an agent of its own process, over the agent protocol.
 
 The class knows nothing of edgerig: it is made with a Setup, asked for frames, and told rewards if it wants to be.
 """
@@ -6,6 +6,7 @@ The class knows nothing of edgerig: it is made with a Setup, asked for frames, a
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import signal
@@ -15,18 +16,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-import numpy as np
-
 from agents.errors import AgentError
+from agents.shown import counts_in
 from bus import agent_wire as wire
-from bus.agent_client import AgentClient, RefusedForGood
+from bus.agent_client import AgentClient, Decider, RefusedForGood
 from bus.credentials import Keys
 from bus.errors import KeystoreError, PeerLost
 from bus.keystore import Keystore
+from emulator.confined import limit
 
-USAGE: Final = "usage: python -m agents.host FILE:CLASS NAME VERSION WORLD"
-CAP: Final = 9e6
-"""More tasks of a service in a slot than anyone has; what is no number of tasks at all is shown as none."""
+USAGE: Final = "usage: python -m agents.host FILE:CLASS NAME VERSION WORLD [RESOURCES, of an ONNX file]"
 
 
 class Hosted:
@@ -38,11 +37,7 @@ class Hosted:
     def decide(self, header: wire.Header, observation: wire.Said) -> wire.Said:
         """Ask the class; a deployment as any collection of indices, a rental as a number."""
         if isinstance(observation, wire.Observation):
-            shape = (observation.slots, observation.services)
-            if len(observation.counts) != 8 * shape[0] * shape[1]:
-                raise ValueError(f"{len(observation.counts)} bytes are no {shape[0]} x {shape[1]} counts")
-            counts = np.frombuffer(observation.counts, "<f8").reshape(shape)
-            counts = np.clip(np.nan_to_num(counts, nan=0.0, posinf=CAP, neginf=0.0), 0.0, CAP)
+            counts = counts_in(observation)
             return wire.Deployment(tuple(sorted(int(service) for service in self._policy.decide(header.frame, counts))))
         return wire.Rental(int(self._policy.decide(header.frame, observation)))
 
@@ -59,8 +54,10 @@ def class_in(place: str) -> Callable[[wire.Setup], Any]:
     Raises: AgentError: there is none.
     """
     file, _, name = place.rpartition(":")
-    spec = importlib.util.spec_from_file_location("hosted_agent", Path(file))
-    if spec is None or spec.loader is None or not Path(file).is_file():
+    path = Path(file) / "__init__.py" if Path(file).is_dir() else Path(file)
+    inside = [file] if Path(file).is_dir() else None
+    spec = importlib.util.spec_from_file_location("hosted_agent", path, submodule_search_locations=inside)
+    if spec is None or spec.loader is None or not path.is_file():
         raise AgentError(f"{place}: no Python file there; {USAGE}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -69,6 +66,17 @@ def class_in(place: str) -> Callable[[wire.Setup], Any]:
     if found is None:
         raise AgentError(f"{file} has no {name}; name the class in the manifest's `factory`")
     return found
+
+
+def _decider(place: str, world: str, resources: str = "") -> Callable[[wire.Setup, int], Decider]:
+    """What makes the decider of a class, or of an ONNX file, which has resources."""
+    if not resources:
+        made = class_in(place)
+        return lambda setup, _edge: Hosted(made(setup))
+    from agents.onnx_host import decider_in
+
+    limit(json.loads(resources))
+    return decider_in(Path(place.removesuffix(":")), world)
 
 
 def lease_keys() -> Callable[[], Keys] | None:
@@ -90,8 +98,8 @@ def main(arguments: list[str]) -> int:
     """Host a class until the run is over; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
-        place, name, version, world = arguments
-        made = class_in(place)
+        place, name, version, world, *limits = arguments
+        made = _decider(place, world, *limits)
     except (ValueError, AgentError) as error:
         logging.getLogger(__name__).error("%s", error if isinstance(error, AgentError) else USAGE)
         return 2
@@ -101,7 +109,7 @@ def main(arguments: list[str]) -> int:
     hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid(), standby=wants_standby())
     hub = os.environ.get("EDGERIG_HUB", "tcp://127.0.0.1:7400")
     try:
-        client = AgentClient(hub, int(index) if index else None, hello, lambda setup: Hosted(made(setup)))
+        client = AgentClient(hub, int(index) if index else None, hello, lambda setup: made(setup, client.number))
         client.keys, client.wait_s = lease_keys(), float(os.environ.get("EDGERIG_WAIT_S") or "inf")
     except (ValueError, KeystoreError) as error:
         logging.getLogger(__name__).error("%s", error)
@@ -114,9 +122,9 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         client.run()
-    except (RefusedForGood, PeerLost) as error:
+    except (RefusedForGood, PeerLost, AgentError) as error:
         logging.getLogger(__name__).error("%s", error)
-        return 1 if isinstance(error, RefusedForGood) else 3
+        return {RefusedForGood: 1, PeerLost: 3}.get(type(error), 2)
     return 0
 
 

@@ -71,5 +71,5 @@ def hosted(setting: Setting, spec: str) -> Policy:
         float(network.storage_bytes[edge]),
         tuple(network.service_bytes.tolist()),
     )
-    made = class_in(f"{found.file}:{manifest.factory}")
+    made = class_in(f"{found.named.place(edge)}:{manifest.factory}")
     return HostedPolicy(made(setup), network.services, f"{manifest.name} at edge server {edge}")

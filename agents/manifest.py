@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from agents.agent_files import EDGE, FilesError, Named
 from agents.errors import AgentError
+from agents.onnx_file import inspect
+from agents.signing import KEYRING, canonical, check_signed
 from bus.agent_wire import PROTOCOL
 from emulator.specs import is_program, manifest_of
 
-MOST_FILE_BYTES: Final = 2**28
 FILE: Final = "{file}"
-PROGRAMS: Final = ("exec", "python")
-"""Kinds that have a process of their own."""
 
 
 class ManifestError(AgentError):
@@ -38,10 +38,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
     Attributes:
-        file: What is run or loaded, beside the manifest.
+        file: What is run or loaded, beside the manifest; a folder if it is a Python package, and with ``{edge}`` in it
+            one ONNX file an edge server.
         command: The argument list; ``{file}`` is the copy of the file that is run.
         factory: Of a Python file, the class (or function) that is called with the Setup.
-        sha256: Of the file; where it is given, another file is refused.
+        sha256: Of the file (of several: see ``Named.sha256``); where it is given, another file is refused.
         max_rate_hz: Decisions a second that it keeps up with.
         deterministic: It decides the same when it is shown the same, from its start on.
     """
@@ -64,17 +65,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Found:
-    """A manifest that was read, where it is, and its file as it is now."""
+    """A manifest that was read, where it is, and its files as they are now."""
 
     manifest: Manifest
     path: Path
-    file: Path
+    named: Named
     sha256: str
 
+    def canonical(self) -> bytes:
+        """What is signed of it."""
+        return canonical(msgspec.to_builtins(self.manifest), self.sha256)
 
-def load(path: Path) -> Found:
+
+def load(path: Path, *, check: bool = True) -> Found:
     """Read a manifest, and check what can be checked without running anything.
 
+    Args:
+        path: Of the manifest.
+        check: Whether its signature is looked at, where a keyring is in use.
     Raises: ManifestError: it cannot be used.
     """
     try:
@@ -90,36 +98,51 @@ def load(path: Path) -> Found:
         raise ManifestError(f"{path}: protocol: is {manifest.protocol}, but edgerig speaks {PROTOCOL}")
     if FILE not in manifest.command:
         raise ManifestError(f"{path}: command: must have {FILE} in it, which is what is copied, hashed and run")
-    if manifest.kind not in PROGRAMS:
-        raise ManifestError(f"{path}: kind: {manifest.kind} manifests are not run yet; use --agent onnx:DIR")
     if (manifest.kind == "python") != bool(manifest.factory):
         raise ManifestError(f"{path}: factory: goes with kind python, and names the class that decides")
-    file = path.parent / manifest.file
-    sha256 = digest_of(file, path)
-    if manifest.sha256 not in ("", sha256):
-        raise ManifestError(f"{path}: sha256: {file.name} has {sha256}; it is another file than the manifest means")
-    return Found(manifest, path.resolve(), file, sha256)
-
-
-def digest_of(file: Path, manifest: Path) -> str:
-    """The SHA-256 of a manifest's file.
-
-    Raises: ManifestError: there is none, or it is too large.
-    """
+    if EDGE in manifest.file and manifest.kind != "onnx":
+        raise ManifestError(f"{path}: file: only ONNX files may differ by edge server ({EDGE})")
+    named = Named(path.parent, manifest.file)
+    if (path.parent / manifest.file).is_dir() and manifest.kind != "python":
+        raise ManifestError(f"{path}: file: is a folder; only a Python package may be one")
     try:
-        if file.stat().st_size > MOST_FILE_BYTES:
-            raise ManifestError(f"{manifest}: file: {file.name} is larger than {MOST_FILE_BYTES:,} bytes")
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ManifestError(f"{manifest}: file: {file}: {error.strerror}; build it first (make)") from None
+        sha256 = named.sha256()
+    except FilesError as error:
+        raise ManifestError(f"{path}: {error}") from None
+    if manifest.sha256 not in ("", sha256):
+        raise ManifestError(f"{path}: sha256: {manifest.file} has {sha256}; it is another file than the manifest means")
+    found = Found(manifest, path.resolve(), named, sha256)
+    if check and os.environ.get(KEYRING):
+        check_signed(found.path, found.canonical(), Path(os.environ[KEYRING]))
+    return found
 
 
-def load_programs(specs: list[str], world: str) -> None:
+def load_programs(specs: list[str], world: str, services: int | None = None) -> list[Found]:
     """Check the manifests of all programs among some SPECs.
 
+    Args:
+        specs: What was asked for.
+        world: The scenario's.
+        services: How many it has; None: that does not matter.
     Raises: AgentError: one cannot be used in this world.
     """
-    for spec in {spec for spec in specs if is_program(spec)}:
-        found = load(manifest_of(spec))
+    every = [load(manifest_of(spec)) for spec in sorted({spec for spec in specs if is_program(spec)})]
+    for found in every:
         if found.manifest.world != world:
             raise ManifestError(f"{found.path}: world: is {found.manifest.world}, but the scenario's is {world}")
+        if services is not None and found.manifest.services not in ("any", services):
+            raise ManifestError(
+                f"{found.path}: services: is {found.manifest.services}, but the scenario has {services} services"
+            )
+        if found.manifest.kind == "onnx":
+            for file in found.named.files():
+                inspect(file)
+    return every
+
+
+def warning_of(found: Found) -> str:
+    """What whoever starts it should know; empty if there is nothing."""
+    if found.manifest.kind != "python":
+        return ""
+    who = f"{found.manifest.name} {found.manifest.version} ({found.sha256[:12]})"
+    return f"{who} is Python code that runs with your rights; what you do not trust belongs in a container"

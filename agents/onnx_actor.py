@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agents.actor import Actor
 from agents.actor_files import actor_path, check_world, read_manifest
 from agents.baselines import Random, own_edge
 from agents.errors import AgentError
@@ -17,7 +17,6 @@ from agents.ttosc.features import facts_of
 from agents.ttosc.knapsack import best_packing, packing_of
 from emulator.model.offloading import Bools, Floats
 
-Singles = NDArray[np.float32]
 SHIPPED = Path(__file__).with_name("shipped_actors")
 
 
@@ -35,17 +34,13 @@ class OnnxActor:
         Raises: AgentError: there is no such actor, it is for another world, or onnxruntime cannot read it.
         """
         self._edge = own_edge(setting, "onnx")
-        self._slots = setting.slots_per_frame
         manifest = read_manifest(folder)
         check_world(folder, manifest, setting.network, setting.slots_per_frame)
-        self._session = opened(actor_path(folder, self._edge))
+        session = opened(actor_path(folder, self._edge))
         self._packing = packing_of(setting.network.service_bytes, setting.network.storage_bytes)
         self._row = np.array([self._edge])
-        asked = {each.name: each.shape for each in self._session.get_inputs()}
-        self._facts = facts_of(setting.network, self._edge).astype(np.float32) if "facts" in asked else None
-        rows = asked["state"][0] if "state" in asked else 0
-        self._state = np.zeros((rows, setting.network.services), dtype=np.float32)
-        self._latest: tuple[Floats, Singles] | None = None
+        facts = facts_of(setting.network, self._edge)
+        self._actor = Actor(session, setting.slots_per_frame, setting.network.services, facts)
         self._blind = Random(setting)
 
     def decide(self, observation: Observation) -> Bools:
@@ -61,27 +56,11 @@ class OnnxActor:
             counts: Tasks of the frame before, shape (slot, service); slots that were not seen count as empty.
         Returns: [O_j] shape (service,).
         """
-        shown = np.zeros((self._slots, counts.shape[1]), dtype=np.float32)
-        shown[self._slots - len(counts) :] = counts
-        fed = {"observation": shown}
-        if self._facts is not None:
-            fed["facts"] = self._facts
-        if len(self._state):
-            fed["state"] = self._state
-        found: list[Any] = self._session.run(None, fed)
-        if len(self._state):
-            self._latest = counts, found[1]
-        return np.asarray(found[0], dtype=np.float64)
+        return self._actor.values(counts)
 
     def after_frame(self, observation: Observation, reward: Reward) -> None:
         """Remember what the frame was decided on; learns nothing. A frame that was not seen leaves no trace."""
-        if not len(self._state) or not len(observation.counts):
-            return
-        if self._latest is None or not np.array_equal(self._latest[0], observation.counts):
-            self.values(observation.counts)
-        if self._latest is not None:
-            self._state = self._latest[1]
-        self._latest = None
+        self._actor.keep(observation.counts)
 
 
 def shipped_for(setting: Setting) -> Path:

@@ -95,6 +95,11 @@ class AgentClient:
         """Let ``run`` return soon; safe in a signal handler."""
         self.stopping = True
 
+    @property
+    def number(self) -> int:
+        """The edge server that it decides for, from Accepted on."""
+        return self._number
+
     def _dealer(self, address: str, shown: Credential | None) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = LINGER_MS

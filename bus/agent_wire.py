@@ -127,7 +127,10 @@ class Join(Said, frozen=True):
 
 
 class Setup(Said, frozen=True):
-    """Edge server to agent: what it decides in. Sizes in bytes; units: most that can be rented."""
+    """Edge server to agent: what it decides in. Sizes in bytes; units: most that can be rented.
+
+    edges: how many there are. cloud_s: seconds that a task takes in the cloud. world_digest: of the offloading world.
+    """
 
     world: str
     clock: str
@@ -139,6 +142,13 @@ class Setup(Said, frozen=True):
     storage_bytes: float = 0.0
     service_bytes: tuple[float, ...] = ()
     units: int = 0
+    edges: int = 0
+    compute_hz: float = 0.0
+    link_bps: float = 0.0
+    task_bytes: tuple[float, ...] = ()
+    task_cycles: tuple[float, ...] = ()
+    cloud_s: tuple[float, ...] = ()
+    world_digest: str = ""
 
 
 class State(Said, frozen=True):

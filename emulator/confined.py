@@ -30,16 +30,7 @@ def main(arguments: list[str]) -> None:
     os.set_inheritable(descriptor, True)
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    for kind, most in (
-        (resource.RLIMIT_AS, limits["memory_bytes"]),
-        (resource.RLIMIT_CPU, limits["processor_s"] or resource.RLIM_INFINITY),
-        (resource.RLIMIT_NOFILE, limits["files"]),
-        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        ceiling = resource.getrlimit(kind)[1]
-        most = int(most) if ceiling == resource.RLIM_INFINITY else min(int(most), ceiling)
-        resource.setrlimit(kind, (most, most))
+    limit(limits)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
@@ -51,9 +42,25 @@ def main(arguments: list[str]) -> None:
     if os.getppid() != launcher:
         sys.exit("the launcher is gone already")
     os.umask(0o077)
+    # A log that is full takes no more words, and ends nobody; it is the program's to change that for itself.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     place = f"/proc/self/fd/{descriptor}"
     argv = [argument.replace(FILE, place) for argument in argv]
     os.execvpe(argv[0], argv, os.environ)  # noqa: S606 -- an argument list, no shell
+
+
+def limit(limits: dict[str, float]) -> None:
+    """Give up what a manifest's resources do not ask for."""
+    for kind, most in (
+        (resource.RLIMIT_AS, limits["memory_bytes"]),
+        (resource.RLIMIT_CPU, limits["processor_s"] or resource.RLIM_INFINITY),
+        (resource.RLIMIT_NOFILE, limits["files"]),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        ceiling = resource.getrlimit(kind)[1]
+        most = int(most) if ceiling == resource.RLIM_INFINITY else min(int(most), ceiling)
+        resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

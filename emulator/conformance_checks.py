@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,19 +33,34 @@ class Finding(NamedTuple):
     detail: str
 
 
-def check(found: Found, edge: int) -> Iterator[Finding]:
-    """Run every check on a program, each with a program that was started for it."""
-    for name, run in CHECKS.items():
-        with tempfile.TemporaryDirectory(prefix="edgerig-check-") as folder:
-            session = Session(found, edge, Path(folder), "wall" if run is wall_clock else "lockstep")
-            try:
-                detail = run(session)
-                yield Finding(name, None if detail is None else True, detail or "not claimed by the manifest")
-            except Failed as failed:
-                log = (Path(folder) / "agent.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-                yield Finding(name, False, f"{failed}" + (f" | its log ends: {log[-1]}" if log else ""))
-            finally:
-                session.close()
+def check(found: Found, edge: int, jobs: int = 1) -> Iterator[Finding]:
+    """Run every check on a program, each with a program that was started for it.
+
+    Args:
+        found: Its manifest.
+        edge: The edge server that it is to decide for.
+        jobs: Checks at a time: most of what they do is to wait. That of the load is alone, and comes first.
+    """
+    alone = {name: check_one(found, edge, name) for name in CHECKS if CHECKS[name] is load}
+    with ThreadPoolExecutor(jobs) as pool:
+        others = {name: pool.submit(check_one, found, edge, name) for name in CHECKS if name not in alone}
+        for name in CHECKS:
+            yield alone[name] if name in alone else others[name].result()
+
+
+def check_one(found: Found, edge: int, name: str) -> Finding:
+    """Run one check."""
+    run = CHECKS[name]
+    with tempfile.TemporaryDirectory(prefix="edgerig-check-") as folder:
+        session = Session(found, edge, Path(folder), "wall" if run is wall_clock else "lockstep")
+        try:
+            detail = run(session)
+            return Finding(name, None if detail is None else True, detail or "not claimed by the manifest")
+        except Failed as failed:
+            log = (Path(folder) / "agent.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            return Finding(name, False, f"{failed}" + (f" | its log ends: {log[-1]}" if log else ""))
+        finally:
+            session.close()
 
 
 def handshake(session: Session) -> str:

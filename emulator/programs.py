@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from agents.manifest import Found, ManifestError, digest_of, load
+from agents.manifest import Found, ManifestError, load
 from emulator.confined import NOBODY
 from emulator.errors import RunFolderError
 from emulator.keys import VARIABLE
@@ -52,17 +52,16 @@ def command_of(manifest: Path, run: Path, name: str, edge: int, hub: str, store:
     """
     found = load(manifest)
     folder = run.resolve() / "agents" / found.sha256[:16]
-    copy = folder / found.file.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not copy.exists():
-            copy.write_bytes(found.file.read_bytes())
-            copy.chmod(0o555)
+        copied = found.named.copied(folder)
     except OSError as error:
-        raise RunFolderError(f"{copy}: {error.strerror}; make room or choose another --out") from None
-    if digest_of(copy, found.path) != found.sha256:
-        raise ManifestError(f"{found.path}: file: {found.file.name} changed while it was copied; start again")
-    if found.manifest.kind == "python":
+        raise RunFolderError(f"{folder}: {error.strerror}; make room or choose another --out") from None
+    copy = copied.place(edge)
+    if not copy.exists():
+        raise ManifestError(f"{found.path}: file: there is no {copy.name}; it is not for edge server {edge}")
+    if copied.sha256() != found.sha256:
+        raise ManifestError(f"{found.path}: file: {found.manifest.file} changed while it was copied; start again")
+    if found.manifest.kind != "exec":
         return _hosted(found, copy, name, edge, hub, store)
     limits = json.dumps(msgspec.to_builtins(found.manifest.resources))
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
@@ -93,11 +92,13 @@ def host_of(spec: str, name: str, edge: int, hub: str, store: Path | None = None
 
 
 def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str, store: Path | None) -> Command:
-    """A Python class runs with our rights, in a process of its own."""
+    """A Python class runs with our rights, in a process of its own; so does an ONNX file, within its resources."""
     manifest = found.manifest
     told = {"EDGERIG_HUB": hub, "EDGERIG_INDEX": str(edge), "EDGERIG_PROCESS": name, "PYTHONPATH": str(ROOT)}
-    place = f"{copy}:{manifest.factory}"
-    host = [sys.executable, "-P", "-m", "agents.host", place, manifest.name, manifest.version, manifest.world]
+    host = [sys.executable, "-P", "-m", "agents.host", f"{copy}:{manifest.factory}"]
+    host += [manifest.name, manifest.version, manifest.world]
+    if manifest.kind == "onnx":
+        host.append(json.dumps(msgspec.to_builtins(manifest.resources)))
     keys = {VARIABLE: str(store.resolve())} if store is not None else {}
     ours = {key: value for key, value in os.environ.items() if key != VARIABLE}
     return Command(host, {**ours, **ONE_THREAD, **told, **keys})

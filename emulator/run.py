@@ -17,7 +17,7 @@ import numpy as np
 
 from agents import rollout
 from agents.errors import AgentError, ExtraMissing
-from agents.manifest import load_programs
+from agents.manifest import load_programs, warning_of
 from agents.policy import Setting, make_policy, observes, per_edge_specs, warm_up
 from agents.schedulers import make_scheduler
 from bus.digest import RunDigest
@@ -62,7 +62,7 @@ def prepare(
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
     if on_bus:
-        scenario = _with_programs(scenario)
+        scenario = _with_programs(scenario, tell)
     if scenario.world == "rental":
         return rental_run.prepare(scenario, on_bus=on_bus)
     resolved = resolve(scenario)
@@ -80,7 +80,7 @@ def prepare(
     return resolved
 
 
-def _with_programs(scenario: Scenario) -> Scenario:
+def _with_programs(scenario: Scenario, tell: Callable[[str], None]) -> Scenario:
     """The scenario with the whole paths of the programs that decide, which are checked as far as can be before a run.
 
     Raises: AgentError: one cannot be used here.
@@ -89,7 +89,10 @@ def _with_programs(scenario: Scenario) -> Scenario:
     specs = [part.partition("=")[2] or part for part in policy.split(",")]
     if not any(map(is_program, specs)):
         return scenario
-    load_programs(specs, scenario.world)
+    services = scenario.services.count if scenario.world == "offloading" else None
+    for found in load_programs(specs, scenario.world, services):
+        if warning_of(found):
+            tell(warning_of(found))
     if scenario.link:
         raise AgentError(
             f"agent {policy}: emulated links do not lead to programs yet; take [[link]] out of the scenario"

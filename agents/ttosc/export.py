@@ -15,7 +15,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from agents.actor_files import VERSION, Manifest, actor_path, world_digest, write_manifest
+from agents.actor_files import VERSION, Manifest, actor_path, write_manifest
 from agents.checkpoint import TrainingFolder
 from agents.errors import AgentError
 from agents.onnx_actor import OnnxActor
@@ -26,6 +26,7 @@ from agents.ttosc.networks import scaled_input, service_values
 from agents.ttosc.presets import Preset
 from emulator.assembly import build_network, resolve
 from emulator.errors import RunFolderError
+from emulator.model.world_digest import world_digest
 
 OPSET = 17
 IR_VERSION = 8

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from emulator.model.offloading import BITS_PER_BYTE, Floats, Network, cloud_delay
+from emulator.model.offloading import BITS_PER_BYTE, Floats, Network, cloud_delay, entering_bps
 
 MEMORIES: Final = (0.3, 0.1, 0.03)
 """Weight of the last frame in each of the averages that an actor keeps of its own cell's tasks."""
@@ -43,18 +43,43 @@ def facts_of(network: Network, edge: int) -> Floats:
     Source: ours; the order, (edge - service) mod M, only breaks the tie between servers that see the same.
     """
     cloud_s = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)[edge]
-    link_bps = network.link_bps[edge]
-    if network.link_matrix_bps is not None:
-        link_bps = float(np.delete(network.link_matrix_bps[:, edge], edge).mean()) if network.edges > 1 else np.inf
-    rank = (edge - np.arange(network.services)) % network.edges
+    return facts_from(
+        network.service_bytes, float(network.storage_bytes[edge]), network.task_bytes, network.task_cycles,
+        float(network.compute_hz[edge]), entering_bps(network, edge), cloud_s, edge, network.edges,
+    )  # fmt: skip
+
+
+def facts_from(
+    service_bytes: Floats,
+    storage_bytes: float,
+    task_bytes: Floats,
+    task_cycles: Floats,
+    compute_hz: float,
+    link_bps: float,
+    cloud_s: Floats,
+    edge: int,
+    edges: int,
+) -> Floats:
+    """The same of what one edge server knows of itself.
+
+    Args:
+        service_bytes, task_bytes, task_cycles: [V_j], and of a task, shape (service,).
+        storage_bytes, compute_hz: Of the server.
+        link_bps: See ``entering_bps``.
+        cloud_s: Seconds that a task takes in the cloud, shape (service,).
+        edge, edges: The server, and how many there are.
+    Returns: Shape (service, FACTS).
+    Source: ours; as ``facts_of``.
+    """
+    rank = (edge - np.arange(len(service_bytes))) % edges
     return np.stack(
         [
-            4.0 * network.service_bytes / network.storage_bytes[edge],
-            10.0 * network.task_cycles / network.compute_hz[edge],
-            BITS_PER_BYTE * network.task_bytes / link_bps,
+            4.0 * service_bytes / storage_bytes,
+            10.0 * task_cycles / compute_hz,
+            BITS_PER_BYTE * task_bytes / link_bps,
             0.1 * cloud_s,
             *(rank == place for place in range(3)),
-            rank / max(network.edges - 1, 1),
+            rank / max(edges - 1, 1),
         ],
         axis=1,
     )

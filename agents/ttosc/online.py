@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agents.actor_files import world_digest
 from agents.baselines import own_edge
 from agents.checkpoint import SCENARIO, TRAINING, Arrays
 from agents.errors import AgentError
@@ -23,6 +22,7 @@ from agents.ttosc.checkpoint import Folder
 from agents.ttosc.presets import PRESETS, Preset
 from emulator.assembly import build_network, resolve
 from emulator.model.offloading import Bools
+from emulator.model.world_digest import world_digest
 
 if TYPE_CHECKING:
     from agents.ttosc.learner import Learner

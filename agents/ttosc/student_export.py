@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import torch
 
-from agents.actor_files import SHARED, VERSION, Manifest, actor_path, world_digest, write_manifest
+from agents.actor_files import SHARED, VERSION, Manifest, actor_path, write_manifest
 from agents.errors import AgentError
 from agents.onnx_actor import OnnxActor
 from agents.policy import Observation, Reward, Setting
@@ -37,6 +37,7 @@ from agents.ttosc.knapsack import packing_of
 from agents.ttosc.student import student_values
 from emulator.assembly import build_network, resolve
 from emulator.errors import RunFolderError
+from emulator.model.world_digest import world_digest
 
 OWN = ("own.hidden", "own.value")
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from agents.manifest import load
+from agents.manifest import load, warning_of
+from agents.signing import KEYRING, make_key, read_keyring, sign_manifest
 from emulator.cli import USAGE
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group("agent")
@@ -16,18 +23,64 @@ def agent_group() -> None:
     """Agents of your own."""
 
 
+def require_signed_option(command: F) -> F:
+    """Add ``--require-signed`` to a command that starts programs."""
+    return click.option(
+        "--require-signed",
+        metavar="KEYRING",
+        type=click.Path(path_type=Path),
+        envvar=KEYRING,
+        expose_value=False,
+        is_eager=True,
+        callback=_use_keyring,
+        help="Start only agents that are signed by a key of this file (see `edgerig agent sign`).",
+    )(command)
+
+
+def _use_keyring(_context: click.Context, _option: click.Parameter, keyring: Path | None) -> None:
+    # Whatever reads a manifest from here on, in this process and in those that it starts, looks at the signature.
+    if keyring is not None:
+        read_keyring(keyring)
+        os.environ[KEYRING] = str(keyring.resolve())
+
+
+@agent_group.command("key")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--name", default=getpass.getuser, help="Whose key it is.  [default: the user]")
+def key_command(path: Path, name: str) -> int:
+    """Make a key to sign agents with: FILE is secret, FILE.pub is a line for the keyrings of those who trust it."""
+    line = make_key(path, name)
+    click.echo(f"{path}: a secret key; add {line} to a keyring: cat {line} >> trusted.keys")
+    return 0
+
+
+@agent_group.command("sign")
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="Of `edgerig agent key`.")
+def sign_command(manifest: Path, key: Path) -> int:
+    """Vouch for the agent of MANIFEST and every file that it names; writes MANIFEST.sig."""
+    found = load(manifest, check=False)
+    place = sign_manifest(found.path, found.canonical(), key)
+    click.echo(f"{place}: {found.manifest.name} {found.manifest.version}, files {found.sha256}")
+    return 0
+
+
 @agent_group.command("check")
 @click.argument("manifest", type=click.Path(path_type=Path))
+@require_signed_option
+@click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True, help="Checks at a time.")
 @click.option("--edge", type=click.IntRange(0), default=0, show_default=True, help="The edge server it decides for.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def check_command(manifest: Path, edge: int, as_json: bool) -> int:
+def check_command(manifest: Path, jobs: int, edge: int, as_json: bool) -> int:
     """Start the program of MANIFEST and see whether it keeps to docs/agent-protocol.md; exit code 2 if it does not."""
     found = load(manifest)
+    if warning_of(found):
+        click.echo(warning_of(found), err=True)
     from emulator.conformance_checks import CHECKS, check
 
     findings = []
     width = max(map(len, CHECKS))
-    for finding in check(found, edge):
+    for finding in check(found, edge, jobs):
         findings.append(finding)
         word = {True: "ok", False: "FAILED", None: "-"}[finding.passed]
         click.echo(f"{finding.name:{width}}  {word:6}  {finding.detail}", err=as_json)

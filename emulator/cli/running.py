@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from emulator import run as runs
+from emulator.cli.agents import require_signed_option
 from emulator.cli.finding import keys_option
 from emulator.cli.options import read, scenario_options
 from emulator.cli.progress import Progress, tell
@@ -25,6 +26,7 @@ ENCODINGS = ("json", "msgpack")
 @click.command("run")
 @scenario_options
 @keys_option
+@require_signed_option
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="On the wall clock: simulated seconds a second.")
 @click.option("--lockstep", is_flag=True, help="As fast as it goes, equal to the in-process world (default).")
 @click.option("--record", is_flag=True, help="Record every message into run.mcap in the run folder.")

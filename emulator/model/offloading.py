@@ -180,6 +180,16 @@ def compute_delay(load: Floats, compute_s: Floats) -> Floats:
     return compute_s * load
 
 
+def entering_bps(network: Network, edge: int) -> float:
+    """The rate at which an edge server receives, not split: the mean over senders where each has its own, bit/s.
+
+    Source: ours: what an actor is told of the link; delays never use it.
+    """
+    if network.link_matrix_bps is None:
+        return float(network.link_bps[edge])
+    return float(np.delete(network.link_matrix_bps[:, edge], edge).mean()) if network.edges > 1 else np.inf
+
+
 def cloud_delay(task_bytes: Floats, task_cycles: Floats, cloud_bps: Floats, cloud_hz: float) -> Floats:
     """Expected delay of a task that is sent to the cloud.
 

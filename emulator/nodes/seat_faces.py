@@ -15,7 +15,8 @@ from bus.messages import (
     Rental,
     RentalOutcome,
 )
-from emulator.model.offloading import Network, refusal
+from emulator.model.offloading import Network, cloud_delay, entering_bps, refusal
+from emulator.model.world_digest import world_digest
 from emulator.scenario import Scenario
 
 WARMUP_FRAMES = 2
@@ -30,6 +31,7 @@ def _setup(scenario: Scenario, slot_wall_s: float | None, **more: object) -> dic
         "slot_wall_s": slot_wall_s or 0.0,
         "decision_budget_s": scenario.agent.decision_budget_s,
         "warmup_frames": WARMUP_FRAMES,
+        "edges": scenario.edges.count,
         **more,
     }
 
@@ -46,11 +48,18 @@ class DeploymentFace:
         self.decision = f"/agent/{edge}/deployment"
         self.in_force = f"/edge/{edge}/deployment_in_force"
         self.reward = "/ledger/frame_reward"
+        cloud = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
         facts = _setup(
             scenario,
             slot_wall_s,
             storage_bytes=float(network.storage_bytes[edge]),
             service_bytes=tuple(network.service_bytes.tolist()),
+            compute_hz=float(network.compute_hz[edge]),
+            link_bps=entering_bps(network, edge),
+            task_bytes=tuple(network.task_bytes.tolist()),
+            task_cycles=tuple(network.task_cycles.tolist()),
+            cloud_s=tuple(cloud[edge].tolist()),
+            world_digest=world_digest(network, scenario.slots_per_frame),
         )
         self.setup = wire.Setup(**facts)  # type: ignore[arg-type]
 

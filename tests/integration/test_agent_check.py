@@ -13,6 +13,9 @@ from agents.manifest import load
 from emulator.conformance import Failed, Session
 from emulator.conformance_checks import CHECKS
 
+ROOT = Path(__file__).parents[2]
+# The agent in C is compiled first, below.
+SHIPPED = sorted({*(ROOT / "agents").rglob("agent.toml"), ROOT / "examples" / "agent-python" / "agent.toml"})
 pytestmark = pytest.mark.processes
 
 DECIDED = "h.kind = DEPLOYMENT;"
@@ -52,6 +55,20 @@ def test_the_shipped_agent_conforms(tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert (told["passed"], told["edge"], told["name"]) == (True, 3, "agent-c")
     assert {check["name"]: check["passed"] for check in told["checks"]} == dict.fromkeys(CHECKS, True)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_every_shipped_manifest_conforms(path: Path) -> None:
+    done = finished("agent", "check", str(path), "--edge", "3", "--json")
+    told = json.loads(done.stdout)
+    assert [check for check in told["checks"] if check["passed"] is not True] == []
+    assert (done.returncode, told["passed"]) == (0, True)
+
+
+def test_no_shipped_manifest_is_left_out() -> None:
+    assert len(SHIPPED) == 4
+    signed_off = {path.parent for path in SHIPPED}
+    assert {path.parent for path in (ROOT / "agents").rglob("actor*.onnx")} <= signed_off
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from live_run import finished
 
-from emulator.conformance_checks import CHECKS
-
 pytestmark = pytest.mark.processes
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "agent-python" / "agent.toml"
+RENTERS = Path(__file__).parents[2] / "agents" / "shipped_rental" / "quickstart-rental" / "actors" / "agent.toml"
 LEARNS = """
 class Remembers:
     def __init__(self, setup):
@@ -36,14 +35,6 @@ def digest(*arguments: str) -> str:
     return str(summary["digest"])
 
 
-def test_the_shipped_class_conforms() -> None:
-    done = finished("agent", "check", str(EXAMPLE), "--json")
-    assert done.returncode == 0, done.stderr
-    assert {check["name"]: check["passed"] for check in json.loads(done.stdout)["checks"]} == dict.fromkeys(
-        CHECKS, True
-    )
-
-
 def test_it_decides_as_the_policy_of_the_same_rule(tmp_path: Path) -> None:
     ours = digest(
         "sim", "quickstart", "--frames", "6", "--agent", "marginal-popularity", "--out", str(tmp_path / "sim")
@@ -62,4 +53,11 @@ def test_in_the_rental_world_it_decides_each_slot_and_hears_each_outcome_before_
     ours = digest("sim", *small, str(tmp_path / "sim"), "--agent", "constant:2")
     mixed = f"3={tmp_path / 'agent.toml'},constant:2"
     theirs = digest("run", *small, str(tmp_path / "run"), "--agent", mixed, "--set", "processes.agent=1")
+    assert theirs == ours
+
+
+def test_an_onnx_manifest_decides_as_the_policy_of_the_same_actors(tmp_path: Path) -> None:
+    small = ("quickstart-rental", "--frames", "6", "--out")
+    ours = digest("sim", *small, str(tmp_path / "sim"), "--agent", "onnx")
+    theirs = digest("run", *small, str(tmp_path / "run"), "--agent", f"3={RENTERS},onnx", "--set", "processes.agent=1")
     assert theirs == ours

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from agents.errors import AgentError
-from agents.host import CAP, Hosted, class_in
+from agents.host import Hosted, class_in
+from agents.shown import CAP
 from bus import agent_wire as wire
 
 HEADER = wire.Header(wire.MAGIC, 1, 19, 0, 1, 1, 4, 1)

@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.actor_files import MANIFEST, actor_path, read_manifest, world_digest
+from agents.actor_files import MANIFEST, actor_path, read_manifest
 from agents.errors import AgentError
 from agents.onnx_actor import SHIPPED, OnnxActor, shipped_for
 from agents.policy import Observation, Reward, Setting, make_policy
 from agents.rollout import play
 from emulator.assembly import build_network, resolve
 from emulator.cli import run_command
+from emulator.model.world_digest import world_digest
 from emulator.scenario_file import load
 
 ROOT = Path(__file__).parents[3]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +17,11 @@ from live_run import until
 from thread_run import small
 
 from agents.errors import AgentError
-from agents.manifest import Manifest, Resources, load, load_programs
+from agents.host import class_in
+from agents.manifest import Manifest, Resources, load, load_programs, warning_of
 from agents.policy import per_edge_specs
+from bus.keystore import Keystore
+from emulator.launch import started
 from emulator.layout import groups
 from emulator.programs import command_of
 from emulator.specs import programs_of, with_whole_paths
@@ -55,7 +60,9 @@ def test_a_manifest_is_read_and_its_file_hashed(tmp_path: Path) -> None:
         ('"exec"', '"docker"', "Invalid enum value 'docker'"),
         ('name = "toy"', 'nmae = "toy"', "nmae|name"),
         ('version = "1"', "version = ", "Invalid value|agent.toml"),
-        ('"exec"', '"onnx"', "onnx manifests are not run yet"),
+        ('"toy.sh"', '"toy-{edge}.sh"', "only ONNX files may differ by edge server"),
+        ('"toy.sh"', '"."', "is a folder; only a Python package may be one"),
+        ('"exec"', '"onnx"\nfactory = "A"', "factory: goes with kind python"),
         ('"exec"', '"python"', "factory: goes with kind python"),
         ('"1"', '"1"\nfactory = "A"', "factory: goes with kind python"),
         ('"1"', f'"1"\nsha256 = "{"a" * 64}"', "it is another file than the manifest means"),
@@ -93,6 +100,94 @@ def test_specs_name_programs_by_manifest_and_each_has_a_process_of_its_own(
     assert agents == [("agent-0", 0, 1, ""), ("agent-1", 1, 1, str(path)), ("agent-2", 2, 1, "")]
     everyone = small(agent={"policy": f"exec:{path}"}, processes={"agent": 1})
     assert [g.program for g in groups(everyone) if g.kind == "agent"] == [str(path)] * 3
+
+
+def package(folder: Path) -> Path:
+    """A manifest of a Python package of two files."""
+    (folder / "mine" / "__pycache__").mkdir(parents=True)
+    (folder / "mine" / "__init__.py").write_text("from .rule import Rule\n")
+    (folder / "mine" / "rule.py").write_text(
+        "class Rule:\n    def __init__(self, setup):\n        self.setup = setup\n"
+    )
+    (folder / "mine" / "__pycache__" / "rule.pyc").write_bytes(b"x")
+    text = GOOD.replace('"exec"', '"python"').replace('"toy.sh"\n', '"mine"\nfactory = "Rule"\n')
+    (folder / "agent.toml").write_text(text.replace('command = ["sh", "{file}"]\n', ""))
+    return folder / "agent.toml"
+
+
+def test_a_python_package_is_hashed_and_copied_whole(tmp_path: Path) -> None:
+    path = package(tmp_path)
+    before = load(path)
+    assert "with your rights" in warning_of(before)
+    command = command_of(path, tmp_path / "run", "agent-3", 3, "tcp://127.0.0.1:1")
+    (copy,) = (tmp_path / "run" / "agents").iterdir()
+    assert sorted(p.name for p in copy.rglob("*") if p.is_file()) == ["__init__.py", "rule.py"]
+    assert {p.stat().st_mode & 0o777 for p in copy.rglob("*.py")} == {0o555}
+    place = command.argv[command.argv.index("agents.host") + 1]
+    assert place == f"{copy}/mine:Rule"
+    assert class_in(place)(7).setup == 7  # type: ignore[arg-type]
+    (tmp_path / "mine" / "rule.py").write_text("class Rule: ...\n")
+    assert load(path).sha256 != before.sha256
+    (tmp_path / "mine" / "elsewhere.py").symlink_to("/etc/passwd")
+    with pytest.raises(AgentError, match=r"elsewhere\.py is no plain file"):
+        load(path)
+
+
+def test_onnx_files_may_differ_by_edge_server_and_their_hash_is_of_all(tmp_path: Path) -> None:
+    shipped = ROOT / "agents" / "shipped_rental" / "quickstart-rental" / "actors" / "agent.toml"
+    found = load(shipped)
+    assert len(found.named.files()) == 9
+    command = command_of(shipped, tmp_path, "agent-3", 3, "tcp://127.0.0.1:1")
+    place, *rest = command.argv[command.argv.index("agents.host") + 1 :]
+    assert place.endswith(f"/{found.sha256[:16]}/actor-3.onnx:")
+    assert rest[:3] == ["onnx-quickstart-rental", "1", "rental"]
+    assert json.loads(rest[3])["memory_bytes"] == 2e9
+    with pytest.raises(AgentError, match=r"there is no actor-9\.onnx; it is not for edge server 9"):
+        command_of(shipped, tmp_path, "agent-9", 9, "tcp://127.0.0.1:1")
+    with pytest.raises(AgentError, match="services: is 20, but the scenario has 6 services"):
+        load_programs([str(ROOT / "agents" / "shipped_actors" / "paper-ttosc" / "agent.toml")], "offloading", 6)
+
+
+def test_a_copy_that_is_not_the_file_is_not_run(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    folder = tmp_path / "run" / "agents" / load(path).sha256[:16]
+    folder.mkdir(parents=True)
+    (folder / "toy.sh").write_text("echo another\n")
+    with pytest.raises(AgentError, match="changed while it was copied"):
+        command_of(path, tmp_path / "run", "agent-3", 3, "tcp://127.0.0.1:1")
+
+
+def test_words_are_arguments_and_no_shell_reads_them(tmp_path: Path) -> None:
+    text = GOOD.replace('["sh", "{file}"]', '["sh", "{file}", "$(id)", "; echo hurt", "*"]')
+    command = command_of(written(tmp_path, text, 'printf "%s|" "$@"\n'), tmp_path / "run", "a", 0, "tcp://127.0.0.1:1")
+    out = subprocess.run(command.argv, env=command.environment, cwd="/", capture_output=True, text=True, check=True)
+    assert out.stdout == "$(id)|; echo hurt|*|"
+
+
+def test_a_log_that_is_full_takes_no_more_and_ends_nobody(tmp_path: Path) -> None:
+    text = GOOD + "[resources]\nfile_bytes = 4096\n"
+    path = written(
+        tmp_path, text, "i=0; while [ $i -lt 400 ]; do echo $i 0123456789012345678901234567890; i=$((i+1)); done\n"
+    )
+    command = command_of(path, tmp_path / "run", "a", 0, "tcp://127.0.0.1:1")
+    with (tmp_path / "a.log").open("ab") as log:
+        ended = started(command, log, log).wait(30)
+    assert ended >= 0  # by itself, not by a signal
+    assert (tmp_path / "a.log").stat().st_size <= 4096
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up being root")
+def test_what_an_agent_shows_is_lent_to_nobody_alone(tmp_path: Path) -> None:
+    store = Keystore.create(tmp_path / "keys")
+    command = command_of(written(tmp_path), tmp_path / "run", "a", 0, "tcp://127.0.0.1:1", store.folder)
+    assert command.lent is not None
+    try:
+        assert command.environment["EDGERIG_KEYS"] == str(command.lent)
+        assert sorted(path.name for path in command.lent.iterdir()) == ["agent.key", "hub.pub"]
+        for path in (command.lent, *command.lent.iterdir()):
+            assert (path.stat().st_uid, path.stat().st_mode & 0o077) == (65534, 0), path
+    finally:
+        shutil.rmtree(command.lent)
 
 
 def test_the_page_has_every_key_with_its_default() -> None:
