@@ -216,7 +216,7 @@ class Launcher:
         """End every process: first by itself, then by SIGTERM, then by SIGKILL, within the scenario's stop_s."""
         stop_s = self._scenario.deadlines.stop_s
         for number, patience_s in ((None, stop_s * 0.5), (signal.SIGTERM, stop_s * 0.4), (signal.SIGKILL, 5.0)):
-            alive = [child for child in self._children.values() if child.process.poll() is None]
+            alive = [child for child in self._children.values() if child.process.returncode is None]
             for child in alive:
                 if number is not None:
                     with contextlib.suppress(ProcessLookupError):
@@ -242,8 +242,10 @@ class Launcher:
     def _await(children: list[Child], patience_s: float) -> None:
         end_s = time.monotonic() + patience_s
         for child in children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, end_s - time.monotonic()))
+            ending = select.poll()
+            ending.register(child.pidfd, select.POLLIN)
+            if ending.poll(max(0.0, end_s - time.monotonic()) * 1000):
+                _reaped(child)
 
     def _spawn(self, name: str, kind: str, command: Command, stdout: int | None = None) -> Child:
         path = self._folder / "logs" / f"{name}.log"
@@ -281,9 +283,9 @@ class Launcher:
         """A child ended: tell the hub at once, and start it again where the scenario says so."""
         self._poll.unregister(child.pidfd)
         del self._by_fd[child.pidfd]
+        code = _reaped(child)
         os.close(child.pidfd)
         child.pidfd = -1
-        code = child.process.wait()
         if child.kind == SWAPPED:
             self._forget(child, code)
         hub = self._children["hub"].process
@@ -301,9 +303,20 @@ class Launcher:
     def _forget(self, child: Child, code: int) -> None:
         """An agent that a swap had started is gone, and leaves nothing behind; the hub may still wait for it."""
         child.log.close()
+        if child.command.lent is not None:
+            shutil.rmtree(child.command.lent, ignore_errors=True)
         del self._children[child.name]
         if code != 0:
             self._tell_not_started(child.name, f"ended with code {code}; logs/{child.name}.log has its last words")
+
+
+def _reaped(child: Child) -> int:
+    """The exit code of a child that has ended; what an agent has left behind in its process group ends with it."""
+    if child.kind in ("agent", SWAPPED) and child.process.returncode is None:
+        # As long as it is not waited for, the number of its group is nobody else's.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.process.pid, signal.SIGKILL)
+    return child.process.wait()
 
 
 def started(command: Command, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:

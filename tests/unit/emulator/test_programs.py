@@ -21,7 +21,7 @@ from agents.host import class_in
 from agents.manifest import Manifest, Resources, load, load_programs, warning_of
 from agents.policy import per_edge_specs
 from bus.keystore import Keystore
-from emulator.launch import started
+from emulator.launch import Child, Launcher, started
 from emulator.layout import groups
 from emulator.programs import command_of
 from emulator.specs import programs_of, with_whole_paths
@@ -174,6 +174,19 @@ def test_a_log_that_is_full_takes_no_more_and_ends_nobody(tmp_path: Path) -> Non
         ended = started(command, log, log).wait(30)
     assert ended >= 0  # by itself, not by a signal
     assert (tmp_path / "a.log").stat().st_size <= 4096
+
+
+def test_what_it_has_started_ends_with_it(tmp_path: Path) -> None:
+    script = "sleep 600 & echo $!; exit 3\n"
+    command = command_of(written(tmp_path, GOOD, script), tmp_path / "run", "a", 0, "tcp://127.0.0.1:1")
+    with (tmp_path / "a.log").open("ab") as log:
+        child = Child("a", "agent", command, started(command, log, log), log)
+        child.pidfd = os.pidfd_open(child.process.pid)
+        Launcher._await([child], 30.0)
+        os.close(child.pidfd)
+    assert child.process.returncode == 3
+    pid = int((tmp_path / "a.log").read_text())
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text(), "it ends")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up being root")
