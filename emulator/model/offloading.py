@@ -181,8 +181,12 @@ def compute_delay(load: Floats, compute_s: Floats) -> Floats:
 
 
 def entering_bps(network: Network, edge: int) -> float:
-    """The rate at which an edge server receives, not split: the mean over senders where each has its own, bit/s.
+    """The rate at which an edge server receives, not split: the mean over senders where each has its own.
 
+    Args:
+        network: The world.
+        edge: The receiver.
+    Returns: bit/s; inf where there is nobody to receive from.
     Source: ours: what an actor is told of the link; delays never use it.
     """
     if network.link_matrix_bps is None:
