@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,9 +14,9 @@ from emulator.cli.progress import tell
 from emulator.cli.trainings import clock
 from emulator.errors import RunFolderError, ScenarioError
 from emulator.trials import answer
-from emulator.trials.conduct import Progress, hold
+from emulator.trials.conduct import Driver, Progress, hold
 from emulator.trials.in_process import InProcess
-from emulator.trials.plan import load
+from emulator.trials.plan import Plan, load
 
 LINE_EVERY_S = 2.0
 
@@ -52,21 +53,24 @@ class Lines:
 @click.option(
     "--resume", type=click.Path(), help="Go on with the trial of this folder, which was interrupted or killed."
 )
+@click.option("--bus", is_flag=True, help="Processes on the bus, in lockstep: any program, and the real thing.")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="The same on the wall clock: simulated seconds a second."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print trial.json on stdout, nothing else.")
-def trial_command(plan: str, out: str | None, resume: str | None, as_json: bool) -> int:
+def trial_command(plan: str, out: str | None, resume: str | None, bus: bool, rate: float | None, as_json: bool) -> int:
     """Hold the trial of TRIAL.toml: shadow, canary, all; promote the candidate or roll it back."""
     if out is not None and resume is not None:
         raise ScenarioError("--out and --resume: give one of them")
-    driver = InProcess(load(Path(plan)))
     if resume is not None and not Path(resume).is_dir():
         raise RunFolderError(f"{resume}: no such folder; --resume takes the folder of a trial that was interrupted")
-    folder = (
-        Path(resume)
-        if resume is not None
-        else run_folder.create(out, f"trial-{driver.plan.name}", driver.plan.seed_list[0])
-    )
+    read = load(Path(plan))
+    made = _driver(read, bus=bus or rate is not None, rate=rate)
+    name = f"trial-{read.name}", read.seed_list[0]
+    folder = Path(resume) if resume is not None else run_folder.create(out, *name)
+    driver = made(folder)
     try:
-        hold(driver, folder, Lines(driver.plan.name, as_json).show)
+        hold(driver, folder, Lines(read.name, as_json).show)
     except KeyboardInterrupt:
         tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
         return 130
@@ -76,6 +80,20 @@ def trial_command(plan: str, out: str | None, resume: str | None, as_json: bool)
     else:
         _tell(found, folder)
     return 0
+
+
+def _driver(plan: Plan, *, bus: bool, rate: float | None) -> Callable[[Path], Driver]:
+    """What holds the trial, once there is a folder; what cannot be held is said before.
+
+    Raises: ScenarioError, AgentError: it cannot.
+    """
+    if not bus:
+        held = InProcess(plan)
+        return lambda _folder: held
+    from emulator.trials.on_bus import OnBus
+
+    on_bus = OnBus(plan, rate)
+    return on_bus.into
 
 
 def _tell(found: dict[str, object], folder: Path) -> None:

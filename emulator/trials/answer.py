@@ -148,13 +148,12 @@ def _rolled_back_at(trial: Trial) -> dict[str, Any] | None:
     if trial.verdict is None or trial.verdict.word != "rolled_back":
         return None
     last = trial.results[-1]
-    breach = last.breach
     held = sum(result.frames for result in trial.results if trial.plan.stage[result.stage].kind != "shadow")
     return {
         "stage": last.stage,
         "kind": trial.plan.stage[last.stage].kind,
         "seed": last.seed,
-        "frame": (breach["frame"] if breach else trial.plan.warmup_frames + last.frames - 1) + 1,
+        "frame": last.back_frame if last.breach else trial.plan.warmup_frames + last.frames,
         "by": trial.verdict.by,
         "candidate_frames": held,
         "runs": len(trial.results),

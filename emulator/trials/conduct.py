@@ -14,11 +14,10 @@ from agents.manifest import load as load_manifest
 from emulator.errors import RunFolderError
 from emulator.scenario import Scenario
 from emulator.specs import is_program, manifest_of
-from emulator.trials import episode
+from emulator.trials.episode import Note
 from emulator.trials.journal import Journal, read, runs_of
 from emulator.trials.plan import Plan
-from emulator.trials.rules import Trial
-from emulator.trials.worlds import Track
+from emulator.trials.rules import RunFigures, Trial
 
 FORMAT = 1
 
@@ -31,8 +30,8 @@ class Driver(Protocol):
     scenario: Scenario
     trial: Trial
 
-    def tracks(self, index: int, seed: int) -> tuple[Track, Track]:
-        """The run of a stage, and its twin."""
+    def play(self, index: int, seed: int, note: Note) -> RunFigures:
+        """Play the run of a stage and its twin; ``note`` is told every binding before it holds."""
         ...
 
 
@@ -77,8 +76,7 @@ def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None]) 
             index, seed = order
             stage = trial.plan.stage[index]
             on_progress(Progress(len(trial.results), trial.runs_planned(), stage.kind, seed))
-            tracks = driver.tracks(index, seed)
-            result = episode.play(trial.plan, index, seed, trial.binding(stage), tracks, journal.note)
+            result = driver.play(index, seed, journal.note)
             journal.finished(result)
             trial.take(result)
         if trial.verdict is not None and trial.verdict.word != "promoted":

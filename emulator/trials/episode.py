@@ -35,12 +35,12 @@ def play(
     candidates = [m for m, arm in enumerate(binding) if arm == "candidate"]
     seen: list[tuple[FrameSeen, FrameSeen]] = []
     bound, breach, counted = everywhere, None, 0
-    note(_binding(index, seed, 0, bound))
+    note(binding_note(index, seed, 0, bound))
     for frame in range(plan.warmup_frames + stage.frames):
         warming = frame < plan.warmup_frames
         wanted = everywhere if warming or breach is not None else list(binding)
         if wanted != bound:
-            note(_binding(index, seed, frame, wanted))
+            note(binding_note(index, seed, frame, wanted))
             run.bind(wanted)
             bound = wanted
         seen.append((run.frame(candidates if warming else ()), twin.frame()))
@@ -49,15 +49,16 @@ def play(
             breach = next((each for each in seen[-1][0].incidents if each.arm == "candidate"), None)
         if breach is not None and warming:
             break  # nothing was ever bound, so there is nothing to go back from
-    return _summed(index, seed, binding, seen, seen[plan.warmup_frames :][:counted], breach)
+    return summed(index, seed, binding, seen, seen[plan.warmup_frames :][:counted], breach)
 
 
-def _binding(stage: int, seed: int, frame: int, arms: Sequence[Arm]) -> dict[str, Any]:
+def binding_note(stage: int, seed: int, frame: int, arms: Sequence[Arm]) -> dict[str, Any]:
+    """A binding as the journal has it."""
     candidates = [m for m, arm in enumerate(arms) if arm == "candidate"]
     return {"event": "bind", "stage": stage, "seed": seed, "frame": frame, "candidates": candidates}
 
 
-def _summed(
+def summed(
     stage: int,
     seed: int,
     binding: Sequence[Arm],
@@ -65,6 +66,16 @@ def _summed(
     counted: Sequence[tuple[FrameSeen, FrameSeen]],
     breach: Incident | None,
 ) -> RunFigures:
+    """What a run and its twin came to.
+
+    Args:
+        stage: Index of the stage.
+        seed: Of both.
+        binding: Who was bound where.
+        seen: All frames of both.
+        counted: Those with the candidate bound.
+        breach: The hard guardrail that it broke first.
+    """
     run, twin = [pair[0] for pair in counted], [pair[1] for pair in counted]
     missed = [each for frame, _ in seen for each in frame.incidents if not each.covered]
     took: dict[str, list[float]] = {}
@@ -81,6 +92,7 @@ def _summed(
         sum(each.arm == "candidate" for each in missed),
         sum(each.arm == "baseline" for each in missed),
         None if breach is None else msgspec.to_builtins(breach),
+        -1 if breach is None else breach.frame + 1,
         {
             "run_delay": [frame.delay_s for frame, _ in seen],
             "twin_delay": [frame.delay_s for _, frame in seen],

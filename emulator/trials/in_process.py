@@ -10,9 +10,11 @@ from emulator.assembly import build_network, resolve
 from emulator.errors import ScenarioError
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
+from emulator.trials import episode
+from emulator.trials.episode import Note
 from emulator.trials.figures import Arm
 from emulator.trials.plan import Plan
-from emulator.trials.rules import Trial
+from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack, Track
 
 FIGURES = ("delay", "reward", "message_bytes")
@@ -66,6 +68,11 @@ class InProcess:
                 raise ScenarioError(
                     f"{plan.name}: guardrails: {guard.figure} is not measured in one process; leave it out or use --bus"
                 )
+
+    def play(self, index: int, seed: int, note: Note) -> RunFigures:
+        """Play the run of a stage and its twin."""
+        binding = self.trial.binding(self.plan.stage[index])
+        return episode.play(self.plan, index, seed, binding, self.tracks(index, seed), note)
 
     def tracks(self, index: int, seed: int) -> tuple[Track, Track]:
         """The run of a stage, and its twin."""

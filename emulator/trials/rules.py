@@ -35,6 +35,7 @@ class RunFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         missed: Decisions that were missed where the candidate was bound.
         missed_outside: The same elsewhere.
         breach: The hard guardrail that the candidate broke first: guardrail, edge, frame, text.
+        back_frame: From which on the baseline was bound again; -1: it was not.
         series: Figures by frame, the warm-up included.
         decision_s: How long decisions took, by arm.
     """
@@ -48,6 +49,7 @@ class RunFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missed: int = 0
     missed_outside: int = 0
     breach: dict[str, Any] | None = None
+    back_frame: int = -1
     series: dict[str, list[float]] = {}
     decision_s: dict[str, list[float]] = {}
 

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 
 from emulator.scenario import Scenario
+from emulator.trials import episode
+from emulator.trials.episode import Note
 from emulator.trials.figures import Arm, FrameSeen, Guardrail, Incident
 from emulator.trials.plan import Plan
-from emulator.trials.rules import Trial
-from emulator.trials.worlds import Track
+from emulator.trials.rules import RunFigures, Trial
 
 PLAN: dict[str, Any] = {
     "name": "scripted",
@@ -76,7 +77,8 @@ class ScriptedDriver:
     def __post_init__(self) -> None:
         self.trial = Trial(self.plan, 4)
 
-    def tracks(self, index: int, seed: int) -> tuple[Track, Track]:
+    def play(self, index: int, seed: int, note: Note) -> RunFigures:
         run = Scripted(seed, self.effect_s, self.noise_s, self.fails_in, self.guardrail, after=self.after)
         self.made.append(run)
-        return run, Scripted(seed, 0.0)
+        binding = self.trial.binding(self.plan.stage[index])
+        return episode.play(self.plan, index, seed, binding, (run, Scripted(seed, 0.0)), note)

@@ -1,0 +1,64 @@
+"""Runs of a trial as processes on the bus: equal to those in one process, and rolled back by the hub."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from emulator.trials.in_process import InProcess
+from emulator.trials.on_bus import OnBus
+from emulator.trials.plan import Plan, load
+from emulator.trials.rules import RunFigures
+
+pytestmark = pytest.mark.processes
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "trials"
+SMALL = ("edges.count=3", "services.count=12", "slots_per_frame=2", "processes.edge=1", "processes.agent=1")
+
+
+def plan_of(name: str, frames: int, **changes: Any) -> Plan:
+    plan = load(EXAMPLES / f"{name}.toml")
+    stages = tuple(msgspec.structs.replace(stage, frames=frames) for stage in plan.stage)
+    return msgspec.structs.replace(plan, set=SMALL, stage=stages, **changes)
+
+
+def played(folder: Path, plan: Plan, rate: float | None = None) -> tuple[RunFigures, list[dict[str, Any]]]:
+    notes: list[dict[str, Any]] = []
+    return OnBus(plan, rate).into(folder).play(0, 1, notes.append), notes
+
+
+def test_a_run_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
+    plan = plan_of("bad-candidate", 4, candidate="marginal-popularity")
+    found, notes = played(tmp_path, plan)
+    expected = InProcess(plan).play(0, 1, lambda _line: None)
+    assert (found.frames, found.breach, found.missed, found.missed_outside) == (4, None, 0, 0)
+    for name in ("delay", "reward"):
+        assert found.run[name] == pytest.approx(expected.run[name], rel=1e-12)
+        assert found.twin[name] == pytest.approx(expected.twin[name], rel=1e-12)
+    assert found.run != found.twin
+    assert found.series["run_reward"] == expected.series["run_reward"]
+    assert [note["candidates"] for note in notes] == [[], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "guardrail", "missed"), [("bad-candidate", "infeasible", 1), ("crashing-candidate", "crash", 0)]
+)
+def test_the_hub_binds_the_baseline_at_the_next_frame(tmp_path: Path, name: str, guardrail: str, missed: int) -> None:
+    found, notes = played(tmp_path, plan_of(name, 14))
+    assert found.breach is not None
+    assert found.breach["guardrail"] == guardrail
+    assert found.missed_outside == 0
+    assert found.missed >= missed
+    frame = found.breach["frame"]
+    assert found.back_frame in (frame, frame + 1), "who dies in lockstep is replaced in the very slot"
+    assert notes[-1] == {"event": "bind", "stage": 0, "seed": 1, "frame": found.back_frame, "candidates": []}
+    assert found.frames == found.back_frame - 2
+    assert len(found.series["run_delay"]) == 16, "the run goes on with the baseline"
+
+
+def test_a_slow_candidate_is_rolled_back_on_the_wall_clock(tmp_path: Path) -> None:
+    found, _ = played(tmp_path, plan_of("slow-candidate", 16), rate=240.0)
+    assert found.breach is not None
+    assert found.breach["guardrail"] == "late"
+    assert found.breach["frame"] < found.back_frame <= found.breach["frame"] + 2
