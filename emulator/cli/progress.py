@@ -27,7 +27,7 @@ class Progress:
         self._unit = unit
         self._quiet = quiet
         self._live: Any = None
-        self._started_s = self._line_s = self._seen_s = time.monotonic()
+        self._line_s = self._seen_s = time.monotonic()
         self._first_slot_s: float | None = None
         self._slot_then = self._messages_then = 0
         self._rate = self._messages_rate = 0.0
@@ -58,8 +58,10 @@ class Progress:
             print(self._line(status), file=sys.stderr, flush=True)
 
     def _measure(self, status: RunStatus, now_s: float) -> None:
+        """Take the rates at a slot that is new; between slots nothing is learned of them, however slow a slot is."""
         passed_s = now_s - self._seen_s
-        if status.slot < 0 or passed_s < 0.05:
+        new = self._first_slot_s is None or status.slot != self._slot_then
+        if status.slot < 0 or passed_s < 0.05 or not new:
             return
         if self._first_slot_s is None:
             self._first_slot_s = now_s
@@ -72,7 +74,10 @@ class Progress:
 
     def _eta(self, status: RunStatus) -> str:
         left = status.slots - status.slot - 1
-        return f"{left / self._rate:.0f} s" if self._rate > 0.0 else "?"
+        if self._rate <= 0.0:
+            return "?"
+        waited_s = time.monotonic() - self._seen_s
+        return f"{max(left / self._rate - waited_s, 0.0):.0f} s"
 
     def _line(self, status: RunStatus) -> str:
         if status.slot < 0:
