@@ -44,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         factory: Of a Python file, the class (or function) that is called with the Setup.
         sha256: Of the file (of several: see ``Named.sha256``); where it is given, another file is refused.
         max_rate_hz: Decisions a second that it keeps up with.
+        keys: It takes part in runs with keys.
         deterministic: It decides the same when it is shown the same, from its start on.
     """
 
@@ -60,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: Literal["any"] | int = "any"
     max_rate_hz: Annotated[float, Meta(gt=0)] = 20.0
     deterministic: bool = False
+    keys: bool = True
     resources: Resources = Resources()
 
 

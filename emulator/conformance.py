@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections import deque
@@ -20,6 +21,8 @@ import numpy as np
 from agents.manifest import Found
 from bus import agent_wire as wire
 from bus.errors import DecodeError
+from bus.gate import MEMBERS
+from bus.keystore import Keystore
 from bus.messages import Array, FrameObservation
 from bus.messages import Observation as RentalSeen
 from bus.process import Process
@@ -47,13 +50,14 @@ class Failed(Exception):
 
 
 class Heard(NamedTuple):
-    """One message of the program: by whom on the ROUTER, header, payload (None: it has none), why not, and when."""
+    """One message of the program: by whom on the ROUTER, header, payload (None: none), why not, when, the key shown."""
 
     identity: bytes
     header: wire.Header
     said: wire.Said | None
     problem: str
     at_s: float
+    key: str
 
 
 class Session:
@@ -64,9 +68,12 @@ class Session:
         edge: The edge server that it is to decide for.
         folder: For its copy and its log.
         clock: ``lockstep`` or ``wall``, as it is told.
+        store: The keystore of a run with keys; whoever comes is let in, so that what is shown can be looked at.
     """
 
-    def __init__(self, found: Found, edge: int, folder: Path, clock: str = "lockstep") -> None:
+    def __init__(
+        self, found: Found, edge: int, folder: Path, clock: str = "lockstep", store: Keystore | None = None
+    ) -> None:
         self.found, self.edge, self.clock = found, edge, clock
         self.instance, self.epoch, self.frame = 0, 1, -1
         self.took_s: list[float] = []
@@ -79,14 +86,21 @@ class Session:
         self._inbox: deque[Heard] = deque()
         self._hub = self._edge_server = b""
         self._said: dict[bytes, int] = {}
-        self._process = Process("check")
+        self.store = store
+        self.shown_key = ""  # with the message taken last
+        self.beat_keys: list[str] = []
+        self._process = Process("check", keys=store.keys("hub") if store is not None else None)
+        if self._process.security is not None:
+            self._process.security.gate.admits[MEMBERS] = lambda _key: True
         self._process.answering.foreign = self._receive
         self.program = self._start()
 
     # -- the program ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = command_of(self.found.path, self._folder, "agent-check", self.edge, self._process.call_endpoint)
+        hub, store = self._process.call_endpoint, self.store.folder if self.store is not None else None
+        command = command_of(self.found.path, self._folder, "agent-check", self.edge, hub, store)
+        self._lent = command.lent
         return started(command, self._log, self._log)
 
     def kill(self) -> None:
@@ -122,15 +136,17 @@ class Session:
         self.kill()
         self._log.close()
         self._process.close()
+        if self._lent is not None:
+            shutil.rmtree(self._lent, ignore_errors=True)
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
-    def _receive(self, identity: bytes, frame: bytes, _key: str) -> None:
+    def _receive(self, identity: bytes, frame: bytes, key: str) -> None:
         now_s = self._process.clock()
         try:
             header = wire.header_of(frame)
         except DecodeError as error:
-            self._inbox.append(Heard(identity, wire.Header(0, 0, 0, 0, 0, 0, 0, 0), None, str(error), now_s))
+            self._inbox.append(Heard(identity, wire.Header(0, 0, 0, 0, 0, 0, 0, 0), None, str(error), now_s, key))
             return
         said: wire.Said | None = None
         problem = f"version {header.version}, not {wire.PROTOCOL}" if header.version != wire.PROTOCOL else ""
@@ -141,10 +157,11 @@ class Session:
                 problem = str(error)
         if isinstance(said, wire.Beat):
             self.beats_s.append(now_s)
+            self.beat_keys.append(key)
             self._hub = identity
             self.say(wire.BeatAck(header.instance == self.instance), to_hub=True)
             return
-        self._inbox.append(Heard(identity, header, said, problem, now_s))
+        self._inbox.append(Heard(identity, header, said, problem, now_s, key))
 
     def expect(self, kind: type[S], within_s: float, what: str) -> tuple[Heard, S]:
         """The next message, which must be of a kind.
@@ -152,14 +169,32 @@ class Session:
         Raises: Failed: it is another, or none comes.
         """
         self._process.spin(lambda: bool(self._inbox) or self.program.poll() is not None, within_s)
+        self._process.spin(lambda: bool(self._inbox), SETTLE_S)  # its last words may lie unread when it has ended
         if not self._inbox:
             code = self.program.poll()
             raise Failed(f"{what}: " + ("nothing came" if code is None else f"ended with code {code}; see its log"))
         heard = self._inbox.popleft()
+        self.shown_key = heard.key
         if not isinstance(heard.said, kind):
             name = heard.problem or type(heard.said).__name__
             raise Failed(f"{what}: expected {kind.__name__}, got {name}")
         return heard, heard.said
+
+    def await_beat(self, within_s: float, what: str) -> str:
+        """The key that the next beat is shown under.
+
+        Raises: Failed: none comes.
+        """
+        before = len(self.beat_keys)
+        if not self._process.spin(lambda: len(self.beat_keys) > before, within_s):
+            raise Failed(f"{what}: no beat for {within_s:g} s")
+        return self.beat_keys[-1]
+
+    def pass_over(self, kind: type[wire.Said], within_s: float) -> None:
+        """Wait for the next message, and for those after it as long as they are of a kind; they need not come."""
+        self._process.spin(lambda: any(not isinstance(heard.said, kind) for heard in self._inbox), within_s)
+        while self._inbox and isinstance(self._inbox[0].said, kind):
+            self._inbox.popleft()
 
     def silence(self, seconds: float, what: str) -> None:
         """Nothing but beats may come for so long.
@@ -214,7 +249,8 @@ class Session:
         """Give it a lease; it joins."""
         self.instance += 0x1234
         address = self._process.call_endpoint
-        self.say(wire.Accepted(f"/agent/{self.edge}", address, BEAT_S, LIVELINESS_S), to_hub=True)
+        accepted = wire.Accepted(f"/agent/{self.edge}", address, BEAT_S, LIVELINESS_S, self._process.public_key)
+        self.say(accepted, to_hub=True)
         heard, _ = self.expect(wire.Join, START_S, "Join")
         self._edge_server = heard.identity
         if (heard.header.edge, heard.header.instance) != (self.edge, self.instance):

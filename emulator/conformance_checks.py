@@ -16,7 +16,8 @@ import numpy as np
 
 from agents.manifest import Found
 from bus import agent_wire as wire
-from emulator.conformance import BEAT_S, END_S, LIVELINESS_S, Failed, Session
+from bus.keystore import Keystore, is_key
+from emulator.conformance import BEAT_S, END_S, LIVELINESS_S, START_S, Failed, Session
 
 DECISIONS: Final = 20
 LOAD_S: Final = 3.0
@@ -52,7 +53,8 @@ def check_one(found: Found, edge: int, name: str) -> Finding:
     """Run one check."""
     run = CHECKS[name]
     with tempfile.TemporaryDirectory(prefix="edgerig-check-") as folder:
-        session = Session(found, edge, Path(folder), "wall" if run is wall_clock else "lockstep")
+        store = Keystore.create(Path(folder) / "keys") if run is keys else None
+        session = Session(found, edge, Path(folder), "wall" if run is wall_clock else "lockstep", store)
         try:
             detail = run(session)
             return Finding(name, None if detail is None else True, detail or "not claimed by the manifest")
@@ -78,6 +80,31 @@ def handshake(session: Session) -> str:
     session.greeted()
     session.accept()
     return f"{hello.name} {hello.version}".strip()
+
+
+def keys(session: Session) -> str | None:
+    """The right key at each place, and another pair for another lease."""
+    if not session.found.manifest.keys:
+        return None
+    assert session.store is not None  # noqa: S101 -- this check is given one
+    pairs: list[str] = []
+    for what in ("Hello", "Hello after Goodbye"):
+        session.pass_over(wire.Goodbye, START_S)  # the one with which it gives its lease up
+        hello = session.greeted()
+        if session.shown_key != session.store.public("agent"):
+            raise Failed(f"{what}: not shown under the key of the role agent")
+        if not is_key(hello.public_key) or hello.public_key in (*pairs, session.shown_key):
+            raise Failed(f"{what}: public_key is not that of a fresh pair of its own")
+        pairs.append(hello.public_key)
+        session.accept()
+        if session.shown_key != pairs[-1]:
+            raise Failed("Join: not shown under the pair of its Hello")
+        if session.await_beat(LIVELINESS_S, "after Accepted") != pairs[-1]:
+            raise Failed("Beat: not shown under the pair of its Hello")
+        session.warm_up()
+        session.decide()
+        session.say(wire.Goodbye("given up", again=True), to_hub=True)
+    return "the role's key for Hello, a pair of its own for each lease"
 
 
 def decisions(session: Session) -> str:
@@ -288,6 +315,7 @@ def _times(session: Session) -> str:
 
 CHECKS: Final[dict[str, Callable[[Session], str | None]]] = {
     "handshake": handshake,
+    "keys": keys,
     "decisions": decisions,
     "wall clock": wall_clock,
     "beats": beats,

@@ -10,6 +10,7 @@ from agent_c import compiled
 from live_run import finished
 
 from agents.manifest import load
+from bus.keystore import Keystore
 from emulator.conformance import Failed, Session
 from emulator.conformance_checks import CHECKS
 
@@ -28,6 +29,11 @@ REFUSED = 'fprintf(stderr, "agent-c: %s: %s\\n", reason, text);'
 LEFT = 'else exit_code = strcmp(reason, "warm_up") ? 0 : 1;'
 WRONG = {
     "handshake": ("greet(retry_s);", "greet(0);", "said Hello though nobody asked"),
+    "keys": (
+        "zmq_curve_keypair(own_key.public, own_key.secret);\n        reach_hub",
+        "reach_hub",
+        "public_key is not that of a fresh pair",
+    ),
     "decisions": ("chosen[k]] <= room", "chosen[k]] <= 1e30", "infeasible: more than fits"),
     "wall clock": (DECIDED, NAP.format(3, 0), "nothing came"),
     "beats": ("next_beat_s = now_s() + beat_s;", "next_beat_s = now_s() + 1000;", "the longest gap is"),
@@ -75,7 +81,7 @@ def test_no_shipped_manifest_is_left_out() -> None:
 def test_a_wrong_agent_is_found_by_the_check_that_is_meant_for_it(tmp_path: Path, name: str) -> None:
     old, new, told = WRONG[name]
     found = load(compiled(tmp_path, old, new))
-    session = Session(found, 0, tmp_path)
+    session = Session(found, 0, tmp_path, store=Keystore.create(tmp_path / "keys") if name == "keys" else None)
     try:
         with pytest.raises(Failed, match=told):
             CHECKS[name](session)
@@ -95,5 +101,5 @@ def test_a_program_that_is_none_fails_every_check_in_words_and_with_an_exit_code
     assert lines[0].split()[:3] == ["handshake", "FAILED", "Hello:"]
     assert "ended with code 9; see its log | its log ends: I am no agent" in lines[0]
     assert lines[-2].startswith("goodbye")
-    assert "fails 15 of 16 checks" in lines[-1]
+    assert "fails 16 of 17 checks" in lines[-1]
     assert [line for line in lines if "not claimed by the manifest" in line] == [lines[-3]]
