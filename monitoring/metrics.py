@@ -124,6 +124,13 @@ DECISIONS: Final = (
         ("edge", "agent", "version", "role"),
     ),
     Metric(
+        "edgerig_swap_events_total",
+        "counter",
+        "What became of swaps, for each edge server: asked, ready, bound, done, failed, rolled back.",
+        "swap_events",
+        ("reason",),
+    ),
+    Metric(
         "edgerig_negotiation_rounds_total",
         "counter",
         "Rounds of letters between agents, before decisions (rental).",

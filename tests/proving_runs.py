@@ -38,6 +38,7 @@ SCENARIOS: Mapping[Proof, tuple[str, tuple[str, ...], str]] = {
     "offloading": ("quickstart", GROUPED, "60"),
     "rental": ("quickstart-rental", (*GROUPED, "agent.policy=owner"), "1200"),
     "learning": ("quickstart", (*GROUPED, "agent.policy=ttosc", "edges.count=3", "services.count=8"), "600"),
+    "swap": ("quickstart", GROUPED, "60"),
     "fault": ("lossy", (GROUPED[0], GROUPED[2], "network.loss=0.02", "slot_s=1.0"), "1"),
 }
 """Scenario, changes, and emulated seconds per second: slots of a second, or of a tenth where frames are to be many."""
@@ -125,6 +126,8 @@ class Proofs:
         self._until_s(LOST_S)
         fault.kill("agent-2")
         self._stranger()
+        done = finished("swap", "3", "cloud-only", "--hub", self.runs["swap"].address)
+        assert done.returncode == 0, done.stdout + done.stderr
         self._until_s(BACK_S)
         self._stranger()
         fault.helper("node", "start", "agent", "--index", "2", "--hub", fault.address)

@@ -33,6 +33,7 @@ from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.books import Books, Ledger
 from emulator.nodes.control import Controlled
+from emulator.nodes.deciders import Deciders
 from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.members import Members
@@ -77,6 +78,7 @@ class Hub:
         self._books = Books(ledger, writer)
         ledger.on_complete = lambda: process.later(self._maybe_commit)
         self._members = Members()
+        Deciders(process.measurements, self._members, registry.standbys)
         self._now: Now | None = None
         self._tick_s = 0.0
         self._attempts = 0

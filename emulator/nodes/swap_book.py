@@ -6,6 +6,7 @@ from collections import deque
 from typing import Final
 
 from bus.digest import Entry
+from bus.measure import Measurements
 from bus.messages import ToStart
 from bus.registry import Registry
 from bus.swap_messages import Swap, Swapped, SwapState
@@ -16,19 +17,21 @@ from emulator.nodes.swap_rules import choose
 
 TABLE: Final = "swaps.csv"
 FIELDS: Final = ("number", "event", "frame", "edge", "epoch", "agent", "reason")
+EVENTS: Final = ("asked", "ready", "bound", "done", "failed", "rolled back")
 MOST_KEPT: Final = 1000
 
 
 class SwapBook:
     """That of one run."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, measurements: Measurements) -> None:
         self.live: dict[int, Request] = {}
         """Swaps that are not over, by number."""
         self.opened = 0
         """How many there were, and so the number of the last."""
         self._ended: deque[SwapState] = deque(maxlen=MOST_KEPT)
         self._writer = writer
+        self._counts = {event: measurements.counter("swap_events", reason=event) for event in EVENTS}
         self._digest: list[tuple[int, Entry]] = []  # with the frame in whose first slot it stands
 
     def open(self, asked: Swap, frame: int, registry: Registry) -> Request:
@@ -80,6 +83,7 @@ class SwapBook:
 
         Raises: RunFolderError: it cannot be written.
         """
+        self._counts[event].value += 1.0
         row = (request.number, event, frame, part.edge, part.epoch, request.name, reason)
         self._writer.row(TABLE, FIELDS, row)
 

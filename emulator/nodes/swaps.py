@@ -60,7 +60,7 @@ class Swaps:
         self._standbys = registry.standbys
         self._members = members
         self._scenario = scenario
-        self._book = SwapBook(writer)
+        self._book = SwapBook(writer, process.measurements)
         self._requests = self._book.live
         self._now = now
         self._note = note

@@ -15,10 +15,18 @@ DECIDING: Final = Row(
     (
         Panel(
             "Who decides",
-            "The agent of each edge server, its version and its role.",
+            "The agent of each edge server, its version, and whether it decides or stands by.",
             "none",
             (Query(f"edgerig_agent_info{{{RUN}}}"),),
             view="table",
+        ),
+        Panel(
+            "Swaps",
+            "What became of agents that were to take over, counted for each edge server. Failed and rolled back: those "
+            "before decide; `swaps.csv` of the run folder says why.",
+            "none",
+            (Query(f"sum by (reason) (edgerig_swap_events_total{{{RUN}}})", "{{reason}}", calm=True),),
+            proof="swap",
         ),
         Panel(
             "Time of a decision",
@@ -29,6 +37,7 @@ DECIDING: Final = Row(
                 Query(f"quantile(0.5, run_edge:edgerig_decision_seconds:p99_5m{{{RUN}}})", "middle"),
             ),
             thresholds=LESS_IS_BETTER,
+            width=8,
         ),
         Panel(
             "Memory of agents' processes",
@@ -38,6 +47,7 @@ DECIDING: Final = Row(
                 Query(f"max(edgerig_process_memory_bytes{{{AGENTS}}})", "largest"),
                 Query(f"quantile(0.5, edgerig_process_memory_bytes{{{AGENTS}}})", "middle"),
             ),
+            width=8,
         ),
         Panel(
             "Processors of agents' processes",
@@ -47,6 +57,7 @@ DECIDING: Final = Row(
                 Query(f"max(instance:edgerig_process_cpu:rate30s{{{AGENTS}}})", "busiest"),
                 Query(f"sum(instance:edgerig_process_cpu:rate30s{{{AGENTS}}})", "all"),
             ),
+            width=8,
         ),
     ),
 )

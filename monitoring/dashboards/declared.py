@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Proof = Literal["offloading", "rental", "learning", "fault"]
+Proof = Literal["offloading", "rental", "learning", "fault", "swap"]
 """The run on which a query is proved to return data; tests/containers makes them all."""
 
 View = Literal["lines", "stacked", "stat", "names", "timeline", "table", "matrix", "text"]

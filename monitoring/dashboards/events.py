@@ -1,4 +1,4 @@
-"""What is marked on the panels: agents that begin to decide, nodes that are lost or replaced, hubs that begin."""
+"""What is marked on the panels: agents that begin to decide, swaps, nodes lost or replaced, hubs that begin."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ EVENTS: Final = (
         "{{agent}} {{version}} decides for edge server {{edge}}",
         "green",
         "fault",
+    ),
+    Event(
+        "Swaps",
+        f'sum by (reason) (increase(edgerig_swap_events_total{{{RUN}, reason!~"asked|ready"}}[10s])) > 0',
+        "a swap: {{reason}}",
+        "purple",
+        "swap",
     ),
     Event("Lost nodes", f"edgerig_node_up{{{RUN}}} == 0", "{{node}} is lost", "red", "fault"),
     Event(

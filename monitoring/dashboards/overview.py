@@ -189,10 +189,16 @@ WHO: Final = Row(
     (
         Panel(
             "Agents by version and role",
-            "How many edge servers each agent decides for.",
+            "How many edge servers each agent decides for, or stands by for since a swap.",
             "none",
-            (Query(f"count by (agent, version, role) (edgerig_agent_info{{{RUN}}})"),),
-            view="table",
+            (
+                Query(
+                    f"topk(10, count by (agent, version, role) (edgerig_agent_info{{{RUN}}}))",
+                    "{{agent}} {{version}}, {{role}}",
+                ),
+            ),
+            proof="swap",
+            view="stacked",
         ),
         Panel(
             "Run folder and logs",
