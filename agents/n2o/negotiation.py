@@ -57,13 +57,19 @@ class Negotiation:
         """Letters that did not come."""
         self.malformed = 0
         """Letters that came and are none."""
-        self.disagreement = 0.0
-        """How far the last letter of a neighbour was from the own one: 0, the same, to 2, the opposite."""
+        self._latest: tuple[Mapping[int, Letter], Mapping[int, Letter]] = {}, {}
+        """What was written and what came in the last round in which anything did."""
         self._part = part
         self._rounds = rounds
         self._exchange = exchange
         self._actions = actions
         self._then = then
+
+    @property
+    def disagreement(self) -> float:
+        """How far the last letter of a neighbour was from the own one: 0, the same, to 2, the opposite."""
+        sent, received = self._latest
+        return max((float(apart(sent[other], letter)[0]) for other, letter in received.items()), default=0.0)
 
     def start(self) -> None:
         """Begin with the first round; with none, decide now."""
@@ -96,10 +102,8 @@ class Negotiation:
                 received[other] = letter
         self._part.take(received)
         self.rounds = round_ + 1
-        if self.rounds == self._rounds:
-            self.disagreement = max(
-                (float(apart(sent[other], letter)[0]) for other, letter in received.items()), default=0.0
-            )
+        if received:
+            self._latest = sent, received
         self._begin(round_ + 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -108,6 +108,8 @@ def orchestrated(parts: Sequence[Orchestrator], rounds: int, lost: Lost = nothin
     """
     first = _rented(parts)
     course = Course([first], np.zeros(first.shape))
+    latest: dict[int, tuple[Mapping[int, Letter], Mapping[int, Letter]]] = {}
+    """What each wrote and what came to it in the last round in which anything did."""
     for round_ in range(rounds):
         received: list[dict[int, Letter]] = [{} for _ in parts]
         written = [part.outgoing() for part in parts]
@@ -122,11 +124,13 @@ def orchestrated(parts: Sequence[Orchestrator], rounds: int, lost: Lost = nothin
         for part, letters in zip(parts, received, strict=True):
             part.take(letters)
         course.rented.append(_rented(parts))
-        if round_ + 1 == rounds:
-            for edge, letters in enumerate(received):
-                for other, letter in letters.items():
-                    farthest = np.maximum(course.disagreement[:, edge], apart(written[edge][other], letter))
-                    course.disagreement[:, edge] = farthest
+        for edge, letters in enumerate(received):
+            if letters:
+                latest[edge] = written[edge], letters
+    for edge, (sent, letters) in latest.items():
+        for other, letter in letters.items():
+            farthest = np.maximum(course.disagreement[:, edge], apart(sent[other], letter))
+            course.disagreement[:, edge] = farthest
     return course
 
 

@@ -219,14 +219,16 @@ class Repeating:
         return np.array([0])
 
 
-def test_disagreement_is_the_farthest_neighbour_in_the_last_round() -> None:
+def test_disagreement_is_the_farthest_neighbour_in_the_last_round_in_which_one_was_heard() -> None:
     from agents.n2o.negotiation import Negotiation
 
     same, other = np.array([2.0, -4.0], dtype="<f4").tobytes(), np.array([2.0, -3.0], dtype="<f4").tobytes()
     exchange = Scripted([Orchestration(same, -1), Orchestration(other, -1)])
-    negotiation = Negotiation(Repeating(), 2, exchange, ACTIONS, lambda _: None)
+    negotiation = Negotiation(Repeating(), 3, exchange, ACTIONS, lambda _: None)
     negotiation.start()
-    exchange.then(exchange.said)  # type: ignore[operator]
     assert negotiation.disagreement == 0.0
-    exchange.then(exchange.said)  # type: ignore[operator]
-    assert negotiation.disagreement == pytest.approx(0.25)
+    exchange.then([exchange.said[0], exchange.said[0]])  # type: ignore[operator]
+    assert negotiation.disagreement == 0.0
+    for said in (exchange.said, [Absent("late"), Absent("late")]):
+        exchange.then(said)  # type: ignore[operator]
+        assert negotiation.disagreement == pytest.approx(0.25)
