@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -147,14 +147,25 @@ def _lines(path: Path) -> tuple[Document, ...]:
 
 
 def _table(path: Path) -> Table:
-    """Columns of numbers; the line that a crash cut short is left out."""
+    return read_table(path)
+
+
+def read_table(path: Path, texts: Collection[str] = ()) -> Table:
+    """Columns of numbers; the line that a crash cut short is left out.
+
+    Args:
+        path: A CSV file with a heading.
+        texts: Columns that are none of numbers, which are left out.
+    Raises: OSError: it cannot be read. ValueError: what should be a number is none.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         lines = file.read()
     rows = list(csv.reader(lines[: lines.rfind("\n") + 1].splitlines()))
     fields = rows[0] if rows else []
-    numbers = [[float(cell) for cell in row] for row in rows[1:] if len(row) == len(fields)]
-    columns = np.array(numbers, dtype=np.float64).reshape(len(numbers), len(fields))
-    return {name: columns[:, k] for k, name in enumerate(fields)}
+    wanted = [k for k, name in enumerate(fields) if name not in texts]
+    numbers = [[float(row[k]) for k in wanted] for row in rows[1:] if len(row) == len(fields)]
+    columns = np.array(numbers, dtype=np.float64).reshape(len(numbers), len(wanted))
+    return {fields[k]: columns[:, place] for place, k in enumerate(wanted)}
 
 
 def _wire_bytes(path: Path) -> float | None:

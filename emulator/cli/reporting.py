@@ -24,21 +24,32 @@ def report_command(folder: str, out: str | None, as_json: bool) -> None:
 
     The page loads nothing: it can be mailed, printed, and read in light and in the dark.
     """
-    from monitoring import runs
-    from monitoring.pages import run_facts, run_page, run_words
     from monitoring.pages.files import write
+    from monitoring.runs import ReportError
 
     try:
-        document = run_facts.document(runs.read(Path(folder)))
-        document["sentence"] = run_words.sentence(document)
+        document, page = _of_folder(Path(folder))
         html = Path(out) if out is not None else Path(folder) / "report.html"
-        figures = write(run_page.render(document), document, html)
-    except runs.ReportError as error:
+        figures = write(page, document, html)
+    except ReportError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps(document, indent=1))
         return
     _tell([document["sentence"]], html, figures)
+
+
+def _of_folder(folder: Path) -> tuple[Document, str]:
+    """Figures and page of a run or a trial."""
+    from monitoring import runs
+    from monitoring.pages import run_facts, run_page, run_words, trial_facts, trial_page
+
+    if trial_facts.is_trial(folder):
+        document = trial_facts.document(folder)
+        return document, trial_page.render(document)
+    document = run_facts.document(runs.read(folder))
+    document["sentence"] = run_words.sentence(document)
+    return document, run_page.render(document)
 
 
 @click.command("compare")

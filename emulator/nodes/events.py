@@ -18,7 +18,7 @@ TABLE: Final = "events.jsonl"
 
 
 class Events:
-    """Those of one run. Kinds: ``lost``, ``joined``, ``link``, ``reset``, ``note``, and what others find worth one."""
+    """Those of one run. Kinds: ``lost``, ``joined``, ``link``, ``swap``, ``swap_failed``, ``swap_back``, ``note``."""
 
     def __init__(self, writer: Writer, slot: Callable[[], int]) -> None:
         """Write into a run folder; ``slot`` tells which one is being computed."""

@@ -105,7 +105,7 @@ class Hub:
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
         self._swaps = Swaps(
             process, registry, self._members, scenario, writer, lambda: (self.phase, self._now, self._holding),
-            lambda text: self._note.tell("swap", text), self._attempt_again,
+            self._note, self._attempt_again,
         )  # fmt: skip
         self._control = Controlled(
             process, registry, lambda: (self.phase, -1 if self._now is None else self._now.frame),

@@ -22,6 +22,7 @@ from bus.registry import Registry
 from bus.slots import Now
 from bus.swap_messages import NotStarted, Swap, SwapEnd, SwapFailed, SwapQuery, SwapState, SwapStates
 from emulator.folder import Writer
+from emulator.nodes.events import Events
 from emulator.nodes.members import Members
 from emulator.nodes.swap_book import SwapBook
 from emulator.nodes.swap_request import TAKEN, Request, facts_of
@@ -40,7 +41,7 @@ class Swaps:
         scenario: Scenario,
         writer: Writer,
         now: Callable[[], tuple[str, Now | None, bool]],
-        note: Callable[[str], None],
+        note: Events,
         again: Callable[[], None],
     ) -> None:
         """Let swaps be asked for.
@@ -52,7 +53,7 @@ class Swaps:
             scenario: The run's.
             writer: Of the run folder.
             now: The run's phase in a word, the slot that is computed (None before the first), whether time stands.
-            note: Takes a sentence for the run's notes.
+            note: Takes what happens, for the run's notes and events.
             again: Computes the present slot again, with those who take part now.
         """
         self._process = process
@@ -187,7 +188,12 @@ class Swaps:
             if part.edge in self._decided:
                 request.last_decided[part.edge] = self._decided[part.edge]
         edges = ", ".join(map(str, request.parts))
-        self._note(f"swap {request.number}: {request.name} decides for edge {edges} from frame {frame} on")
+        self._tell("swap", request, frame, f": {request.name} decides for edge {edges} from frame {frame} on")
+
+    def _tell(self, kind: str, request: Request, frame: int, text: str) -> None:
+        """Say what became of a swap, from a frame on."""
+        agents, slot = [f"/agent/{edge}" for edge in request.parts], frame * self._scenario.slots_per_frame
+        self._note.tell(kind, f"swap {request.number}{text}", agents, slot, swap=request.number)
 
     def _end_hold(self, request: Request, frame: int) -> None:
         """Bind those before again, if that is due, or need them no longer."""
@@ -223,7 +229,8 @@ class Swaps:
                 self._members.hold(part.edge, 0)
             self._book.row(request, request.end, frame, part, why)
         who = f"those before decide from frame {frame} on" if back else "nobody stands by any more"
-        self._note(f"swap {request.number} {request.end}: {why}; {who}")
+        kind = "swap_failed" if request.end == "failed" else "swap_back"
+        self._tell(kind, request, frame, f" {request.end}: {why}; {who}")
         self._over(request)
         for part in back:
             self._retire(part.instance, why)
@@ -370,7 +377,7 @@ class Swaps:
             self._book.row(request, "failed", frame, part, why)
             if request.asked.at_frame >= 0 and not self._wall:
                 self._book.enter(request, part, request.asked.at_frame, "failed")
-        self._note(f"swap {request.number} failed ({stage}): {why}")
+        self._tell("swap_failed", request, frame, f" failed ({stage}): {why}")
         self._over(request)
         for part in request.parts.values():
             if request.asked.agent:

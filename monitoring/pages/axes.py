@@ -30,7 +30,7 @@ class Axes:
     x_ticks: Sequence[float]
     y_ticks: Sequence[float]
     left: float = 56.0
-    right: float = 12.0
+    right: float = 22.0
     top: float = 10.0
     bottom: float = 40.0
 
@@ -59,7 +59,7 @@ class Axes:
             parts.append(tag("line", x1=self.left, x2=self.width - self.right, y1=y, y2=y, class_=line))
             parts.append(tag("text", text, x=self.left - 8, y=y + 4.0, text_anchor="end"))
         parts += self.across(x_label)
-        parts.append(tag("text", y_label, x=0.0, y=self.top - 12.0, class_="ink"))
+        parts.append(tag("text", y_label, x=0.0, y=-2.0, class_="ink"))
         return parts
 
     def across(self, x_label: str) -> list[Markup]:
@@ -106,11 +106,13 @@ def colour_of(index: int) -> str:
 
 
 def legend(entries: Iterable[tuple[str, str, str]]) -> Markup:
-    """What lines or areas mean: (name, colour, ``area`` or the class of a line)."""
+    """What lines or areas mean: (name, colour, ``area``, ``dots`` or the class of a line)."""
     items = []
     for name, colour, kind in entries:
         if kind == "area":
             mark = tag("rect", x=4.0, y=0.0, width=14.0, height=10.0, rx=2.0, fill=colour)
+        elif kind == "dots":
+            mark = tag("circle", cx=11.0, cy=5.0, r=3.0, fill=colour, fill_opacity=0.55)
         else:
             mark = tag("line", x1=0.0, x2=22.0, y1=5.0, y2=5.0, class_=f"line {kind}".strip(), stroke=colour)
         items.append(tag("li", tag("svg", mark, viewBox="0 0 22 10", aria_hidden="true"), name))

@@ -7,7 +7,8 @@ from typing import Final
 from monitoring.pages import lines
 from monitoring.pages.axes import FULL, colour_of
 from monitoring.pages.compare_facts import sentences
-from monitoring.pages.digits import MINUS, NOTHING, THIN, duration, percent, shown, size, with_unit
+from monitoring.pages.difference_table import INTERVALS, difference_row, difference_table, in_unit
+from monitoring.pages.digits import MINUS, NOTHING, shown
 from monitoring.pages.forest import Difference, forest, scatter
 from monitoring.pages.lines import Line
 from monitoring.pages.markup import Child, Markup, tag
@@ -17,11 +18,6 @@ from monitoring.pages.style import details, page, section, table
 from monitoring.runs import Document
 
 RENTAL: Final = "rental"
-INTERVALS: Final = (
-    "A difference is arm minus baseline on the same seed. The 95 % interval is Student's over seeds, which are the "
-    "only replicates: slots of one run depend on each other. The bootstrap (bias-corrected) and the effect size "
-    "(Hedges' g: mean difference over its scatter) stand beside it and decide nothing."
-)
 
 
 def render(document: Document) -> str:
@@ -77,62 +73,13 @@ def _differences(document: Document) -> list[Child]:
 
 
 def _difference_table(document: Document, comparison: Document) -> Markup:
-    rows: list[list[Child]] = []
-    for figure in document["figures"]:
-        found = comparison["figures"][figure["name"]]
-        if found is None:
-            continue
-        scale, unit = _scaled(max(abs(found["baseline_mean"]), abs(found["run_mean"])), figure["unit"])
-        rows.append(
-            [
-                figure["words"] + (f" [{unit}]" if unit else ""),
-                shown(found["baseline_mean"] * scale),
-                shown(found["run_mean"] * scale),
-                tag("span", shown(found["mean"] * scale, sign=True), class_=tone_of(found, figure["better"])),
-                interval(found["low"], found["high"], scale),
-                percent(found["share"], sign=True) if found["share"] is not None else NOTHING,
-                interval(found["bootstrap_low"], found["bootstrap_high"], scale),
-                shown(found["effect_size"], sign=True) if found["effect_size"] is not None else NOTHING,
-                str(found["pairs"]),
-            ]
-        )
-    arms = [document["baseline"], comparison["arm"]]
-    head = ["figure", *arms, "difference", "95 % interval", "share", "bootstrap", "effect", "seeds"]
-    return table(head, rows, caption=f"{comparison['arm']} minus {document['baseline']}", numbers=8)
-
-
-def _scaled(value: float, unit: str) -> tuple[float, str]:
-    """The factor and the unit in which a value reads well."""
-    if unit == "s" and 0.0 < value < 0.5:
-        return (1e3, "ms") if value >= 5e-4 else (1e6, "\u00b5s")
-    if unit == "B" and value >= 1e4:
-        return 1e-3, "kB"
-    return 1.0, unit
-
-
-def in_unit(value: float | None, unit: str) -> str:
-    """A figure with its unit; bytes and seconds in whatever reads best."""
-    if value is None:
-        return NOTHING
-    if unit == "B":
-        return with_unit(size(value))
-    if unit == "s":
-        return with_unit(duration(value))
-    return shown(value) + (f"{THIN}{unit}" if unit else "")
-
-
-def interval(low: float | None, high: float | None, scale: float = 1.0) -> str:
-    """Both ends with their signs."""
-    if low is None or high is None:
-        return NOTHING
-    return f"{shown(low * scale, sign=True)} to {shown(high * scale, sign=True)}"
-
-
-def tone_of(found: Document, better: str) -> str | None:
-    """Green or red where the interval leaves 0 out."""
-    if found["low"] is None or found["low"] <= 0.0 <= found["high"]:
-        return None
-    return "good" if (found["mean"] < 0) == (better == "lower") else "bad"
+    rows = [
+        difference_row(figure["words"], found, figure)
+        for figure in document["figures"]
+        if (found := comparison["figures"][figure["name"]]) is not None
+    ]
+    arms = document["baseline"], comparison["arm"]
+    return difference_table(f"{comparison['arm']} minus {document['baseline']}", arms, rows)
 
 
 def _timeline(document: Document) -> Markup | None:

@@ -11,6 +11,8 @@ from monitoring.pages.digits import shown, tick_text, ticks
 from monitoring.pages.markup import Markup, tag
 
 ROW: Final = 46.0
+ROOM: Final = 64.0
+"""That the word beside the line at 0 takes."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,20 @@ def forest(
         parts.append(tag("line", x1=x, x2=x, y1=axes.top, y2=axes.floor, class_=line))
         parts.append(tag("text", text, x=x, y=axes.floor + 18.0, text_anchor="middle"))
     parts.append(tag("text", x_label, x=width / 2.0, y=height - 4.0, text_anchor="middle"))
-    side = {
-        "x": axes.x(0.0) + (-8.0 if better == "lower" else 8.0),
-        "text_anchor": "end" if better == "lower" else "start",
-    }
-    parts.append(tag("text", "\u2190 better" if better == "lower" else "better \u2192", y=4.0, **side))
+    parts.append(_better(axes, better))
     for k, row in enumerate(rows):
         parts += _row(axes, row, axes.top + (k + 0.5) * ROW + 6.0, colour_of(k + 1))
     return figure(caption, drawing(axes, alt, parts, above=14.0))
+
+
+def _better(axes: Axes, better: str) -> Markup:
+    """Which way is better; which way is worse, where there is no room on the good side."""
+    zero, lower = axes.x(0.0), better == "lower"
+    room = zero - axes.left if lower else axes.width - axes.right - zero
+    text, leftwards = ("better", lower) if room >= ROOM else ("worse", not lower)
+    if leftwards:
+        return tag("text", f"\u2190 {text}", x=zero - 8.0, y=4.0, text_anchor="end")
+    return tag("text", f"{text} \u2192", x=zero + 8.0, y=4.0)
 
 
 def _row(axes: Axes, row: Difference, y: float, colour: str) -> list[Markup]:

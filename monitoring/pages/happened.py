@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from monitoring.pages.digits import NOTHING, duration, with_unit
 from monitoring.pages.lines import Mark, glyph
 from monitoring.pages.markup import Child, Markup, tag
 from monitoring.pages.style import table
@@ -14,11 +15,11 @@ KIND_NAMES: Final = {
     "lost": "a process is lost",
     "joined": "a process takes part",
     "swap": "an agent is swapped",
-    "swap_failed": "a swap that failed",
+    "swap_failed": "a swap fails",
+    "swap_back": "a swap is taken back",
     "stage": "a stage of the trial begins",
     "link": "a link is changed",
     "stop": "the run is stopped",
-    "reset": "a reset",
     "note": "a note",
 }
 UNMARKED: Final = ("note",)
@@ -48,6 +49,31 @@ def events_table(events: Sequence[Document]) -> Markup:
         sign = tag("svg", glyph(kind), viewBox="-9 -9 18 18", width=14, height=14, aria_hidden="true")
         rows.append([f"{slot_of(event):,}", joined_kind(sign, kind), str(event.get("text", ""))])
     return table(["slot", "kind", "what happened"], rows)
+
+
+def swaps_table(swaps: Sequence[Document]) -> Markup:
+    """A line for each swap, with its outcome."""
+    rows: list[list[Child]] = []
+    for swap in swaps:
+        end = str(swap.get("stage", ""))
+        tone = "good" if end == "done" else "bad" if end == "failed" else "warn"
+        frame = swap.get("frame", -1)
+        why = " in ".join(part for part in (str(swap.get("reason") or ""), str(swap.get("failed") or "")) if part)
+        rows.append(
+            [
+                str(swap.get("number")),
+                ", ".join(str(part.get("edge")) for part in swap.get("parts") or []),
+                str(swap.get("agent") or "who stood by"),
+                tag("span", end, class_=tone),
+                why,
+                str(frame) if isinstance(frame, int) and frame >= 0 else NOTHING,
+                str(swap.get("gap_frames", NOTHING)),
+                str(swap.get("missed", NOTHING)),
+                with_unit(duration(swap.get("held_s"))),
+            ]
+        )
+    head = ["swap", "edge servers", "agent", "outcome", "why", "from frame", "gap [frames]", "missed", "time held"]
+    return table(head, rows, numbers=4)
 
 
 def joined_kind(sign: Markup, kind: str) -> Markup:

@@ -17,7 +17,8 @@ GLYPHS: Final = {
     "lost": ("bad", "M0 5.5L-6 -5H6Z"),
     "joined": ("good", "M0 -5.5L-6 5H6Z"),
     "swap": ("swap", "M0 -6.5L6.5 0L0 6.5L-6.5 0Z"),
-    "swap_failed": ("bad", "M-5 -5H5V5H-5Z"),
+    "swap_failed": ("bad", "M-6 -4L-4 -6L0 -2L4 -6L6 -4L2 0L6 4L4 6L0 2L-4 6L-6 4L-2 0Z"),
+    "swap_back": ("warn", "M0 -6.5L6.5 0L0 6.5L-6.5 0Z"),
     "stage": ("swap", "M-1.2 -6H1.2V6H-1.2Z"),
     "link": ("warn", "M-6 -2H6V2H-6Z"),
     "stop": ("bad", "M-5 -5H5V5H-5Z"),
@@ -32,6 +33,8 @@ class Line:
     Attributes:
         y: Of each x; None where there is nothing, which leaves a gap.
         style: Classes of the line, for example ``dash``.
+        dots: A dot at each point instead of a line through them.
+        ends: Whether the band's last interval is drawn as one, too.
         low, high: A band around it; empty for none.
     """
 
@@ -40,6 +43,8 @@ class Line:
     y: Sequence[float | None]
     colour: str
     style: str = ""
+    dots: bool = False
+    ends: bool = False
     low: Sequence[float | None] = field(default=())
     high: Sequence[float | None] = field(default=())
 
@@ -51,6 +56,15 @@ class Mark:
     x: float
     kind: str
     text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of the x axis that has a name."""
+
+    x_low: float
+    x_high: float
+    name: str
 
 
 def line_chart(
@@ -65,6 +79,8 @@ def line_chart(
     height: float = 250.0,
     from_zero: bool = True,
     x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
+    spans: Sequence[Span] = (),
 ) -> Markup | None:
     """Lines in one picture; None where there is no number to draw.
 
@@ -76,21 +92,22 @@ def line_chart(
         marks: What happened, drawn as signs above and lines through the plot.
         width, height: In units of the picture, FULL or HALF wide.
         from_zero: Whether the y axis begins at 0.
-        x_range: Of the x axis, if not that of the lines.
+        x_range, y_range: Of the axes, if not those of the lines; what lies beyond is drawn at the rim.
+        spans: Stretches with names, drawn behind the lines.
     """
     values = [value for line in lines for value in (*_numbers(line.y), *_numbers(line.low), *_numbers(line.high))]
     places = [x for line in lines for x in line.x]
     if not values or not places:
         return None
-    low, high = min(values), max(values)
+    low, high = y_range or (min(values), max(values))
     y_ticks = ticks(min(low, 0.0) if from_zero else low, max(high, 0.0) if from_zero else high)
     x_low, x_high = x_range or (min(places), max(places))
-    top = 24.0 if marks else 10.0
+    top = 10.0 + 14.0 * bool(marks) + 18.0 * bool(spans)
     axes = Axes(width, height, x_low, max(x_high, x_low + 1.0), whole_ticks(x_low, x_high), y_ticks, top=top)
-    parts = [*axes.grid(x_label, y_label), *_marked(axes, marks)]
+    parts = [*_spanned(axes, spans), *axes.grid(x_label, y_label), *_marked(axes, marks)]
     for line in lines:
         parts += _drawn(axes, line)
-    entries = [(line.name, line.colour, line.style) for line in lines if line.name]
+    entries = [(line.name, line.colour, "dots" if line.dots else line.style) for line in lines if line.name]
     return figure(caption, drawing(axes, alt, parts), legend(entries) if entries else None)
 
 
@@ -102,6 +119,12 @@ def _drawn(axes: Axes, line: Line) -> list[Markup]:
     parts = []
     if line.low and line.high:
         parts.append(tag("path", d=_band(axes, line), fill=line.colour, class_="band"))
+        if line.ends:
+            parts += filter(None, [_whisker(axes, line)])
+    if line.dots:
+        points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None and math.isfinite(y)]
+        dot = {"r": 3.0, "fill": line.colour, "fill_opacity": 0.55}
+        return [*parts, *(tag("circle", cx=axes.x(x), cy=_inside(axes, y), **dot) for x, y in points)]
     parts.append(tag("path", d=_path(axes, line.x, line.y), class_=f"line {line.style}".strip(), stroke=line.colour))
     return parts
 
@@ -118,19 +141,50 @@ def _path(axes: Axes, xs: Sequence[float], ys: Sequence[float | None]) -> str:
             said.append("")
             continue
         alone = not said or not said[-1]
-        said.append(f"{'M' if alone else 'L'}{axes.x(x):.1f} {axes.y(y):.1f}")
+        said.append(f"{'M' if alone else 'L'}{axes.x(x):.1f} {_inside(axes, y):.1f}")
     return "".join(said) + ("h.1" if alone else "")
 
 
 def _band(axes: Axes, line: Line) -> str:
     ends = [
-        (axes.x(x), axes.y(low), axes.y(high))
+        (axes.x(x), _inside(axes, low), _inside(axes, high))
         for x, low, high in zip(line.x, line.low, line.high, strict=True)
         if low is not None and high is not None
     ]
     there = [f"{x:.1f} {high:.1f}" for x, _, high in ends]
     back = [f"{x:.1f} {low:.1f}" for x, low, _ in reversed(ends)]
-    return f"M{'L'.join([*there, *back])}Z" if ends else "M0 0"
+    return f"M{'L'.join([*there, *back])}Z" if len(ends) > 1 else "M0 0"
+
+
+def _whisker(axes: Axes, line: Line) -> Markup | None:
+    """The last interval of a band, which a band of one point would not show."""
+    known = [
+        (axes.x(x), _inside(axes, low), _inside(axes, high))
+        for x, low, high in zip(line.x, line.low, line.high, strict=True)
+        if low is not None and high is not None
+    ]
+    if not known:
+        return None
+    x, low, high = known[-1]
+    path = f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 5:.1f} {low:.1f}h10M{x - 5:.1f} {high:.1f}h10"
+    return tag("path", d=path, class_="line thin", stroke=line.colour)
+
+
+def _inside(axes: Axes, value: float) -> float:
+    """Down, but no farther than the rim."""
+    return axes.y(min(max(value, axes.y_ticks[0]), axes.y_ticks[-1]))
+
+
+def _spanned(axes: Axes, spans: Sequence[Span]) -> list[Markup]:
+    parts = []
+    for k, span in enumerate(spans):
+        x, end = axes.x(span.x_low), axes.x(span.x_high)
+        high = axes.floor - axes.top
+        tone = "span odd-span" if k % 2 else "span"
+        parts.append(tag("rect", x=x, y=axes.top, width=max(end - x, 0.0), height=high, class_=tone))
+        parts.append(tag("line", x1=x, x2=x, y1=axes.top - 16.0, y2=axes.floor, class_="edge"))
+        parts.append(tag("text", span.name, x=x + 5.0, y=axes.top - 5.0, class_="ink"))
+    return parts
 
 
 def _marked(axes: Axes, marks: Sequence[Mark]) -> list[Markup]:

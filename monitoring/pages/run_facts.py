@@ -40,6 +40,7 @@ def document(run: Run) -> Document:
         "cells": _cells(run, world),
         "services": _services(run),
         "events": [dict(event) for event in run.events[:MOST_EVENTS]],
+        "swaps": [dict(swap) for swap in run.summary.get("swaps") or []],
         "notes": [str(note) for note in run.summary.get("notes") or []],
         "learning": run.summary.get("learning"),
         "versions": run.summary.get("versions") or {},
@@ -136,8 +137,12 @@ def _decisions(run: Run) -> Document:
         if len(slowest):
             spread = {f"p{q}_s": float(np.quantile(slowest, q / 100)) for q in (50, 95, 99)}
             spread |= {"max_s": float(slowest.max())}
-    counts = {name: run.summary.get(name) for name in ("late", "missed", "refused")}
-    return {**spread, **counts, "refused_by_reason": refused}
+    counts: Document = {name: run.summary.get(name) for name in ("late", "missed", "refused")}
+    if isinstance(counters, Mapping) and counts["late"] is not None:
+        # The summary's figure holds messages that came after their slot, too.
+        counts["messages_late"] = counts["late"] - refused.get("late", 0.0)
+        counts["late"] = refused.get("late", 0.0)
+    return {**spread, "messages_late": 0, **counts, "refused_by_reason": refused}
 
 
 def _bytes(run: Run) -> Document | None:

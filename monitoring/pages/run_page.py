@@ -8,7 +8,7 @@ from typing import Any, Final
 from monitoring.pages import bars, lines
 from monitoring.pages.axes import HALF
 from monitoring.pages.digits import THIN, duration, percent, shown, size, whole, with_unit
-from monitoring.pages.happened import events_table
+from monitoring.pages.happened import events_table, swaps_table
 from monitoring.pages.lines import Line
 from monitoring.pages.markup import Child, Markup, tag
 from monitoring.pages.ran import about, agents_table, footer, note_list
@@ -110,11 +110,11 @@ def _shared_cards(document: Document) -> list[Markup]:
     ]
     if sizes is not None:
         found.append(card("Messages of one decision", *size(sizes["per_decision"]), "on the wire, one edge server's"))
-    counts = [decisions[name] for name in ("missed", "late", "refused")]
+    counts = [decisions[name] for name in ("missed", "refused", "late")]
     known = [count for count in counts if count is not None]
     bad = sum(known) > 0
     figure = " / ".join("\u2013" if count is None else f"{count:g}" for count in counts)
-    found.append(card("Missed / late / refused", figure, more="decisions", tone="bad" if bad else None))
+    found.append(card("Missed / refused / late", figure, more="decisions", tone="bad" if bad else None))
     return found
 
 
@@ -131,9 +131,11 @@ def _decisions(document: Document) -> list[Child]:
         for name, key in (("p50", "p50_s"), ("p95", "p95_s"), ("p99", "p99_s"), ("slowest", "max_s"))
         if decisions[key] is not None
     ]
-    names = {"missed": "missed (nobody decided)", "late": "late", "refused": "refused at the edge"}
+    names = {"missed": "missed (nobody decided)", "refused": "refused by the edge server"}
     rows += [[names[key], f"{decisions[key]:g}"] for key in names if decisions[key] is not None]
-    rows += [[f"refused: {reason}", f"{count:g}"] for reason, count in decisions["refused_by_reason"].items()]
+    rows += [[f"refused for being {reason}", f"{count:g}"] for reason, count in decisions["refused_by_reason"].items()]
+    if decisions["messages_late"]:
+        rows.append(["messages that came after their slot", f"{decisions['messages_late']:g}"])
     late = document["run"]["late_slots"]
     if late:
         rows.append(["slots closed before everyone was done", f"{late:g}"])
@@ -209,6 +211,8 @@ def _happened(document: Document) -> list[Child]:
     found: list[Child] = []
     if document["events"]:
         found.append(events_table(document["events"]))
+    if document["swaps"]:
+        found.append(swaps_table(document["swaps"]))
     told = {str(event.get("text")) for event in document["events"]}
     found.append(note_list([note for note in document["notes"] if note not in told]))
     return found

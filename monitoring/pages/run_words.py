@@ -64,14 +64,20 @@ def _rental_outcome(document: Document) -> str:
 def _troubles(document: Document) -> str:
     """Late, missed and refused decisions, and lost nodes, in words."""
     decisions = document["decisions"]
-    counts = [(name, decisions[name] or 0) for name in ("missed", "late", "refused")]
-    said = [f"{count:g} {'decision was' if count == 1 else 'decisions were'} {name}" for name, count in counts if count]
+    missed, late, refused = (decisions[name] or 0 for name in ("missed", "late", "refused"))
+    said = [_were(missed, "missed")] if missed else []
+    if late or refused:
+        said.append(_were(max(late, refused), "refused") + (f", {late:g} of them late" if late else ""))
     lost = sum(1 for event in document["events"] if event.get("kind") == "lost")
     if lost:
         said.append(f"{lost} {'process was' if lost == 1 else 'processes were'} lost")
     if decisions["missed"] is None and not said:
         return "whether decisions were missed is not known"
     return ", ".join(said) or "no decision was missed, late or refused"
+
+
+def _were(count: float, what: str) -> str:
+    return f"{count:g} {'decision was' if count == 1 else 'decisions were'} {what}"
 
 
 def deciders(document: Document) -> str:

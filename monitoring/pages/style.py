@@ -32,9 +32,9 @@ p{margin:.35rem 0;max-width:76ch}
 .note.bad{border-color:var(--bad)}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 .badge{display:inline-block;border:1px solid currentColor;border-radius:99px;padding:0 .6em;font-size:.8125rem}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:1px;background:var(--faint);
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:1px;
 border:1px solid var(--faint);border-radius:8px;overflow:hidden;margin:1.2rem 0 0;padding:0}
-.cards>div{background:var(--paper);padding:.65rem .85rem .7rem}
+.cards>div{box-shadow:0 0 0 1px var(--faint);padding:.65rem .85rem .7rem}
 .cards dt{color:var(--quiet);font-size:.8125rem;line-height:1.35}
 .cards dd{margin:.1rem 0 0}
 .cards dd.figure{font-size:1.42rem;line-height:1.25;font-weight:600;letter-spacing:-.01em;
@@ -56,7 +56,8 @@ svg .dash{stroke-dasharray:6 4}svg .dot{stroke-dasharray:1.5 4}
 svg .event{stroke:var(--quiet);stroke-width:1;stroke-dasharray:2 3}
 svg .swap{stroke:none;fill:var(--c3)}
 svg .bad{stroke:none;fill:var(--bad)}svg .good{stroke:none;fill:var(--good)}svg .warn{stroke:none;fill:var(--warn)}
-svg .band{opacity:.16}
+svg .band{opacity:.16}svg .span{fill:var(--card)}svg .odd-span{fill:none}
+svg .edge{stroke:var(--quiet);stroke-width:1}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:.1rem 0 .2rem;padding:0;list-style:none;
 font-size:.8125rem;color:var(--quiet)}
 .legend svg{width:22px;height:10px;vertical-align:middle;margin-right:.4em;display:inline-block}
