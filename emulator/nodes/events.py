@@ -8,6 +8,7 @@ from typing import Final
 
 from bus.messages import Peer
 from emulator.folder import Writer
+from emulator.nodes.swap_request import Request
 
 _log = logging.getLogger("hub")
 
@@ -20,8 +21,9 @@ TABLE: Final = "events.jsonl"
 class Events:
     """Those of one run. Kinds: ``lost``, ``joined``, ``link``, ``swap``, ``swap_failed``, ``swap_back``, ``note``."""
 
-    def __init__(self, writer: Writer, slot: Callable[[], int]) -> None:
+    def __init__(self, writer: Writer, slot: Callable[[], int], slots_per_frame: int) -> None:
         """Write into a run folder; ``slot`` tells which one is being computed."""
+        self._slots_per_frame = slots_per_frame
         self.texts: list[str] = []
         self._writer = writer
         self._slot = slot
@@ -34,6 +36,11 @@ class Events:
         """Tell that a process takes part from a slot on."""
         names = [node.name for node in peer.nodes]
         self.tell("joined", f"{peer.process} takes part from slot {slot} on", names, slot)
+
+    def swapped(self, kind: str, request: Request, frame: int, text: str) -> None:
+        """Tell what became of a swap, from a frame on."""
+        agents = [f"/agent/{edge}" for edge in request.parts]
+        self.tell(kind, f"swap {request.number}{text}", agents, frame * self._slots_per_frame, swap=request.number)
 
     def tell(
         self, kind: str, text: str, nodes: Sequence[str] = (), slot: int | None = None, **facts: str | float

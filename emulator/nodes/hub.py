@@ -73,7 +73,7 @@ class Hub:
         self._scenario = scenario
         self._writer = writer
         wall_s = scenario.slot_s / scenario.rate
-        self._note = Events(writer, lambda: 0 if self._now is None else self._now.slot)
+        self._note = Events(writer, lambda: max(0, self._next_slot() - 1), scenario.slots_per_frame)
         self._wall = clock_of(scenario, process, self._note)
         self._books = Books(ledger, writer)
         ledger.on_complete = lambda: process.later(self._maybe_commit)

@@ -188,12 +188,7 @@ class Swaps:
             if part.edge in self._decided:
                 request.last_decided[part.edge] = self._decided[part.edge]
         edges = ", ".join(map(str, request.parts))
-        self._tell("swap", request, frame, f": {request.name} decides for edge {edges} from frame {frame} on")
-
-    def _tell(self, kind: str, request: Request, frame: int, text: str) -> None:
-        """Say what became of a swap, from a frame on."""
-        agents, slot = [f"/agent/{edge}" for edge in request.parts], frame * self._scenario.slots_per_frame
-        self._note.tell(kind, f"swap {request.number}{text}", agents, slot, swap=request.number)
+        self._note.swapped("swap", request, frame, f": {request.name} decides for edge {edges} from frame {frame} on")
 
     def _end_hold(self, request: Request, frame: int) -> None:
         """Bind those before again, if that is due, or need them no longer."""
@@ -230,7 +225,7 @@ class Swaps:
             self._book.row(request, request.end, frame, part, why)
         who = f"those before decide from frame {frame} on" if back else "nobody stands by any more"
         kind = "swap_failed" if request.end == "failed" else "swap_back"
-        self._tell(kind, request, frame, f" {request.end}: {why}; {who}")
+        self._note.swapped(kind, request, frame, f" {request.end}: {why}; {who}")
         self._over(request)
         for part in back:
             self._retire(part.instance, why)
@@ -377,7 +372,7 @@ class Swaps:
             self._book.row(request, "failed", frame, part, why)
             if request.asked.at_frame >= 0 and not self._wall:
                 self._book.enter(request, part, request.asked.at_frame, "failed")
-        self._tell("swap_failed", request, frame, f" failed ({stage}): {why}")
+        self._note.swapped("swap_failed", request, frame, f" failed ({stage}): {why}")
         self._over(request)
         for part in request.parts.values():
             if request.asked.agent:

@@ -32,7 +32,7 @@ def render(document: Document) -> str:
         section("Arm by arm", _arms(document), _bytes(document)),
         section("Seed by seed", *_seeds(document)),
         section("What was compared", *_compared(document)),
-        footer("the JSON file"),
+        footer(),
     )
 
 

@@ -95,8 +95,9 @@ def note_list(notes: Sequence[str]) -> Markup | None:
     return tag("div", *items[:6], details(f"{len(items) - 6} more", *items[6:]) if len(items) > 6 else None)
 
 
-def footer(json_name: str) -> Markup:
+def footer() -> Markup:
     """Where the figures are."""
-    return tag(
-        "footer", f"Made by edgerig. All figures of this page, and those of its lines, are in {json_name} beside it."
+    said = (
+        "Made by edgerig. All figures of this page, and those of its lines, are in the JSON of the same name beside it."
     )
+    return tag("footer", said)

@@ -35,7 +35,7 @@ def render(document: Document) -> str:
         section("Messages", *_messages(document)),
         section("What happened", *_happened(document)),
         section("What ran", agents_table(document["agents"]), *about(document)),
-        footer("report.json"),
+        footer(),
     )
 
 

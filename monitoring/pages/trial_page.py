@@ -38,7 +38,7 @@ def render(document: Document) -> str:
         section("Who else was touched", *_cells(document)),
         section("Run by run", *_runs(document)),
         section("What was tried", _tried(document)),
-        footer("report.json"),
+        footer(),
     )
 
 
