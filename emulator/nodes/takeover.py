@@ -75,6 +75,7 @@ class Takeover:
         self._publish = publish
         self._turn: Turn | None = None
         self._since = (0, -1)  # epoch, and the frame in which it began
+        self._gathers: tuple[Filing, ...] = ()
         self._early: list[tuple[Filing, Any, tuple[int, ...]]] = []
 
     def begin_again(self) -> None:
@@ -86,7 +87,8 @@ class Takeover:
     def guard(self, topic: str) -> None:
         """From now on let only those decisions into the edge server's gather that come from whoever is bound."""
         subscription = self._node.process.pubsub.subscriptions[topic]
-        subscription.filings = tuple(partial(self._file, file) for file in subscription.filings)
+        self._gathers = subscription.filings
+        subscription.filings = tuple(partial(self._file, file) for file in self._gathers)
 
     def _file(self, file: Filing, message: Any, fields: tuple[int, ...]) -> None:
         # By index: version, flags, round, attempt, type, instance, slot.
@@ -156,12 +158,20 @@ class Takeover:
         if turn is not None and instance == turn.held:
             turn.spare = message
             if turn.failed and self._driver.paced:
-                self._decide(turn, message)
+                self._stand_in(turn, message)
 
     def _decide(self, turn: Turn, message: Message) -> None:
         if not turn.over:
             turn.over = True
             self._publish(message, turn.slot, turn.attempt)
+
+    def _stand_in(self, turn: Turn, message: Message) -> None:
+        """The old one's decision counts, at once: deciding may be over before a message comes round."""
+        if not turn.over:
+            fields = (0, 0, 0, turn.attempt, 0, self._node.process.instance, turn.slot, 0, 0, 0)
+            for file in self._gathers:
+                file(message, fields)
+            self._decide(turn, message)
 
     def _fail(self, turn: Turn, reason: str) -> None:
         """The new one has no valid decision: the old one's of the same frame counts.
@@ -175,7 +185,7 @@ class Takeover:
         told = SwapFailed(self._edge, turn.bound, turn.frame, reason)
         self._node.process.membership.ask("swap_failed", told, BeatAck, lambda answer: self._told(turn, answer))
         if self._driver.paced and turn.spare is not None:
-            self._decide(turn, turn.spare)
+            self._stand_in(turn, turn.spare)
 
     def _told(self, turn: Turn, answer: Any) -> None:
         """In lockstep, without an old one that could decide, what the new one said is judged like any decision."""
