@@ -95,6 +95,21 @@ def hosted(spec: str, scenario: Scenario, edge: int) -> Callable[[wire.Setup], D
     return lambda _setup: make(spec, scenario, edge)
 
 
+def spec_of(scenario: Scenario, edge: int) -> str:
+    """Whom a scenario names for an edge server.
+
+    Raises: AgentError: nobody, or no such edge server.
+    """
+    if edge >= scenario.edges.count:
+        raise AgentError(f"edge server {edge}: there are 0..{scenario.edges.count - 1}")
+    if scenario.rental is None:
+        from agents.policy import observes, per_edge_specs
+    else:
+        from agents.policy import per_edge_specs
+        from agents.rental_policy import observes
+    return per_edge_specs(scenario.agent.policy, scenario.edges.count, observes)[edge]
+
+
 def check_hostable(spec: str, world: str) -> None:
     """Find out whether a policy can be asked by one edge server alone.
 
@@ -160,6 +175,7 @@ def main(arguments: list[str]) -> int:
     (spec,) = arguments
     try:
         scenario = _scenario_of(hub)
+        spec = spec or spec_of(scenario, int(index))
         make = hosted(spec, scenario, int(index))
     except (AgentError, PeerLost) as error:
         log.error("%s", error)

@@ -29,6 +29,7 @@ class Swap(Message, frozen=True):
         at_frame: The frame; -1: the next boundary at which they are ready. In lockstep time waits for them there.
         hold_frames: Frames for which the agents before stand by after they were replaced; -1: until ``swap_end``.
         deadline_s: Wall seconds that may pass until they are ready, from now on, or from ``at_frame`` on.
+        back_frame: From which on those before shall decide again; -1: they need not.
     """
 
     edges: tuple[int, ...]
@@ -37,6 +38,7 @@ class Swap(Message, frozen=True):
     at_frame: int = -1
     hold_frames: int = 1
     deadline_s: float = 30.0
+    back_frame: int = -1
 
 
 class SwapQuery(Message, frozen=True):

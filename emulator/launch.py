@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -21,9 +21,9 @@ from typing import IO, Any
 from agents.errors import AgentError
 from bus.client import Client
 from bus.credentials import LAUNCHER
-from bus.errors import BusError
+from bus.errors import BusError, CallFailed
 from bus.messages import BeatAck, NodeStates, Query, RunStatus, Stop, Stopped, ToStart
-from bus.swap_messages import NotStarted
+from bus.swap_messages import NotStarted, Swap, SwapState
 from emulator.errors import RunFolderError
 from emulator.keys import credential_of, keystore
 from emulator.layout import Group, arguments_of, groups, hosted
@@ -110,6 +110,18 @@ class Launcher:
             if not self._order.waits_for(nodes, states):
                 self._held.remove(group)
                 self._spawn(group.name, group.kind, self._command(group, self.address))
+
+    def ask_for(self, swaps: Iterable[Swap]) -> None:
+        """Ask the hub for swaps of agents.
+
+        Raises: RunFolderError: it does not want to; says why.
+        """
+        for swap in swaps:
+            try:
+                if self._client is not None:
+                    self._client.call("swap", swap, SwapState)
+            except CallFailed as error:
+                raise RunFolderError(f"swap of edge {', '.join(map(str, swap.edges))}: {error.text}") from None
 
     def _start_wanted(self, wanted: ToStart) -> None:
         """Start an agent that a swap waits for, or tell the hub why not."""

@@ -7,12 +7,14 @@ import math
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from emulator import run as runs
+from emulator import swaps_file
 from emulator.cli.agents import require_signed_option
 from emulator.cli.finding import keys_option
 from emulator.cli.options import read, scenario_options
@@ -29,6 +31,12 @@ ENCODINGS = ("json", "msgpack")
 @require_signed_option
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="On the wall clock: simulated seconds a second.")
 @click.option("--lockstep", is_flag=True, help="As fast as it goes, equal to the in-process world (default).")
+@click.option(
+    "--swaps",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="swaps.csv of another run: let agents change in the same frames.",
+)
 @click.option("--record", is_flag=True, help="Record every message into run.mcap in the run folder.")
 @click.option(
     "--encoding",
@@ -49,6 +57,7 @@ def run_command(
     as_json: bool,
     rate: float | None,
     lockstep: bool,
+    swaps: Path | None,
     record: bool,
     encoding: str,
 ) -> int:
@@ -60,9 +69,12 @@ def run_command(
         found = msgspec.structs.replace(found, clock="wall", rate=rate)
     elif lockstep:
         found = msgspec.structs.replace(found, clock="lockstep")
+    asked = [] if swaps is None else swaps_file.read(swaps)
     prepared = runs.prepare(found, on_bus=True, tell=tell)
     with _progress(prepared, as_json) as progress:
-        result = runs.on_bus(prepared, out, progress.show, lambda launcher: None, encoding if record else "")
+        result = runs.on_bus(
+            prepared, out, progress.show, lambda launcher: launcher.ask_for(asked), encoding if record else ""
+        )
     _tell(result, as_json)
     return result.code
 

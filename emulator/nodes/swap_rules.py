@@ -46,6 +46,8 @@ def check(asked: Swap, phase: str, now: Now | None, scenario: Scenario, registry
         raise ValueError(f"frame {asked.at_frame}: the run has frames 0..{scenario.frames - 1}")
     if asked.hold_frames < -1 or not 0.0 < asked.deadline_s < LONGEST_S:
         raise ValueError(f"hold_frames must be -1 or more, deadline_s more than 0 and less than {LONGEST_S:g}")
+    if asked.back_frame >= 0 and not (asked.hold_frames < 0 <= asked.at_frame < asked.back_frame):
+        raise ValueError("back_frame must come after at_frame, with hold_frames = -1")
     if _negotiates(registry):
         raise ValueError("agents that negotiate with their neighbours cannot be swapped one by one")
 

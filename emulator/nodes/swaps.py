@@ -196,6 +196,8 @@ class Swaps:
             return
         if request.revert:
             self._bind_back(request, frame, request.revert)
+        elif request.stage == "bound" and 0 <= request.asked.back_frame <= frame:
+            self._bind_back(request, frame, "it was asked for")
         elif request.stage == "bound" and 0 <= request.asked.hold_frames <= frame - request.frame:
             self._drain(request, frame)
 

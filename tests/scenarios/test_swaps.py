@@ -15,10 +15,13 @@ from foreign_agent import GOODBYE, OBSERVATION, STATE, ForeignAgent
 from test_foreign_agents import POPULARITY, in_frame, popular
 from thread_run import ThreadRun, small
 
-from bus.messages import DeploymentInForce
+from bus.messages import DeploymentInForce, RentalInForce
 from bus.process import Process
 from bus.registry import Registry
 from bus.swap_messages import Control, GoOn, Swap, SwapEnd, SwapQuery, SwapState
+from emulator import scenario_file, swaps_file
+from emulator.assembly import resolve
+from emulator.errors import RunFolderError
 from emulator.nodes.control import Controlled
 
 AT = 3
@@ -33,7 +36,9 @@ class Scene:
         self, folder: Path, decide: Any = popular, does: Does | None = None, edges: tuple[int, ...] = (0,), **more: Any
     ) -> None:
         asked = {"at_frame": AT, "deadline_s": 30.0} | more.pop("asked", {})
-        self.scenario = small(agent=POPULARITY | more.pop("agent", {}), frames=FRAMES, **more)
+        self.scenario = more.pop("scenario", None) or small(
+            agent=POPULARITY | more.pop("agent", {}), frames=FRAMES, **more
+        )
         self.run = ThreadRun(self.scenario, folder)
         self.run.on_turn = self.turn
         self.decide, self.does, self.edges, self.asked = decide, does, edges, asked
@@ -46,10 +51,9 @@ class Scene:
             swaps = run.hub._swaps
             for edge, name in zip(self.edges, names, strict=True):
                 run.registry.standbys.expected.add(name)
-                agent = ForeignAgent(run.bus.context, run.registry.address, self.decide, edge)
-                agent.silent = True  # what it said in its constructor was said by nobody
-                agent.close()
-                agent = self.agents[edge] = Standing(run.bus.context, run.registry.address, self.decide, edge)
+                world = self.scenario.world
+                agent = Standing(run.bus.context, run.registry.address, self.decide, edge, world)
+                self.agents[edge] = agent
                 agent.hello(process=name)
             self.wanted = names
         if self.agents and not hasattr(self, "number"):
@@ -106,6 +110,11 @@ class Standing(ForeignAgent):
     def hello(self, **more: Any) -> None:
         if more:
             super().hello(**more)
+
+
+def rents_one(agent: ForeignAgent, header: tuple[int, ...], said: dict[str, Any]) -> Any:
+    """One unit, and more than there are as it takes over."""
+    return {"units": 99 if header[6] == AT + 2 and header[5] else 1}
 
 
 def nothing_but(answer: Any) -> Any:
@@ -304,6 +313,36 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path, asked: Swap,
     assert run.play() == 0
     assert text in refused[0]
     assert "swaps" not in run.ledger()
+
+
+def test_in_the_rental_world_each_slot_is_a_boundary(tmp_path: Path) -> None:
+    scenario = resolve(scenario_file.load("quickstart-rental", ["frames=8", "deadlines.stop_s=0.05"]))
+    scene = Scene(tmp_path / "in", rents_one, scenario=scenario, asked={"hold_frames": -1})
+    state = scene.play()
+    assert (state.stage, state.frame, state.rolled_back_frame, state.missed) == ("rolled back", AT, AT + 3, 1)
+    told = [m for _, m in sorted(scene.run.told("/edge/0/rental_in_force").items()) if isinstance(m, RentalInForce)]
+    assert [message.refused for message in told] == [""] * (AT + 2) + ["malformed"] + [""] * 2
+    assert [message.units for message in told[AT : AT + 3]] == [1, 1, 1]
+    scene = Scene(tmp_path / "not", rents_one, scenario=scenario, asked={"at_frame": AT + 2})
+    state = scene.play()
+    assert (state.stage, state.failed, state.rolled_back_frame, state.missed) == ("failed", "take-over", AT + 2, 0)
+    assert scene.run.ledger()["refused"] == 0
+
+
+def test_a_run_s_swaps_are_read_from_its_folder_and_done_again(tmp_path: Path, ours: ThreadRun) -> None:
+    scene = Scene(tmp_path / "first", asked={"hold_frames": -1, "back_frame": AT + 2})
+    state = scene.play()
+    assert (state.stage, state.frame, state.rolled_back_frame, state.missed) == ("rolled back", AT, AT + 2, 0)
+    assert scene.run.slots() == ours.slots()
+    (asked,) = swaps_file.read(scene.run.folder / "swaps.csv")
+    assert (asked.edges, asked.at_frame, asked.back_frame, asked.hold_frames) == ((0,), AT, AT + 2, -1)
+    again = Scene(tmp_path / "again", asked={"hold_frames": -1, "at_frame": asked.at_frame, "back_frame": AT + 2})
+    again.play()
+    assert again.run.ledger()["digest"] == scene.run.ledger()["digest"]
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    for name, text in (("none.csv", "No such file"), ("other.csv", "is no swaps.csv")):
+        with pytest.raises(RunFolderError, match=text):
+            swaps_file.read(tmp_path / name)
 
 
 class Controlling:
