@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 
+from bus.client import Client
+from bus.credentials import LAUNCHER
 from emulator import folder as run_folder
+from emulator.cli.finding import asking, find, keys_option
 from emulator.cli.progress import tell
 from emulator.cli.trainings import clock
 from emulator.errors import RunFolderError, ScenarioError
+from emulator.scenario import Scenario
+from emulator.scenario_file import load as load_scenario
 from emulator.trials import answer
-from emulator.trials.conduct import Driver, Progress, hold
+from emulator.trials.conduct import Driver, Live, Progress, hold
+from emulator.trials.episode import Note
 from emulator.trials.in_process import InProcess
 from emulator.trials.plan import Plan, load
+from emulator.trials.rules import Verdict
 
 LINE_EVERY_S = 2.0
 
@@ -57,23 +67,29 @@ class Lines:
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), help="The same on the wall clock: simulated seconds a second."
 )
+@click.option("--hub", metavar="ADDRESS", help="If it would be promoted: go on in the run of this hub, stage by stage.")
+@keys_option
 @click.option("--json", "as_json", is_flag=True, help="Print trial.json on stdout, nothing else.")
-def trial_command(plan: str, out: str | None, resume: str | None, bus: bool, rate: float | None, as_json: bool) -> int:
+def trial_command(
+    plan: str, out: str | None, resume: str | None, bus: bool, rate: float | None, hub: str | None, as_json: bool
+) -> int:
     """Hold the trial of TRIAL.toml: shadow, canary, all; promote the candidate or roll it back."""
     if out is not None and resume is not None:
         raise ScenarioError("--out and --resume: give one of them")
     if resume is not None and not Path(resume).is_dir():
         raise RunFolderError(f"{resume}: no such folder; --resume takes the folder of a trial that was interrupted")
     read = load(Path(plan))
-    made = _driver(read, bus=bus or rate is not None, rate=rate)
-    name = f"trial-{read.name}", read.seed_list[0]
-    folder = Path(resume) if resume is not None else run_folder.create(out, *name)
-    driver = made(folder)
-    try:
-        hold(driver, folder, Lines(read.name, as_json).show)
-    except KeyboardInterrupt:
-        tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
-        return 130
+    with contextlib.ExitStack() as stack:
+        run = stack.enter_context(asking(find(hub, None), role=LAUNCHER)) if hub is not None else None
+        made = _driver(read, bus=bus or rate is not None, rate=rate, run=run)
+        name = f"trial-{read.name}", read.seed_list[0]
+        folder = Path(resume) if resume is not None else run_folder.create(out, *name)
+        driver = made(folder)
+        try:
+            hold(driver, folder, Lines(read.name, as_json).show, _live(driver, run) if run is not None else None)
+        except KeyboardInterrupt:
+            tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
+            return 130
     found = answer.write(folder, driver)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -82,18 +98,40 @@ def trial_command(plan: str, out: str | None, resume: str | None, bus: bool, rat
     return 0
 
 
-def _driver(plan: Plan, *, bus: bool, rate: float | None) -> Callable[[Path], Driver]:
+def _driver(plan: Plan, *, bus: bool, rate: float | None, run: Client | None) -> Callable[[Path], Driver]:
     """What holds the trial, once there is a folder; what cannot be held is said before.
 
     Raises: ScenarioError, AgentError: it cannot.
     """
     if not bus:
-        held = InProcess(plan)
+        held = InProcess(plan, None if run is None else _beside(plan, run))
         return lambda _folder: held
     from emulator.trials.on_bus import OnBus
 
-    on_bus = OnBus(plan, rate)
-    return on_bus.into
+    return OnBus(plan, rate).into
+
+
+def _beside(plan: Plan, run: Client) -> Scenario:
+    """The live run's scenario, as one process plays it."""
+    from emulator.trials.rollout import scenario_of
+
+    found = scenario_of(run, load_scenario(plan.scenario, plan.set).name)
+    return msgspec.structs.replace(found, clock="lockstep")
+
+
+def _live(driver: Driver, run: Client) -> Live:
+    from emulator.trials.rollout import Rollout, scenario_of
+
+    def lead(note: Note) -> Verdict:
+        scenario = scenario_of(run, driver.scenario.name)
+        rollout = Rollout(run, driver.trial, scenario, note, tell)
+        try:
+            return rollout.hold()
+        finally:
+            stages = [dataclasses.asdict(stage) for stage in rollout.stages]
+            driver.live = {"clock": scenario.clock, "seed": scenario.seed, "stages": stages}
+
+    return lead
 
 
 def _tell(found: dict[str, object], folder: Path) -> None:

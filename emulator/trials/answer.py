@@ -52,7 +52,7 @@ def document(driver: Driver) -> dict[str, Any]:
             "interval": 0.05,
         },
         "guardrails": [{"figure": guard.figure, "allowed_share": guard.allowed_share} for guard in trial.guards],
-        "rolled_back_at": _rolled_back_at(trial),
+        "rolled_back_at": _rolled_back_at(trial, driver.live),
         "missed": {
             "candidate": sum(result.missed for result in trial.results),
             "elsewhere": sum(result.missed_outside for result in trial.results),
@@ -61,6 +61,7 @@ def document(driver: Driver) -> dict[str, Any]:
             arm: quantiles([x for result in trial.results for x in result.decision_s.get(arm, [])])
             for arm in ("baseline", "candidate")
         },
+        "live": driver.live,
         "stages": [_stage(trial, index) for index in range(len(plan.stage))],
     }
 
@@ -143,10 +144,12 @@ def _sequential(trial: Trial, index: int, guard: Guard) -> dict[str, Any]:
     }
 
 
-def _rolled_back_at(trial: Trial) -> dict[str, Any] | None:
+def _rolled_back_at(trial: Trial, live: dict[str, Any] | None) -> dict[str, Any] | None:
     """Stage, seed, and the frame from which the baseline was bound again; how many frames the candidate had held."""
     if trial.verdict is None or trial.verdict.word != "rolled_back":
         return None
+    if live is not None:
+        return _back_in_live_run(trial, trial.verdict.by, live)
     last = trial.results[-1]
     held = sum(result.frames for result in trial.results if trial.plan.stage[result.stage].kind != "shadow")
     return {
@@ -156,6 +159,20 @@ def _rolled_back_at(trial: Trial) -> dict[str, Any] | None:
         "frame": last.back_frame if last.breach else trial.plan.warmup_frames + last.frames,
         "by": trial.verdict.by,
         "candidate_frames": held,
+        "runs": len(trial.results),
+    }
+
+
+def _back_in_live_run(trial: Trial, by: str, live: dict[str, Any]) -> dict[str, Any]:
+    last = live["stages"][-1]
+    kinds = [stage.kind for stage in trial.plan.stage]
+    return {
+        "stage": kinds.index(last["kind"]),
+        "kind": last["kind"],
+        "seed": live["seed"],
+        "frame": max((swap["rolled_back_frame"] for swap in last["swaps"]), default=-1),
+        "by": by,
+        "candidate_frames": sum(stage["frames"] for stage in live["stages"]),
         "runs": len(trial.results),
     }
 

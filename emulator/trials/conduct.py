@@ -17,7 +17,7 @@ from emulator.specs import is_program, manifest_of
 from emulator.trials.episode import Note
 from emulator.trials.journal import Journal, read, runs_of
 from emulator.trials.plan import Plan
-from emulator.trials.rules import RunFigures, Trial
+from emulator.trials.rules import RunFigures, Trial, Verdict
 
 FORMAT = 1
 
@@ -29,6 +29,8 @@ class Driver(Protocol):
     plan: Plan
     scenario: Scenario
     trial: Trial
+    live: dict[str, Any] | None
+    """What a live run showed, where the trial went on in one."""
 
     def play(self, index: int, seed: int, note: Note) -> RunFigures:
         """Play the run of a stage and its twin; ``note`` is told every binding before it holds."""
@@ -57,13 +59,18 @@ def identity(driver: Driver) -> dict[str, Any]:
     return {"event": "trial", "format": FORMAT, "name": driver.plan.name, "sha256": hashlib.sha256(text).hexdigest()}
 
 
-def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+Live = Callable[[Note], Verdict]
+"""Leads a live run through the stages once the candidate has done well beside it; the last word is its."""
+
+
+def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None], live: Live | None = None) -> None:
     """Hold a trial to its end, or go on with one whose journal is in the folder.
 
     Args:
         driver: Of the trial; afterwards ``driver.trial`` has its verdict.
         folder: Where the journal is.
         on_progress: Told before each run.
+        live: Goes on with a candidate that would be promoted.
     Raises: RunFolderError: the journal is of another trial, or cannot be written.
     """
     trial, began = driver.trial, identity(driver)
@@ -79,6 +86,8 @@ def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None]) 
             result = driver.play(index, seed, journal.note)
             journal.finished(result)
             trial.take(result)
+        if live is not None and trial.verdict is not None and trial.verdict.word == "promoted":
+            trial.verdict = live(journal.note)
         if trial.verdict is not None and trial.verdict.word != "promoted":
             journal.note({"event": "bind", "candidates": []})
         journal.note({"event": "verdict", "verdict": trial.verdict.word if trial.verdict else ""})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from agents.errors import AgentError
@@ -25,14 +27,18 @@ class InProcess:
     """Makes the worlds of a trial."""
 
     mode = "in-process"
+    live: dict[str, Any] | None = None
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, scenario: Scenario | None = None) -> None:
         """Read the scenario and check that the trial can be held in it.
 
+        Args:
+            plan: The trial.
+            scenario: Instead of the plan's: that of a live run.
         Raises: ScenarioError, AgentError: it cannot.
         """
         self.plan = plan
-        scenario = load_scenario(plan.scenario, plan.set)
+        scenario = scenario or load_scenario(plan.scenario, plan.set)
         if scenario.world != "offloading":
             raise ScenarioError(f"{plan.name}: scenario: trials of the {scenario.world} world are not done yet")
         if scenario.link:

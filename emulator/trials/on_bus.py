@@ -58,6 +58,7 @@ class OnBus:
         Raises: ScenarioError, AgentError: it cannot.
         """
         self.plan, self._folder = plan, Path("runs")
+        self.live: dict[str, Any] | None = None
         self.mode = "lockstep" if rate is None else "wall"
         read = load_scenario(plan.scenario, plan.set)
         agent = msgspec.structs.replace(
@@ -91,7 +92,7 @@ class OnBus:
         named = Trial(plan, scenario.edges.count, scenario.world)
         for stage in plan.stage:
             named.binding(stage)
-            if stage.kind == "shadow" and not _callable(plan.candidate):
+            if stage.kind == "shadow" and not can_be_called(plan.candidate):
                 raise AgentError(
                     f"{plan.name}: stage shadow: {plan.candidate} cannot be called in this process; leave it out"
                 )
@@ -101,7 +102,9 @@ class OnBus:
 
     def _in_process(self) -> InProcess | None:
         """The worlds that shadows and twins are in; None where the baseline cannot be called in this process."""
-        return InProcess(self.plan) if _callable(self.plan.baseline) and _callable(self.plan.candidate) else None
+        return (
+            InProcess(self.plan) if can_be_called(self.plan.baseline) and can_be_called(self.plan.candidate) else None
+        )
 
     def play(self, index: int, seed: int, note: Note) -> RunFigures:
         """Play the run of a stage and its twin."""
@@ -129,7 +132,7 @@ class OnBus:
 
     def _twin(self, index: int, seed: int, frames: int) -> list[FrameSeen]:
         """The same frames with the baseline everywhere, in this process where that can be."""
-        if _callable(self.plan.baseline):
+        if can_be_called(self.plan.baseline):
             scenario = msgspec.structs.replace(self.scenario, seed=seed)
             track = OffloadingTrack(scenario, {"baseline": self.plan.baseline}, float("inf"))
             return [track.frame() for _ in range(frames)]
@@ -157,7 +160,7 @@ class OnBus:
         return folder, result.summary
 
 
-def _callable(spec: str) -> bool:
+def can_be_called(spec: str) -> bool:
     """Whether an agent can be called in this process."""
     return not is_program(spec) or load_manifest(manifest_of(spec)).manifest.kind == "python"
 

@@ -102,7 +102,7 @@ class Crew:
 
 
 class OffloadingTrack:
-    """The offloading world with its arms."""
+    """The offloading world with its arms; ``latest`` is the last frame as the world has it."""
 
     def __init__(
         self,
@@ -125,6 +125,7 @@ class OffloadingTrack:
         edges, services = self.world.network.edges, self.world.network.services
         self._in_force = np.zeros((edges, services), dtype=np.bool_)
         self._nobody = nobody
+        self.latest: FrameStep | None = None
         self._frame = 0
         self._bound: list[Arm] = ["baseline"] * edges
         self._before = list(self._bound)
@@ -142,7 +143,7 @@ class OffloadingTrack:
         }
         answers = {arm: crew.decide(frame, counts, here[arm]) for arm, crew in self._crews.items()}
         incidents, refused = self._obey(frame, answers)
-        step = self.world.step_frame(self._in_force, self._schedule, refused)
+        step = self.latest = self.world.step_frame(self._in_force, self._schedule, refused)
         for arm, crew in self._crews.items():
             crew.after_frame(frame, counts, reward_of(step.row), here[arm])
         self._before, self._frame = list(self._bound), frame + 1

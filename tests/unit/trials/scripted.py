@@ -70,6 +70,7 @@ class ScriptedDriver:
     fails_in: int = -1
     guardrail: Guardrail = "crash"
     mode: str = "in-process"
+    live: dict[str, Any] | None = None
     scenario: Scenario = field(default_factory=lambda: Scenario(name="scripted"))
     made: list[Scripted] = field(default_factory=list)
     after: Callable[[], None] = lambda: None
