@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 LINGER_MS: Final = 200
 AGAIN_S: Final = 0.1
+MAKE_S: Final = 30.0
+"""How long what decides may load; the hub believes no more than the scenario's ``max_busy_s``."""
 UNANSWERED_S: Final = 5.0
 HELD_UP_S: Final = 1.0
 HUB_S: Final = 60.0
@@ -79,6 +81,7 @@ class AgentClient:
         self._setup: wire.Setup | None = None
         self._decider: Decider | None = None
         self._over = False
+        self._slowest_s = math.inf  # of all decisions so far; nobody knows before the first
         self._began_s = self._heard_s = self._turned_s = time.monotonic()
         self._due_s = 0.0  # the next Hello, or the next beat
         try:
@@ -167,9 +170,10 @@ class AgentClient:
         ):
             self._refused(said)
         elif isinstance(said, wire.Setup):
-            self._setup, self._decider = said, self.make(said)
+            self._setup = said
+            self._begin_anew(said)
         elif isinstance(said, wire.Reset) and self._setup is not None:
-            self._decider = self.make(self._setup)
+            self._begin_anew(self._setup)
         elif isinstance(said, wire.Observation | wire.RentalObservation):
             self._decide(header, said)
         elif self._decider is not None:
@@ -203,15 +207,30 @@ class AgentClient:
         else:
             raise RefusedForGood(f"{said.reason}: {said.text}")
 
+    def _begin_anew(self, setup: wire.Setup) -> None:
+        """A decider for the setup; it may load for long, and take long for its first decision."""
+        self._busy(MAKE_S)
+        self._decider, self._slowest_s = self.make(setup), math.inf
+
+    def _busy(self, seconds: float) -> None:
+        """Announce that there may be no beat for so long, so that slow is told from dead; the next beat ends that."""
+        self._say(self._hub, wire.Beat(busy_s=seconds))
+        self._due_s = 0.0
+
     def _decide(self, header: wire.Header, said: wire.Said) -> None:
         if self._server is None or self._decider is None:
             return
+        if self._slowest_s > self._beat_s and self._setup is not None:
+            self._busy(self._setup.decision_budget_s)
+        asked_s = time.monotonic()
         try:
             decision = self._decider.decide(header, said)
         except ValueError as error:
             _log.warning("frame %d: %s", header.frame, error)
             return
         self._say(self._server, decision, header.epoch, header.frame)
+        took_s = time.monotonic() - asked_s
+        self._slowest_s = took_s if self._slowest_s == math.inf else max(took_s, self._slowest_s)
 
     def _greet(self, in_s: float) -> None:
         self._leave_server()

@@ -15,8 +15,8 @@ from bus.messages import (
     Rental,
     RentalOutcome,
 )
-from emulator.model.offloading import Network, cloud_delay, entering_bps, refusal
-from emulator.model.world_digest import world_digest
+from emulator.model.offloading import Network, refusal
+from emulator.model.world_digest import known_to
 from emulator.scenario import Scenario
 
 WARMUP_FRAMES = 2
@@ -48,19 +48,7 @@ class DeploymentFace:
         self.decision = f"/agent/{edge}/deployment"
         self.in_force = f"/edge/{edge}/deployment_in_force"
         self.reward = "/ledger/frame_reward"
-        cloud = cloud_delay(network.task_bytes, network.task_cycles, network.cloud_bps, network.cloud_hz)
-        facts = _setup(
-            scenario,
-            slot_wall_s,
-            storage_bytes=float(network.storage_bytes[edge]),
-            service_bytes=tuple(network.service_bytes.tolist()),
-            compute_hz=float(network.compute_hz[edge]),
-            link_bps=entering_bps(network, edge),
-            task_bytes=tuple(network.task_bytes.tolist()),
-            task_cycles=tuple(network.task_cycles.tolist()),
-            cloud_s=tuple(cloud[edge].tolist()),
-            world_digest=world_digest(network, scenario.slots_per_frame),
-        )
+        facts = _setup(scenario, slot_wall_s) | known_to(network, edge, scenario.slots_per_frame)
         self.setup = wire.Setup(**facts)  # type: ignore[arg-type]
 
     def shown(self, message: FrameObservation, *, warm_up: bool = False) -> wire.Said:

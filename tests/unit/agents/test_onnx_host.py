@@ -14,7 +14,7 @@ from agents.errors import AgentError
 from agents.n2o.files import ActorNetwork
 from agents.onnx_actor import OnnxActor
 from agents.onnx_host import HostedActor, HostedRenter, check_shapes, check_world, decider_in, wanted
-from agents.policy import Observation, Reward, Setting
+from agents.policy import Observation, Reward, Setting, make_policy
 from bus import agent_wire as wire
 from emulator.assembly import build_network, resolve
 from emulator.nodes.seat_faces import DeploymentFace
@@ -136,3 +136,20 @@ def test_worlds_are_compared_only_where_the_file_names_one() -> None:
     for change in ({"services": "any"}, {"world": setup.world_digest}, {"world": ""}):
         told.update(change)
         check_world(ACTOR, named, setup)
+
+
+def test_in_one_process_a_manifest_decides_as_its_host_does() -> None:
+    scenario = load("quickstart", [])
+    manifest = AGENTS / "shipped_actors" / "quickstart" / "agent.toml"
+    setup, setting = setup_of()
+    policy = make_policy(f"exec:{manifest}", setting)
+    host = decider_in(ACTOR, "offloading")(setup, 2)
+    draws = np.random.default_rng(5)
+    for frame in range(6):
+        counts = np.floor(draws.random((setup.slots_per_frame, scenario.services.count)) * 4.0)
+        said = wire.Observation(*counts.shape, counts.astype("<f8").tobytes())
+        decided = host.decide(HEADER._replace(frame=frame), said)
+        ours = policy.decide(Observation(frame, counts))
+        assert decided == wire.Deployment(tuple(np.flatnonzero(ours).tolist()))
+        host.hear(HEADER._replace(frame=frame), wire.Reward(1.0, 1.0, 2.0))
+        policy.after_frame(Observation(frame, counts), Reward(frame, 1.0, 1.0, 2.0))  # type: ignore[union-attr]
