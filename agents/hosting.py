@@ -63,7 +63,8 @@ class HostedNetwork:
 
     def decide(self, observation: Observation) -> Bools:
         """What its host would say."""
-        said = wire.Observation(*observation.counts.shape, observation.counts.astype("<f8").tobytes())
+        slots, services = observation.counts.shape
+        said = wire.Observation(slots, services, observation.counts.astype("<f8").tobytes())
         decided = self._made.decide(_frame(observation.frame), said)
         deployed = np.zeros(self._services, dtype=np.bool_)
         deployed[list(getattr(decided, "services", ()))] = True
