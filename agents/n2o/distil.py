@@ -140,6 +140,7 @@ def taught(
     teacher: Decide,
     seed: int,
     tell: Callable[[str], None] = lambda text: None,
+    labels: Labels | None = None,
 ) -> Actors:
     """Teach actors.
 
@@ -150,10 +151,12 @@ def taught(
         teacher: Observations (copy, agent, field) to rentals.
         seed: Draws weights and batches.
         tell: Hears how far it is.
+        labels: To begin with, where there are some already; otherwise the teacher plays for them.
     Source: N2O section V; rounds: ours (DAgger).
     """
     actors = Actors(distilling, layout, seed)
-    labels = labelled(world, layout, teacher, teacher, distilling.slots, first=0)
+    if labels is None:
+        labels = labelled(world, layout, teacher, teacher, distilling.slots, first=0)
     tell(f"{len(labels.seen)} slots labelled")
     loss = actors.learn(labels, distilling.updates)
     tell(f"taught, loss {loss:.3f}")

@@ -48,14 +48,26 @@ def export_command(run: Path, out: Path | None) -> None:
     help="A number for each rental, or one that is rounded.",
 )
 @click.option("--slots", type=click.IntRange(1), default=PLAIN.slots, show_default=True, help="The teacher labels.")
+@click.option(
+    "--labels",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A run, on the bus or not, whose agents' rentals are the first labels; can be repeated.",
+)
 @click.option("--rounds", type=click.IntRange(0), default=PLAIN.rounds, show_default=True, help="Of DAgger.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; RUN/actors-TEACHER if left out.")
 def distill_command(
-    run: Path, teacher: str, actor: Literal["classification", "regression"], slots: int, rounds: int, out: Path | None
+    run: Path,
+    teacher: str,
+    actor: Literal["classification", "regression"],
+    slots: int,
+    labels: tuple[Path, ...],
+    rounds: int,
+    out: Path | None,
 ) -> None:
     """Teach actors what the networks of RUN decide together; they need no messages, and no PyTorch."""
     distilling = dataclasses.replace(PLAIN, actor=actor, slots=slots, rounds=rounds)
-    end = teach(folder_of(run), teacher, distilling, out, lambda text: tell(f"{run}: {text}"))
+    end = teach(folder_of(run), teacher, distilling, out, lambda text: tell(f"{run}: {text}"), labels)
     click.echo(
         f"{end.folder}: actors {end.actors.mean:.2f} +- {end.actors.error:.2f}, teacher {end.teacher.mean:.2f}, "
         f"ratio {end.actors.mean / end.teacher.mean:.3f}; {end.compared}"
