@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bus.codec import Header
 from bus.messages import Roster, Tick
 from bus.node import Node
+from bus.swap_messages import HELD
 
 Begin = Callable[[int, int, frozenset[str]], None]
 """Told of a frame's first slot: its number, the attempt, and who takes part."""
@@ -20,6 +21,7 @@ class FrameFollower:
         self._slots_per_frame = slots_per_frame
         self._begin = begin
         self._members: frozenset[str] = frozenset()
+        self._bound: dict[int, int] = {}
         self._roster = -1
         self.begin_again()
         node.subscribe("/hub/roster", self._on_roster)
@@ -31,11 +33,17 @@ class FrameFollower:
         self._again: tuple[int, int] | None = None  # slot and attempt of a roster whose frame is not here yet
         self._begun = -1
 
+    def decides(self, edge: int) -> bool:
+        """Whether this process is the one that an edge server obeys; if not, it only stands by for that one."""
+        own = self._node.process.instance
+        return self._bound.get(edge, own) == own
+
     def _on_roster(self, roster: Roster, header: Header) -> None:
         links = self._node.process.links
         if links is not None:
             links.follow(roster.links)
         self._members = frozenset(member.node for member in roster.members)
+        self._bound = {binding.edge: binding.instance for binding in roster.bindings if binding.role != HELD}
         self._roster = roster.number
         if header.attempt > 0 and header.slot % self._slots_per_frame == 0:
             self._again = (header.slot, header.attempt)

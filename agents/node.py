@@ -116,8 +116,10 @@ class AgentNode:
         wanted = self._policy.decide(observation)
         self._slowest_s = max(self._slowest_s, perf_counter() - start_s)
         row = wanted[self._edge] if self._policy.observes == "network" else wanted
-        if self._lessons is not None:
+        if self._lessons is not None and self._follower.decides(self._edge):
             self._lessons.decided(observation, row)
+        elif self._lessons is not None:
+            self._lessons.undecided(observation.frame)  # what a frame was worth is another one's doing
         message = Deployment(self._edge, observation.frame, records.services_of(row))
         into_ns = self._node.reached_ns("observation")
         links = self._node.process.links

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from bus.messages import Message
+
+HELD: Final = "held"
+"""The role, in a roster, of the one that was bound before and stands by."""
 
 
 class Standby(Message, frozen=True):

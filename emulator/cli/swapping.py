@@ -15,7 +15,7 @@ from bus.credentials import LAUNCHER
 from bus.errors import CallFailed
 from bus.messages import Query, Setup
 from bus.swap_messages import Swap, SwapEnd, SwapQuery, SwapState, SwapStates
-from emulator.cli.finding import asking, find, hub_options
+from emulator.cli.finding import Run, asking, find, hub_options
 from emulator.cli.reset import why
 from emulator.nodes.swap_request import OVER, facts_of
 from emulator.scenario import Scenario
@@ -27,7 +27,7 @@ GOOD: Final = ("bound", "done")
 
 
 @click.command("swap")
-@click.argument("edges", metavar="EDGE[,EDGE...]")
+@click.argument("edges", metavar="EDGE[,EDGE...]", required=False)
 @click.argument("agent", required=False)
 @click.option("--to", metavar="NAME,...", help="Who stands by already, by process name or instance; or: standby.")
 @click.option("--at", "at_frame", metavar="frame=N", help="From which frame on.  [default: as soon as it is ready]")
@@ -35,17 +35,19 @@ GOOD: Final = ("bound", "done")
               help="Frames for which the agent before stands by; -1: until --drain or --rollback.")  # fmt: skip
 @click.option("--deadline", "deadline_s", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True,
               help="Seconds until it must be ready (with --at in lockstep: for which the frame waits).")  # fmt: skip
+@click.option("--list", "shows", is_flag=True, help="Show who stands by, and how swaps stand.")
 @click.option("--rollback", "end", flag_value="rollback", help="Bind the agent that stands by again.")
 @click.option("--drain", "end", flag_value="drain", help="Let the agent that stands by go.")
 @hub_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def swap_command(
-    edges: str,
+    edges: str | None,
     agent: str | None,
     to: str | None,
     at_frame: str | None,
     hold_frames: int,
     deadline_s: float,
+    shows: bool,
     end: str | None,
     hub: str | None,
     folder: Path | None,
@@ -56,6 +58,10 @@ def swap_command(
     It is started beside the one that decides, warms up on copies of what that one is shown, and takes over at a frame
     boundary; if it gives no valid decision there, the one before decides. Exit code 3 if nothing came of it.
     """
+    if shows:
+        return _show(find(hub, folder), as_json)
+    if edges is None:
+        raise click.ClickException("name an EDGE server, like 3 or 0,2,4; --list shows who stands by")
     numbers = _edges(edges)
     if (end is not None) + (agent is not None) + (to is not None) != 1:
         raise click.ClickException("give an AGENT to start, --to who stands by, --rollback or --drain: one of them")
@@ -81,6 +87,27 @@ def swap_command(
             raise click.ClickException(why(error, run.address)) from None
     click.echo(json.dumps({"hub": run.address, **facts_of(state)}, indent=2) if as_json else sentence(state))
     return 0 if state.stage in (("rolled back",) if end == "rollback" else GOOD) else 3
+
+
+def _show(run: Run, as_json: bool) -> int:
+    with asking(run) as client:
+        try:
+            found = client.call("swap_status", SwapQuery(), SwapStates)
+        except CallFailed as error:
+            raise click.ClickException(why(error, run.address)) from None
+    standbys = [{name: getattr(each, name) for name in each.__struct_fields__} for each in found.standbys]
+    if as_json:
+        swaps = [facts_of(state) for state in found.swaps]
+        click.echo(json.dumps({"hub": run.address, "standbys": standbys, "swaps": swaps}, indent=2))
+        return 0
+    for each in found.standbys:
+        who = f"{each.name} {each.version}".strip() or "an agent of ours"
+        click.echo(f"edge {each.edge}: {each.process} ({each.instance}) stands by, {each.state}: {who}")
+    for state in found.swaps:
+        click.echo(sentence(state))
+    if not (found.standbys or found.swaps):
+        click.echo("nobody stands by, and there was no swap")
+    return 0
 
 
 def _edges(text: str) -> tuple[int, ...]:
@@ -143,6 +170,8 @@ def sentence(state: SwapState) -> str:
     """A swap in one line."""
     edges = ", ".join(str(part.edge) for part in state.parts)
     what = f"swap {state.number}, edge {edges}: {state.stage}"
+    if state.frame < 0 and not state.failed:
+        return f"{what}, for {'the next frame' if state.at_frame < 0 else f'frame {state.at_frame}'}"
     if state.frame < 0:
         return f"{what} in stage {state.failed}: {state.reason}"
     held = f", time waited {state.held_s:.2f} s for it" if state.held_s else ""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from bus.messages import Binding
-
-HELD: Final = "held"
-"""The role, in a roster, of the one that was bound before and stands by."""
+from bus.swap_messages import HELD
 
 
 class Bindings:

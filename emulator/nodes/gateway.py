@@ -21,7 +21,7 @@ from bus.node import Node
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.slots import SlotDriver
-from emulator.nodes.bindings import HELD
+from bus.swap_messages import HELD
 from emulator.nodes.seat import Face, Role, Seat
 from emulator.nodes.seat_keys import SeatKeys
 from emulator.nodes.takeover import Takeover

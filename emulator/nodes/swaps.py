@@ -312,7 +312,7 @@ class Swaps:
         """An agent is no more, perhaps one that was not in the graph yet."""
         for request in list(self._requests.values()):
             part = request.part_of(instance)
-            if part is not None and request.frame < 0:
+            if part is not None and request.frame < 0 and self._now()[0] != "ending":
                 self._fail(request, f"{part.process}: {reason}")
 
     def _on_not_started(self, told: NotStarted) -> BeatAck:

@@ -16,8 +16,7 @@ from bus.messages import BeatAck, Message
 from bus.node import Node
 from bus.slots import SlotDriver
 from bus.subscription import Filing
-from bus.swap_messages import SwapFailed
-from emulator.nodes.bindings import HELD
+from bus.swap_messages import HELD, SwapFailed
 
 FALL_BACK: Final = 0.2
 """Share of a slot after which, on the wall clock, the old agent's decision is taken: just before deciding is over."""

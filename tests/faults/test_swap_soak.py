@@ -132,7 +132,13 @@ def test_by_hand_and_what_a_killed_candidate_and_a_bad_file_come_to(
         assert refused.returncode == 2, (arguments, refused)
         assert text in refused.stderr
         assert "Traceback" not in refused.stderr
-    summary = run.stop()
-    assert summary["missed"] == 0
-    assert [swap["stage"] for swap in summary["swaps"]] == ["rolled back", "failed"]
+    shown = finished("swap", "--list", *where)
+    assert shown.stdout.splitlines()[0].startswith("swap 1, edge 1: rolled back; from frame")
+
+    number = swapper.ask(Swap((0,), "popularity", at_frame=90_000))
+    run.until(lambda: swapper.state(number).stage != "starting", "it has come")
+    run.kill("hub")
+    assert run.wait() == 3
+    events = [row.split(",")[1] for row in (run.out / "swaps.csv").read_text().splitlines() if row.startswith("3,")]
+    assert events in (["asked"], ["asked", "ready"])
     run.nobody_left()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from test_swaps import Scene
 from thread_run import Kill, ThreadRun, small
 
 from agents import policy, rollout
@@ -258,3 +259,12 @@ def test_learning_that_is_slower_than_frames_lets_some_go(tmp_path: Path, caplog
     assert frames[:BACKLOG] == list(range(BACKLOG))
     assert len(frames) < run.scenario.frames - 1
     assert "learning is slower than frames" in caplog.text
+
+
+def test_while_another_one_decides_it_decides_too_but_learns_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, agent={"policy": "diary"}, asked={"hold_frames": -1, "at_frame": 3, "back_frame": 6})
+    assert scene.play().stage == "rolled back"
+    (diary,) = DIARIES[0]
+    assert [experience.frame for experience in diary.learned] == [0, 1, 2, 6]
+    assert [frame for event, frame in diary.events if event == "decide"] == [0, *range(8)]
+    assert [experience.frame for experience in DIARIES[1][0].learned] == list(range(7))
