@@ -130,6 +130,7 @@ class Setup(Said, frozen=True):
     """Edge server to agent: what it decides in. Sizes in bytes; units: most that can be rented.
 
     edges: how many there are. cloud_s: seconds that a task takes in the cloud. world_digest: of the offloading world.
+    neighbours: the edge servers whose rentals Outcome tells.
     """
 
     world: str
@@ -149,6 +150,7 @@ class Setup(Said, frozen=True):
     task_cycles: tuple[float, ...] = ()
     cloud_s: tuple[float, ...] = ()
     world_digest: str = ""
+    neighbours: tuple[int, ...] = ()
 
 
 class State(Said, frozen=True):
@@ -198,13 +200,17 @@ class Reward(Said, frozen=True):
 
 
 class Outcome(Said, frozen=True):
-    """Edge server to agent, rental world: what the header's slot came to, once it is committed."""
+    """Edge server to agent, rental world: what the header's slot came to, once it is committed.
+
+    neighbours: what each neighbour of Setup rented, -1 where nothing was heard.
+    """
 
     units: int
     tasks: float
     compute_s: float
     wait_s: float
     reward: float
+    neighbours: tuple[int, ...] = ()
 
 
 class Reset(Said, frozen=True):

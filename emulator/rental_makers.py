@@ -70,7 +70,7 @@ def _edges(options: argparse.Namespace, process: Process, scenario: Scenario, sl
         keepers.append(keeper)
         made.append(RentalEdgeNode(node, driver, edge, plan, scenario.seed, keeper))
 
-    faces = [RentalFace(scenario, slot_wall_s, edge, plan.rental.units) for edge in edges]
+    faces = [RentalFace(scenario, slot_wall_s, edge, plan.rental.units, plan.graph.neighbours[edge]) for edge in edges]
     places = zip(nodes, edges, faces, keepers, strict=True)
     door = Door(process, [Gateway(node, edge, face, driver, keeper.latest) for node, edge, face, keeper in places])
 

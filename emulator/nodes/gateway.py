@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from bus import agent_wire as wire
 from bus.agent_rates import Rates
@@ -25,6 +25,8 @@ from bus.swap_messages import HELD
 from emulator.nodes.seat import Face, Role, Seat
 from emulator.nodes.seat_keys import SeatKeys
 from emulator.nodes.takeover import Takeover
+
+SLOTS_OVERHEARD: Final = 4
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Gateway:
         self._sitters: dict[int, Sitter] = {}
         self._bound = (0, 0)  # instance and epoch
         self._outcome: tuple[int, Any] | None = None  # of a slot that may still be computed again
+        self._overheard: dict[int, dict[str, Any]] = {}  # what neighbours did, by slot and topic; some are ahead
         self._decision: Publisher | None = None
         self._refused = node.process.measurements.counter
 
@@ -121,6 +124,8 @@ class Gateway:
         node.subscribe(face.in_force, self._on_in_force)
         node.subscribe(face.reward, self._on_reward)
         node.subscribe("/hub/shutdown", self._on_shutdown)
+        for topic in face.overheard:
+            node.subscribe(topic, partial(self._on_overheard, topic))
 
     def lost(self, instance: int) -> None:
         """The hub knows of no such lease any more."""
@@ -131,6 +136,7 @@ class Gateway:
     def begin_again(self, seed: int) -> None:
         """Time begins again at frame 0."""
         self._outcome = None
+        self._overheard = {}
         self._takeover.begin_again()
         for sitter in self._sitters.values():
             sitter.seat.begin_again(seed)
@@ -175,8 +181,11 @@ class Gateway:
             return
         if self._outcome is not None and self._outcome[0] < turn.frame:
             (slot, outcome), self._outcome = self._outcome, None
+            heard = self._overheard.get(slot, {})
+            self._overheard = {ahead: heard for ahead, heard in self._overheard.items() if ahead > slot}
+            others = tuple(heard.get(topic) for topic in self._face.overheard)
             for told in self._sitters.values():
-                told.seat.rewarded(outcome, slot)
+                told.seat.rewarded(outcome, slot, others)
         roles: tuple[tuple[int, Role], ...] = ((turn.held, "standby"), (turn.bound, "active"))
         for instance, role in roles:
             sitter = self._sitters.get(instance)
@@ -196,6 +205,11 @@ class Gateway:
             return
         for sitter in self._sitters.values():
             sitter.seat.rewarded(message, frame)
+
+    def _on_overheard(self, topic: str, message: Any, header: Header) -> None:
+        self._overheard.setdefault(header.slot, {})[topic] = message
+        if len(self._overheard) > SLOTS_OVERHEARD:  # nobody was there to be told
+            del self._overheard[min(self._overheard)]
 
     def _on_shutdown(self, shutdown: Shutdown, _header: Header) -> None:
         for sitter in list(self._sitters.values()):

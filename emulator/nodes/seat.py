@@ -23,6 +23,7 @@ class Face(Protocol):
     decision: str
     in_force: str
     reward: str
+    overheard: tuple[str, ...]
     setup: wire.Setup
     decides: type[wire.Said]
 
@@ -46,8 +47,8 @@ class Face(Protocol):
         """What stands for a decision that is no good: malformed to whoever judges."""
         ...
 
-    def rewarded(self, message: Any) -> wire.Said:
-        """A reward as the agent gets it."""
+    def rewarded(self, message: Any, overheard: tuple[Any, ...] = ()) -> wire.Said:
+        """A reward as the agent gets it, and what was overheard in that slot (None: nothing), topic by topic."""
         ...
 
 
@@ -162,12 +163,12 @@ class Seat:
         if asked is self._asked and asked.answer is None and self.state == "active":
             self._answer(asked, self._face.nothing(asked.frame), "late")
 
-    def rewarded(self, message: Any, frame: int) -> None:
+    def rewarded(self, message: Any, frame: int, overheard: tuple[Any, ...] = ()) -> None:
         """A frame counts; in lockstep its reward is told before the next frame is shown."""
         if frame not in self._unrewarded:
             return
         self._unrewarded.discard(frame)
-        self._say(self._face.rewarded(message), 0 if self._asked is None else self._asked.epoch, frame)
+        self._say(self._face.rewarded(message, overheard), 0 if self._asked is None else self._asked.epoch, frame)
         if self._pending is not None and self._asked is not None and not self._asked.sent:
             self._send(self._asked)
 

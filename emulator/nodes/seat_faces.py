@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bus import agent_wire as wire
@@ -20,6 +22,8 @@ from emulator.model.world_digest import known_to
 from emulator.scenario import Scenario
 
 WARMUP_FRAMES = 2
+UNHEARD = -1
+"""Stands for the rental of a neighbour of which nothing was heard."""
 
 
 def _setup(scenario: Scenario, slot_wall_s: float | None, **more: object) -> dict[str, object]:
@@ -48,6 +52,7 @@ class DeploymentFace:
         self.decision = f"/agent/{edge}/deployment"
         self.in_force = f"/edge/{edge}/deployment_in_force"
         self.reward = "/ledger/frame_reward"
+        self.overheard: tuple[str, ...] = ()
         facts = _setup(scenario, slot_wall_s) | known_to(network, edge, scenario.slots_per_frame)
         self.setup = wire.Setup(**facts)  # type: ignore[arg-type]
 
@@ -76,7 +81,7 @@ class DeploymentFace:
         """Nobody's deployment."""
         return Deployment(-1, frame, ())
 
-    def rewarded(self, message: FrameReward) -> wire.Said:
+    def rewarded(self, message: FrameReward, overheard: tuple[Any, ...] = ()) -> wire.Said:
         """The reward that all share."""
         return wire.Reward(message.reward_s, message.delay_s, message.all_cloud_s)
 
@@ -86,14 +91,18 @@ class RentalFace:
 
     decides: type[wire.Said] = wire.Rental
 
-    def __init__(self, scenario: Scenario, slot_wall_s: float | None, edge: int, units: int) -> None:
+    def __init__(
+        self, scenario: Scenario, slot_wall_s: float | None, edge: int, units: int, neighbours: tuple[int, ...] = ()
+    ) -> None:
         self._edge = edge
         self._units = units
         self.observation = f"/edge/{edge}/observation"
         self.decision = f"/agent/{edge}/rental"
         self.in_force = f"/edge/{edge}/rental_in_force"
         self.reward = f"/edge/{edge}/rental_outcome"
-        self.setup = wire.Setup(**_setup(scenario, slot_wall_s, units=units))  # type: ignore[arg-type]
+        self.overheard = tuple(f"/edge/{other}/rental_in_force" for other in neighbours)
+        facts = _setup(scenario, slot_wall_s, units=units, neighbours=neighbours)
+        self.setup = wire.Setup(**facts)  # type: ignore[arg-type]
 
     def shown(self, message: Observation, *, warm_up: bool = False) -> wire.Said:
         """The five numbers."""
@@ -116,6 +125,7 @@ class RentalFace:
         """Nobody's rental."""
         return Rental(-1, 0)
 
-    def rewarded(self, message: RentalOutcome) -> wire.Said:
-        """Its own server's outcome."""
-        return wire.Outcome(message.units, message.tasks, message.compute_s, message.wait_s, message.reward)
+    def rewarded(self, message: RentalOutcome, overheard: tuple[Any, ...] = ()) -> wire.Said:
+        """Its own server's outcome, and what the neighbours rented."""
+        rented = tuple(UNHEARD if heard is None else heard.units for heard in overheard)
+        return wire.Outcome(message.units, message.tasks, message.compute_s, message.wait_s, message.reward, rented)

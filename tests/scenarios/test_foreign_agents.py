@@ -365,4 +365,9 @@ def test_the_rental_world_asks_each_slot_and_tells_each_outcome(tmp_path: Path) 
     assert agent.told(REFUSED)[-1]["reason"] == "out_of_range"
     outcomes = [header[6] for kind, header, _ in agent.heard if kind == 24]
     assert outcomes == [0, 1, 2, 3, 4]
+    rented = [said["neighbours"] for kind, _, said in agent.heard if kind == 24]
+    others = [played.run.told(f"/edge/{other}/rental_in_force") for other in agent.setup["neighbours"]]
+    assert rented == [[told[slot].units for told in others] for slot in range(5)]  # type: ignore[attr-defined]
+    assert len(others) == 2
+    assert any(map(any, rented))
     assert RENTAL == 22
