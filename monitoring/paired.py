@@ -88,11 +88,13 @@ def compared(run: Floats, baseline: Floats) -> Comparison:
 
 
 def hedges_g(mean: float, spread: float, pairs: int) -> float | None:
-    """Mean over standard deviation of paired differences, corrected for few pairs; None where they do not scatter.
+    """Mean over standard deviation of paired differences, corrected for few pairs.
+
+    None where they do not scatter, and for two pairs, of which the correction leaves nothing.
 
     Source: Hedges (1981), the approximate correction 1 - 3 / (4 (n - 1) - 1).
     """
-    if spread <= 0.0:
+    if spread <= 0.0 or pairs < 3:
         return None
     return mean / spread * (1.0 - 3.0 / (4.0 * (pairs - 1) - 1.0))
 

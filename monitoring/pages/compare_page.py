@@ -29,7 +29,7 @@ def render(document: Document) -> str:
         note_list(document["notes"]),
         section("Differences", *_differences(document)),
         section("Over time", _timeline(document)),
-        section("Arm by arm", _arms(document), _bytes(document)),
+        section("Arm by arm", _arms(document), tag("div", *_costs(document), class_="two")),
         section("Seed by seed", *_seeds(document)),
         section("What was compared", *_compared(document)),
         footer(),
@@ -93,9 +93,9 @@ def _timeline(document: Document) -> Markup | None:
         if column is None:
             continue
         many = len(arm["seeds"]) > 1
-        band = (column["low"], column["high"]) if many else ((), ())
+        low, high = (column["low"], column["high"]) if many else ((), ())
         style = ("", "dash", "dot")[k // 7 % 3]
-        drawn.append(Line(arm["name"], arm["series"]["slot"], column["mean"], colour_of(k), style, *band))
+        drawn.append(Line(arm["name"], arm["series"]["slot"], column["mean"], colour_of(k), style, low=low, high=high))
     if not drawn:
         return None
     arm = document["arms"][0]
@@ -118,26 +118,30 @@ def _arms(document: Document) -> Markup:
     return table(["mean over seeds", *(arm["name"] for arm in arms)], rows, numbers=len(arms))
 
 
-def _bytes(document: Document) -> Markup | None:
-    """What a reward costs in messages: up and to the left is better."""
+def _costs(document: Document) -> list[Child]:
+    """What a reward costs, in messages and in time: up and to the left is better."""
+    return [
+        _against(
+            document, "decision_bytes", 1.0, "message bytes of a decision", "bytes on the wire, one edge server's"
+        ),
+        _against(document, "decision_time", 1e3, "decision time", "ms, p50"),
+    ]
+
+
+def _against(document: Document, name: str, scale: float, words: str, label: str) -> Markup | None:
     arms = []
     for arm in document["arms"]:
-        costs, rewards = arm["values"]["decision_bytes"], arm["values"]["reward"]
-        points = [
-            (costs[seed], rewards[seed]) for seed in costs if costs[seed] is not None and rewards[seed] is not None
-        ]
-        arms.append((arm["name"], points))
+        costs, rewards = arm["values"][name], arm["values"]["reward"]
+        both = [seed for seed in costs if costs[seed] is not None and rewards[seed] is not None]
+        arms.append((arm["name"], [(scale * costs[seed], rewards[seed]) for seed in both]))
+    said = "; ".join(
+        f"{name} {span([y for _, y in points])} for {span([x for x, _ in points])}" for name, points in arms if points
+    )
     return scatter(
-        "Reward against the message bytes of a decision; up and to the left is better.",
-        "Reward against bytes of a decision: "
-        + "; ".join(
-            f"{name} {span([y for _, y in points])} for {span([x for x, _ in points])} B"
-            for name, points in arms
-            if points
-        )
-        + ".",
+        f"Reward against {words}; up and to the left is better.",
+        f"Reward against {words}: {said}.",
         arms,
-        "bytes on the wire, one decision of one edge server",
+        label,
         "reward",
     )
 

@@ -45,7 +45,7 @@ def forest(
         values += [row.mean, *row.points, *(end for end in (row.low, row.high) if end is not None)]
     x_ticks = ticks(min(values), max(values))
     height = len(rows) * ROW + 56.0
-    axes = Axes(width, height, x_ticks[0], x_ticks[-1], x_ticks, (0.0, 1.0), left=16.0, right=16.0, top=14.0)
+    axes = Axes(width, height, x_ticks[0], x_ticks[-1], x_ticks, (0.0, 1.0), left=24.0, right=24.0, top=14.0)
     parts: list[Markup] = []
     for value, text in zip(x_ticks, tick_text(x_ticks), strict=True):
         x = axes.x(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -59,6 +60,9 @@ def test_a_killed_process_is_named_and_replaced_by_hand(run: LiveRun, kind: str)
     notes = " ".join(run.status().notes)  # type: ignore[union-attr]
     (slot,) = re.findall(rf"{process} takes part from slot (\d+) on", notes)[-1:]
     assert int(slot) % 5 == 0
+    events = [json.loads(line) for line in (run.out / "events.jsonl").read_text().splitlines()]
+    mine = [event["kind"] for event in events if names & set(event["nodes"])]
+    assert mine[-2:] == ["lost", "joined"]
     run.go_on()
 
 

@@ -47,6 +47,7 @@ def test_runs_are_paired_by_seed_whatever_their_order(tmp_path: Path) -> None:
     assert (found["low"], found["high"]) == (pytest.approx(0.25 - half, rel=1e-5), pytest.approx(0.25 + half, rel=1e-5))
     page = Page(compare_page.render(document))
     assert "worse beyond chance over 4 seeds" in page.text
+    assert len([each for each in page.all("path") if each.get("class") == "band"]) == len(document["arms"])
     assert "Nothing else differs but who decides, and the seeds." in page.text
 
 
