@@ -12,7 +12,7 @@ from toy_rental import LINE, SQUARE, Toy, layout  # noqa: E402
 
 from agents.errors import AgentError  # noqa: E402
 from agents.n2o import export as exporting  # noqa: E402
-from agents.n2o.distil import Actors, taught  # noqa: E402
+from agents.n2o.distil import Actors, Labels, taught  # noqa: E402
 from agents.n2o.export import export_actors, export_q  # noqa: E402
 from agents.n2o.files import ActorNetwork, QNetwork, check_world, read_manifest  # noqa: E402
 from agents.n2o.learner import LocalNets  # noqa: E402
@@ -140,6 +140,21 @@ def test_pupils_are_asked_where_they_lead():
     assert len(played) == 16
     assert all((rented == 2).all() for rented in played[:8])
     assert not all((rented == 2).all() for rented in played[8:])
+
+
+def test_with_labels_of_runs_nobody_plays_and_pupils_follow_these():
+    """What a run's agents rented is learned, also where a teacher would have rented otherwise."""
+
+    class Unplayed(Toy):
+        def begin(self, episode):
+            raise AssertionError("somebody plays")
+
+    seen = np.concatenate([Toy(copies=200, seed=seed).begin(0) for seed in range(4)])
+    labels = Labels(layout().scaled(seen), rule(seen))
+    distilling = Distilling(rounds=0, updates=400)
+    zeros = lambda seen: np.zeros(seen.shape[:2], dtype=np.int64)  # noqa: E731
+    actors = taught(distilling, layout(), Unplayed(), zeros, seed=1, labels=labels)
+    assert (actors.rented(seen) == rule(seen)).mean() > 0.9
 
 
 def test_same_seed_same_actors():
