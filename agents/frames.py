@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bus.codec import Header
 from bus.messages import Roster, Tick
 from bus.node import Node
-from bus.swap_messages import HELD
+from bus.swap_messages import BESIDE
 
 Begin = Callable[[int, int, frozenset[str]], None]
 """Told of a frame's first slot: its number, the attempt, and who takes part."""
@@ -43,7 +43,7 @@ class FrameFollower:
         if links is not None:
             links.follow(roster.links)
         self._members = frozenset(member.node for member in roster.members)
-        self._bound = {binding.edge: binding.instance for binding in roster.bindings if binding.role != HELD}
+        self._bound = {binding.edge: binding.instance for binding in roster.bindings if binding.role not in BESIDE}
         self._roster = roster.number
         if header.attempt > 0 and header.slot % self._slots_per_frame == 0:
             self._again = (header.slot, header.attempt)

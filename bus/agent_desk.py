@@ -236,7 +236,8 @@ class AgentDesk:
         # Without its key: whoever reads the graph would let it in, but the hub and one edge server will do.
         self._registry.enter(entry, Peer(entry.process, told.instance, hello.pid, "-", "", "", "", nodes))
         if entry.stands_by:
-            self._registry.standbys.on_ready(told.instance)
+            for tell in self._registry.standbys.on_ready:
+                tell(told.instance)
         return BeatAck(True)
 
     # -- what a swap asks ----------------------------------------------------------------------------------------------
@@ -268,7 +269,8 @@ class AgentDesk:
             self._say(identity, edge, instance, wire.Goodbye(reason, again=True))
         for seated in [seated for seated, (_, host) in self._edges.items() if host == instance]:
             self._registry.drop(seated, "its edge server is gone")
-        self._registry.standbys.on_gone(instance, reason)
+        for tell in self._registry.standbys.on_gone:
+            tell(instance, reason)
 
     def _forget(self, instance: int) -> None:
         for known in (self._identities, self._edges, self._hellos):

@@ -24,11 +24,11 @@ class Standbys:
         """Processes that are standbys though they do not say so: whoever had them started knows."""
         self.unwanted: set[str] = set()
         """Processes that were, and are not needed any more."""
-        self.on_lease: Callable[[int, str], None] = _ignore_why
+        self.on_lease: list[Callable[[int, str], None]] = []
         """Told of the instance and the process of whoever comes."""
-        self.on_ready: Callable[[int], None] = _ignore
+        self.on_ready: list[Callable[[int], None]] = []
         """Told of an instance that has done its warm-up."""
-        self.on_gone: Callable[[int, str], None] = _ignore_why
+        self.on_gone: list[Callable[[int, str], None]] = []
         """Told of every instance that is no more, and why."""
         self._registry = registry
         self._entries = entries
@@ -40,7 +40,8 @@ class Standbys:
             return Failure(0, "surplus", f"{MOST} agents stand by for {name} already")
         entry = self._admit(request.process)
         entry.stands_by = (name,)
-        self.on_lease(entry.instance, request.process)
+        for tell in self.on_lease:
+            tell(entry.instance, request.process)
         return Leased((name,), entry.instance, self._registry.liveliness_s)
 
     def has(self, instance: int) -> bool:
@@ -98,11 +99,3 @@ class Standbys:
             self._registry.enter(
                 entry, Peer(peer.process, peer.instance, peer.pid, peer.host, "", "", "", nodes, peer.guest)
             )
-
-
-def _ignore(_instance: int) -> None:
-    """Nobody swaps."""
-
-
-def _ignore_why(_instance: int, _text: str) -> None:
-    """Nobody swaps."""

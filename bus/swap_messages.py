@@ -8,6 +8,10 @@ from bus.messages import Message
 
 HELD: Final = "held"
 """The role, in a roster, of the one that was bound before and stands by."""
+SHADOW: Final = "shadow"
+"""The role of one that decides, too, and is obeyed by nobody."""
+BESIDE: Final = (HELD, SHADOW)
+"""Roles of those that are not bound."""
 
 
 class Standby(Message, frozen=True):
@@ -170,3 +174,46 @@ class ControlStatus(Message, frozen=True):
     frame: int
     through_frame: int
     paused_frame: int
+
+
+class Shadow(Message, frozen=True):
+    """Let agents decide beside those of edge servers, obeyed by nobody; agent and to: as in ``Swap``."""
+
+    edges: tuple[int, ...]
+    agent: str = ""
+    to: tuple[str, ...] = ()
+
+
+class ShadowEnd(Message, frozen=True):
+    """Let the shadows of edge servers go; who stood by before stands by again."""
+
+    edges: tuple[int, ...]
+
+
+class ShadowState(Message, frozen=True):
+    """One shadow: since which frame (-1: not yet), decisions that were good and that were not, and how it ended."""
+
+    edge: int
+    process: str
+    instance: int
+    agent: str
+    since_frame: int
+    decided: int
+    refused: int
+    over: str = ""
+
+
+class ShadowStates(Message, frozen=True):
+    """Every shadow that there is or was in a run."""
+
+    shadows: tuple[ShadowState, ...]
+
+
+class Shadowed(Message, frozen=True):
+    """An edge server tells what a shadow decided: services by index, or units; refused: why that is no good."""
+
+    edge: int
+    instance: int
+    frame: int
+    decision: tuple[int, ...]
+    refused: str = ""

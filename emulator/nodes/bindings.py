@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bus.messages import Binding
-from bus.swap_messages import HELD
+from bus.swap_messages import HELD, SHADOW
 
 
 class Bindings:
@@ -15,6 +15,7 @@ class Bindings:
         self._epochs: dict[int, int] = {}
         self._bound: dict[int, int] = {}
         self._held: dict[int, int] = {}
+        self._shadows: dict[int, list[int]] = {}
 
     def bind(self, edge: int, instance: int) -> int:
         """An agent's process takes part; returns the epoch."""
@@ -30,6 +31,18 @@ class Bindings:
         else:
             self._held.pop(edge, None)
 
+    def shadow(self, edge: int, instance: int) -> None:
+        """Let an instance be asked, too."""
+        self._shadows.setdefault(edge, []).append(instance)
+
+    def unshadow(self, edge: int, instance: int) -> bool:
+        """Ask it no longer; whether it was."""
+        known = self._shadows.get(edge, [])
+        if instance in known:
+            known.remove(instance)
+            return True
+        return False
+
     def held(self, edge: int) -> int:
         """Who stands by for an edge server since a swap; 0: nobody."""
         return self._held.get(edge, 0)
@@ -42,4 +55,5 @@ class Bindings:
                 found.append(Binding(edge, "deployment", members[f"/agent/{edge}"][0], epoch))
             if edge in self._held:
                 found.append(Binding(edge, HELD, self._held[edge], epoch))
+            found += [Binding(edge, SHADOW, instance, epoch) for instance in self._shadows.get(edge, ())]
         return tuple(found)

@@ -21,8 +21,8 @@ from bus.node import Node
 from bus.process import Process
 from bus.publisher import Publisher
 from bus.slots import SlotDriver
-from bus.swap_messages import HELD
-from emulator.nodes.seat import Face, Role, Seat
+from bus.swap_messages import BESIDE, Shadowed
+from emulator.nodes.seat import ASKED, Face, Role, Seat
 from emulator.nodes.seat_keys import SeatKeys
 from emulator.nodes.takeover import Takeover
 
@@ -83,7 +83,7 @@ class Gateway:
         sitter.seat = Seat(
             self._face,
             lambda said, epoch, frame: self._tell(sitter, said, epoch, frame),
-            lambda *decided: self._takeover.answered(sitter.instance, *decided),
+            lambda *decided: self._answered(sitter, *decided),
             lambda reason: self._warm(sitter, reason),
             self._node.process.after,
         )
@@ -167,8 +167,8 @@ class Gateway:
 
     def _on_roster(self, roster: Roster, _header: Header) -> None:
         own = [binding for binding in roster.bindings if binding.edge == self.edge]
-        before = {instance for instance, sitter in self._sitters.items() if sitter.seat.state in ("active", "standby")}
-        self._bound = next(((b.instance, b.epoch) for b in own if b.role != HELD), (0, 0))
+        before = {instance for instance, sitter in self._sitters.items() if sitter.seat.state in ASKED}
+        self._bound = next(((b.instance, b.epoch) for b in own if b.role not in BESIDE), (0, 0))
         for instance in before - {binding.instance for binding in own}:
             if self._bound[0]:  # the hub says goodbye: it knows whether there is anything to come back for
                 self._sitters.pop(instance).seat.drain()
@@ -186,8 +186,8 @@ class Gateway:
             others = tuple(heard.get(topic) for topic in self._face.overheard)
             for told in self._sitters.values():
                 told.seat.rewarded(outcome, slot, others)
-        roles: tuple[tuple[int, Role], ...] = ((turn.held, "standby"), (turn.bound, "active"))
-        for instance, role in roles:
+        roles: list[tuple[int, Role]] = [(instance, "shadow") for instance in self._takeover.shadows()]
+        for instance, role in [*roles, (turn.held, "standby"), (turn.bound, "active")]:
             sitter = self._sitters.get(instance)
             if sitter is not None:
                 sitter.seat.ask(message, turn.frame, turn.epoch, turn.slot, turn.attempt, role)
@@ -217,6 +217,19 @@ class Gateway:
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
+    def _answered(self, sitter: Sitter, message: Message, slot: int, attempt: int, reason: str) -> None:
+        if sitter.seat.state != "shadow":
+            self._takeover.answered(sitter.instance, message, slot, attempt, reason)
+            return
+        frame = slot // self._face.setup.slots_per_frame
+        told = Shadowed(self.edge, sitter.instance, frame, () if reason else self._face.numbers(message), reason)
+        self._node.process.membership.ask("shadowed", told, BeatAck, lambda _: None)
+
+    def called(self, instance: int) -> str:
+        """The name under which an agent's traffic is counted; of a shadow apart."""
+        sitter = self._sitters.get(instance)
+        return f"/shadow/{self.edge}" if sitter is not None and sitter.seat.state == "shadow" else self._name
+
     def _publish(self, message: Message, slot: int, attempt: int) -> None:
         assert self._decision is not None  # noqa: S101 -- nobody sits before it is open
         self._decision.publish(message, slot=slot, attempt=attempt)
@@ -231,7 +244,7 @@ class Gateway:
         self, identity: bytes, instance: int, said: wire.Said, epoch: int = 0, frame: int = 0, sequence: int = 0
     ) -> None:
         made = wire.encode(said, edge=self.edge, instance=instance, epoch=epoch, frame=frame, sequence=sequence)
-        self._node.process.answering.tell(identity, made, self._node.name, type(said).__name__, self._name)
+        self._node.process.answering.tell(identity, made, self._node.name, type(said).__name__, self.called(instance))
 
 
 class Door:
@@ -258,7 +271,7 @@ class Door:
             self._dropped("foreign_refused", reason="malformed").value += 1.0
             return
         gateway = self._gateways.get(header.edge)
-        known = "/agent" if gateway is None else f"/agent/{header.edge}"
+        known = "/agent" if gateway is None else gateway.called(header.instance)
         self._process.answering.heard(frame, known, wire.name_of(header.kind), self._process.name)
         if self._rates.is_flood(identity):
             self._dropped("foreign_refused", reason="flood").value += 1.0

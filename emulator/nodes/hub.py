@@ -32,7 +32,7 @@ from emulator.errors import RunFolderError
 from emulator.folder import Writer
 from emulator.model.ledger import Broken
 from emulator.nodes.books import Books, Ledger
-from emulator.nodes.control import Controlled
+from emulator.nodes.changes import Changes
 from emulator.nodes.deciders import Deciders
 from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
@@ -42,7 +42,6 @@ from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
 from emulator.nodes.roles import ACTING, IN_ROSTERS
 from emulator.nodes.stalls import LOOK_S, LOST, StallWatch
-from emulator.nodes.swaps import Swaps
 from emulator.nodes.wall import clock_of
 from emulator.scenario import Scenario
 from emulator.start_order import held_back
@@ -103,13 +102,9 @@ class Hub:
         registry.states.takes_part = lambda name: name in self._members.names if role_of(name) in IN_ROSTERS else None
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
-        self._swaps = Swaps(
-            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now, self._holding),
-            self._note, self._attempt_again,
-        )  # fmt: skip
-        self._control = Controlled(
-            process, registry, lambda: (self.phase, -1 if self._now is None else self._now.frame),
-            self._swaps.give_back, self._note, self._end, wall=self._wall is not None,
+        self._changes = Changes(
+            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now), self._note,
+            self._attempt_again, self._end,
         )  # fmt: skip
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: self._setup, Setup)
@@ -188,18 +183,13 @@ class Hub:
         if RECORDER in gone:
             self._note.tell("lost", f"lost the recorder: {reason}; the bag ends here", [RECORDER])
         lost = self._members.lose(peer)
-        self._swaps.on_lost(peer.instance, reason)
+        self._changes.swaps.on_lost(peer.instance, reason)
         if lost:
             self._note.tell("lost", f"lost {', '.join(lost)}: {reason}", lost)
             if self.phase == "running" and self._wall is None:
                 self._attempt_again()
         if self.phase == "resetting":
             self._resets.lose(peer)
-
-    @property
-    def _holding(self) -> bool:
-        """Whether time stands at a frame boundary, for a controller or a swap."""
-        return self._control.holding or self._swaps.holding
 
     def _next_slot(self) -> int:
         return 0 if self._now is None else self._now.slot + 1
@@ -210,8 +200,7 @@ class Hub:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
         if within == 0:
             self._admit_joiners()
-            gates = self._control.may_begin, self._swaps.may_begin
-            if not all(may_begin(frame, lambda: self._begin(slot)) for may_begin in gates):
+            if not self._changes.may_begin(frame, lambda: self._begin(slot)):
                 return
         if self._links.take_effect(slot) or self._members.stale:
             self._publish_roster(slot, 0)
@@ -230,7 +219,7 @@ class Hub:
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""
-        if self._now is None or self._holding:
+        if self._now is None or self._changes.holding:
             return
         self._attempts += 1
         if not self._members.acting or self._attempts > MOST_ATTEMPTS:
@@ -261,7 +250,7 @@ class Hub:
                 self._process.later(self._maybe_commit)
 
     def _maybe_commit(self) -> None:
-        if self.phase != "running" or self._wall is not None or self._now is None or self._holding:
+        if self.phase != "running" or self._wall is not None or self._now is None or self._changes.holding:
             return
         if self._ledger.complete and self._done.keys() >= self._members.acting:
             self._commit()
@@ -280,7 +269,7 @@ class Hub:
         if now is None:
             return
         ended, done, attempts, started_s = self._ledger.ended(), self._done.values(), self._attempts + 1, self._tick_s
-        swapped = self._swaps.commit(now, lambda: self._ledger.refusals(ended))
+        swapped = self._changes.commit(now, lambda: self._ledger.refusals(ended))
         last = now.slot + 1 >= self._scenario.slots or self._resets.due
         # The tick commits; what it commits is written down while everyone works at the next slot. But whoever learns
         # shall know a frame's reward before the next frame begins, and slots of the wall clock wait for nobody.
@@ -291,7 +280,7 @@ class Hub:
             self._books.close(ended, done, swapped)
             if not last:
                 self._begin(now.slot + 1)
-        ended_s = self._process.clock() if last or self._holding else self._tick_s
+        ended_s = self._process.clock() if last or self._changes.holding else self._tick_s
         self._books.time(now.slot, attempts, ended_s - started_s, done)
         if self._resets.due:
             self._reset(now.slot + 1)
@@ -321,23 +310,22 @@ class Hub:
             self._reports.begin_again(self._resets.counters)
             self._links.begin_again()
             self._members.stale = True
-            self._swaps.begin_again()
-            self._control.begin_again()
+            self._changes.begin_again()
             self._begin(0)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Say who is waited for when a slot lasts too long; end the run when it lasts far too long."""
-        if self.phase == "running" and self._wall is None and self._now is not None and not self._holding:
+        if self.phase == "running" and self._wall is None and self._now is not None and not self._changes.holding:
             self._stalls.look()
 
     def _unacknowledged(self) -> set[str]:
         """Processes that have not done their part of the slot."""
         if self.phase != "running":
             return set()
-        if self._holding:
-            return {*self._control.waiting(), *self._swaps.waiting()}
+        if self._changes.holding:
+            return self._changes.waiting()
         hub = {self._process.name} if not self._ledger.complete else set()
         return set(self._members.acting - self._done.keys()) | hub
 
@@ -363,7 +351,8 @@ class Hub:
         )
         slot = -1 if self._now is None else self._now.slot
         status = run_status(self.phase, slot, self._scenario, self._ledger, self._registry, self._members.names, notes)
-        return msgspec.structs.replace(status, to_start=to_start) if (to_start := self._swaps.to_start()) else status
+        to_start = self._changes.to_start()
+        return msgspec.structs.replace(status, to_start=to_start) if to_start else status
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -383,7 +372,7 @@ class Hub:
     def _close(self) -> None:
         """Wait for everyone's traffic report, then write what only the hub knows."""
         expected = {peer.process for peer in self._registry.peers() if answers_calls(peer)} - {self._process.name}
-        expected &= self._members.processes() | self._swaps.processes()
+        expected &= self._members.processes() | self._changes.swaps.processes()
         self._process.stopping = False
         self._reports.gather(expected, self._scenario.deadlines.stop_s / 2.0, self._books.digest.hex())
         self._writer.messages(self._reports.links())
@@ -393,6 +382,6 @@ class Hub:
             notes=self._note.texts,
             exit={"code": self.code, "reason": self.reason},
             **self._resets.facts(),
-            **self._swaps.facts(),
+            **self._changes.facts(),
         )
         self._writer.close()

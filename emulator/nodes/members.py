@@ -55,6 +55,15 @@ class Members:
         self.bindings.hold(edge, held)
         self.stale = True
 
+    def shadow(self, edge: int, instance: int) -> None:
+        """Let an instance be asked beside the one that is bound."""
+        self.bindings.shadow(edge, instance)
+        self.stale = True
+
+    def unshadow(self, edge: int, instance: int) -> None:
+        """Ask it no longer."""
+        self.stale = self.bindings.unshadow(edge, instance) or self.stale
+
     def bound(self, edge: int) -> int:
         """Who decides for an edge server; 0: nobody."""
         return self.by_name.get(f"/agent/{edge}", (0, ""))[0]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from bus import agent_wire as wire
 from bus.messages import Message
 
-State = Literal["warm-up", "ready", "active", "standby", "gone"]
-Role = Literal["active", "standby"]
-"""Whether an agent is bound, or stands by for whoever is."""
+State = Literal["warm-up", "ready", "active", "standby", "shadow", "gone"]
+Role = Literal["active", "standby", "shadow"]
+"""Whether an agent is bound, stands by for whoever is, or only decides beside it."""
+ASKED: Final = ("active", "standby", "shadow")
 Say = Callable[[wire.Said, int, int], None]
 """Says something to the agent: what, epoch, frame."""
 
@@ -41,6 +42,10 @@ class Face(Protocol):
 
     def decided(self, said: Any, frame: int) -> Message:
         """A decision as a message of the bus."""
+        ...
+
+    def numbers(self, message: Any) -> tuple[int, ...]:
+        """A decision as numbers, for tables."""
         ...
 
     def nothing(self, frame: int) -> Message:
@@ -132,9 +137,9 @@ class Seat:
     def ask(self, message: Any, frame: int, epoch: int, slot: int, attempt: int, role: Role = "active") -> None:
         """A decision is wanted; the same frame and epoch again gets the same answer, without asking again.
 
-        role: Whether it is bound, or stands by for whoever is.
+        role: Whether it is bound, stands by for whoever is, or decides beside it.
         """
-        if self.state not in ("ready", "active", "standby"):
+        if self.state not in ("ready", *ASKED):
             return
         if self.state != role:
             self.state = role
@@ -190,7 +195,7 @@ class Seat:
             self._hear_warm(header, said, problem)
             return
         asked = self._asked
-        if self.state not in ("active", "standby") or asked is None or not asked.sent:
+        if self.state not in ASKED or asked is None or not asked.sent:
             self._refuse(header, "unasked", "nothing was asked")
         elif header.epoch != asked.epoch:
             self._refuse(header, "stale_epoch", f"epoch {header.epoch}, not {asked.epoch}")
@@ -247,7 +252,7 @@ class Seat:
 
     def drain(self) -> None:
         """It is not asked any more; the hub says goodbye."""
-        if self.state in ("active", "standby"):
+        if self.state in ASKED:
             self._say(wire.State("draining"), 0, 0)
         self.state = "gone"
 

@@ -77,6 +77,10 @@ class DeploymentFace:
         """As an agent of ours would say it."""
         return Deployment(self._edge, frame, said.services)
 
+    def numbers(self, message: Deployment) -> tuple[int, ...]:
+        """The services."""
+        return message.services
+
     def nothing(self, frame: int) -> Message:
         """Nobody's deployment."""
         return Deployment(-1, frame, ())
@@ -120,6 +124,10 @@ class RentalFace:
     def decided(self, said: wire.Rental, frame: int) -> Message:
         """As an agent of ours would say it."""
         return Rental(self._edge, said.units)
+
+    def numbers(self, message: Rental) -> tuple[int, ...]:
+        """The units."""
+        return (message.units,)
 
     def nothing(self, frame: int) -> Message:
         """Nobody's rental."""

@@ -71,14 +71,13 @@ class Swaps:
         self._go_on: Callable[[], None] | None = None
         self._boundary = 0  # the frame that time stands before
         self._held_from_s = 0.0
-        self._standbys.on_lease = self._on_lease
-        self._standbys.on_ready = self._on_ready
-        self._standbys.on_gone = self._on_gone
+        self._standbys.on_lease.append(self._on_lease)
+        self._standbys.on_ready.append(self._on_ready)
+        self._standbys.on_gone.append(self._on_gone)
         registry.serve("swap", Swap, self.ask, SwapState)
         registry.serve("swap_status", SwapQuery, self.status, SwapStates)
         registry.serve("swap_end", SwapEnd, self._on_end, SwapState)
         registry.serve("swap_failed", SwapFailed, self._on_failed, BeatAck)
-        registry.serve("not_started", NotStarted, self._on_not_started, BeatAck)
 
     # -- asking for one ------------------------------------------------------------------------------------------------
 
@@ -315,13 +314,13 @@ class Swaps:
             if part is not None and request.frame < 0 and self._now()[0] != "ending":
                 self._fail(request, f"{part.process}: {reason}")
 
-    def _on_not_started(self, told: NotStarted) -> BeatAck:
-        """The launcher could not start whom a swap waits for, or it has ended before its warm-up was over."""
+    def not_started(self, told: NotStarted) -> bool:
+        """The launcher could not start a process, or it has ended; whether a swap waited for it."""
         for request in list(self._requests.values()):
             if request.frame < 0 and any(part.process == told.process for part in request.parts.values()):
                 self._fail(request, f"{told.process}: {told.reason}")
-                return BeatAck(True)
-        return BeatAck(False)
+                return True
+        return False
 
     def _on_failed(self, told: SwapFailed) -> BeatAck:
         """An edge server got no valid decision in the frame of a take-over.

@@ -16,7 +16,7 @@ from bus.messages import BeatAck, Message
 from bus.node import Node
 from bus.slots import SlotDriver
 from bus.subscription import Filing
-from bus.swap_messages import HELD, SwapFailed
+from bus.swap_messages import BESIDE, HELD, SHADOW, SwapFailed
 
 FALL_BACK: Final = 0.2
 """Share of a slot after which, on the wall clock, the old agent's decision is taken: just before deciding is over."""
@@ -106,7 +106,13 @@ class Takeover:
         now = self._driver.now
         own = [] if now is None else [binding for binding in now.bindings if binding.edge == self._edge]
         held = next((binding.instance for binding in own if binding.role == HELD), 0)
-        return next(((b.instance, b.epoch, held) for b in own if b.role != HELD), (0, 0, held))
+        return next(((b.instance, b.epoch, held) for b in own if b.role not in BESIDE), (0, 0, held))
+
+    def shadows(self) -> list[int]:
+        """Who else is asked in the present slot."""
+        now = self._driver.now
+        own = [] if now is None else [binding for binding in now.bindings if binding.edge == self._edge]
+        return [binding.instance for binding in own if binding.role == SHADOW]
 
     # -- one slot ------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from thread_run import ThreadRun, small
 from bus.messages import DeploymentInForce, RentalInForce
 from bus.process import Process
 from bus.registry import Registry
-from bus.swap_messages import Control, GoOn, Swap, SwapEnd, SwapQuery, SwapState
+from bus.swap_messages import Control, GoOn, Shadow, Swap, SwapEnd, SwapQuery, SwapState
 from emulator import scenario_file, swaps_file
 from emulator.assembly import resolve
 from emulator.errors import RunFolderError
@@ -48,7 +48,7 @@ class Scene:
     def turn(self, run: ThreadRun) -> None:
         if run.hub.phase == "running" and not self.agents:
             names = tuple(f"next-{edge}" for edge in self.edges)
-            swaps = run.hub._swaps
+            swaps = run.hub._changes.swaps
             for edge, name in zip(self.edges, names, strict=True):
                 run.registry.standbys.expected.add(name)
                 world = self.scenario.world
@@ -59,7 +59,7 @@ class Scene:
         if self.agents and not hasattr(self, "number"):
             there = [entry for edge in self.edges for entry in run.registry.standbys.of(f"/agent/{edge}")]
             if len(there) == len(self.edges):
-                swaps = run.hub._swaps
+                swaps = run.hub._changes.swaps
                 self.number = swaps.ask(Swap(self.edges, to=self.wanted, **self.asked)).number
         if self.does is not None and hasattr(self, "number"):
             self.does(self)
@@ -67,7 +67,7 @@ class Scene:
             agent.step()
 
     def state(self) -> SwapState:
-        (found,) = self.run.hub._swaps.status(SwapQuery(self.number)).swaps
+        (found,) = self.run.hub._changes.swaps.status(SwapQuery(self.number)).swaps
         if not self.seen or self.seen[-1] != found.stage:
             self.seen.append(found.stage)
         return found
@@ -239,7 +239,7 @@ def test_time_waits_for_it_at_the_frame_it_was_asked_for_but_not_for_ever(tmp_pa
     waiting: list[tuple[str, ...]] = []
 
     def looks(scene: Scene) -> None:
-        if scene.run.hub._swaps.holding:
+        if scene.run.hub._changes.swaps.holding:
             waiting.append(scene.run.hub.clock_status().unacknowledged)
 
     scene = Scene(tmp_path, stalls, looks, asked={"deadline_s": 0.3})
@@ -271,7 +271,7 @@ def test_several_edge_servers_change_in_the_same_frame_or_none(tmp_path: Path, o
 def test_the_one_before_stands_by_until_it_is_bound_again(tmp_path: Path, ours: ThreadRun) -> None:
     def rolls_back(scene: Scene) -> None:
         if scene.run.hub.clock_status().slot == 2 * AT + 3 and scene.state().stage == "bound":
-            scene.run.hub._swaps._on_end(SwapEnd(scene.number, "rollback"))
+            scene.run.hub._changes.swaps._on_end(SwapEnd(scene.number, "rollback"))
 
     scene = Scene(tmp_path, does=rolls_back, asked={"hold_frames": -1})
     state = scene.play()
@@ -306,7 +306,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path, asked: Swap,
     def turn(run: ThreadRun) -> None:
         if run.hub.phase == "running" and run.hub.clock_status().slot >= 2 and not refused:
             with pytest.raises(ValueError) as caught:
-                run.hub._swaps.ask(asked)
+                run.hub._changes.swaps.ask(asked)
             refused.append(str(caught.value))
 
     run.on_turn = turn
@@ -356,7 +356,7 @@ class Controlling:
         self.waiting: set[str] = set()
 
     def turn(self, run: ThreadRun) -> None:
-        control = run.hub._control
+        control = run.hub._changes.control
         if run.hub.phase == "starting" and control.status().name == "":
             control.take(Control("trial", self.through, self.deadline_s))
         status = control.status()
@@ -410,3 +410,44 @@ def _never() -> None:
 
 def _unasked(_code: int, _reason: str) -> None:
     raise AssertionError("the run ended")
+
+
+class Shadowing(Scene):
+    """Those who stand by are asked for their opinion instead."""
+
+    def turn(self, run: ThreadRun) -> None:
+        super().turn(run)
+        there = [entry for edge in self.edges for entry in run.registry.standbys.of(f"/agent/{edge}")]
+        if self.number == 0 and len(there) == len(self.edges):
+            self.number = 1
+            run.hub._changes.shadows.ask(Shadow(self.edges, to=self.wanted))
+
+    number = 0
+
+
+def test_a_shadow_decides_every_frame_and_nothing_comes_of_it(tmp_path: Path, ours: ThreadRun) -> None:
+    scene = Shadowing(tmp_path, in_frame(4, {"services": [99]}), edges=(0, 2))
+    try:
+        assert scene.run.play() == 0
+    finally:
+        for agent in scene.agents.values():
+            agent.close()
+    assert scene.run.slots() == ours.slots()
+    assert scene.run.ledger()["digest"] == ours.ledger()["digest"]
+    assert scene.run.ledger()["refused"] == 0
+    states = scene.run.hub._changes.shadows.status().shadows
+    assert [(state.edge, state.refused) for state in states] == [(0, 1), (2, 1)]
+    since = states[0].since_frame
+    with (scene.run.folder / "shadows.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["edge"] == "0"]
+    decided = {int(row["frame"]): row for row in rows}
+    assert sorted(decided)[:-1] == list(range(since, max(decided)))
+    assert max(decided) >= FRAMES - 2, "the last may come when the run is over"
+    for frame, row in decided.items():
+        refused = "out_of_range" if frame == 4 else ""
+        services = "" if refused else " ".join(map(str, scene.deployments()[frame]))
+        assert (row["decision"], row["refused"]) == (services, refused)
+    links = [link for report in scene.run.reports.values() for link in report.links]
+    apart = {link.topic: link.messages for link in links if "/shadow/0" in (link.topic + link.subscriber)}
+    assert apart["foreign:/shadow/0/Deployment"] >= len(decided) - 1
+    assert "shadow" in [said["state"] for said in scene.agents[0].told(STATE)]

@@ -41,7 +41,7 @@ class Walled(Scene):
         super().turn(run)
         there = all(run.registry.standbys.of(f"/agent/{edge}") for edge in self.edges)
         if self.agents and there and not self.numbers:
-            swaps = run.hub._swaps
+            swaps = run.hub._changes.swaps
             self.numbers = tuple(
                 swaps.ask(Swap((edge,), to=(f"next-{edge}",), **self.asked)).number for edge in self.edges
             )
@@ -50,7 +50,7 @@ class Walled(Scene):
             run.registry.drop(dying.instance, "its process ended with code -9")
 
     def states(self) -> list[SwapState]:
-        return list(self.run.hub._swaps.status(SwapQuery()).swaps)
+        return list(self.run.hub._changes.swaps.status(SwapQuery()).swaps)
 
 
 def test_whoever_cannot_decide_as_it_takes_over_is_stood_in_for_and_none_is_missed(tmp_path: Path) -> None:
