@@ -45,8 +45,8 @@ class Options:
     seed: int = 1
     trials: int = 1000
     seeds: int = 20
-    frames: int = 10
-    planted: int = 100
+    frames: int = 5
+    planted: int = 40
     planted_seeds: int = 30
     planted_frames: int = 100
 

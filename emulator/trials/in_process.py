@@ -6,21 +6,25 @@ from typing import Any
 
 import msgspec
 
+from agents import policy, rental_policy
 from agents.errors import AgentError
-from agents.policy import LearningPolicy, Setting, make_policy, observes
+from agents.policy import LearningPolicy, Setting, make_policy
+from agents.rental_policy import LearningRental, RentalSetting, make_rental_policy
 from emulator.assembly import build_network, resolve
 from emulator.errors import ScenarioError
+from emulator.rental_plan import build_plan, resolve_rental
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
 from emulator.trials import episode
 from emulator.trials.episode import Note
 from emulator.trials.figures import Arm
 from emulator.trials.plan import Plan
+from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack, Track
 
-FIGURES = ("delay", "reward", "message_bytes")
-"""What can be measured without processes; memory is a process's."""
+FIGURES = {"offloading": ("delay", "reward", "message_bytes"), "rental": ("delay", "reward")}
+"""What can be measured without processes, by world; memory is a process's."""
 
 
 class InProcess:
@@ -39,40 +43,57 @@ class InProcess:
         """
         self.plan = plan
         scenario = scenario or load_scenario(plan.scenario, plan.set)
-        if scenario.world != "offloading":
-            raise ScenarioError(f"{plan.name}: scenario: trials of the {scenario.world} world are not done yet")
         if scenario.link:
             raise ScenarioError(f"{plan.name}: scenario: trials do not emulate links yet; take [[link]] out of it")
-        self.scenario = resolve(scenario)
+        self._rental = scenario.world == "rental"
+        self.scenario = resolve_rental(scenario) if self._rental else resolve(scenario)
         self.trial = Trial(plan, self.scenario.edges.count, self.scenario.world)
-        self._check()
+        # What agents of the offloading world see is independent of what they decide, so their shadows' world is exact.
+        self.trial.estimated_shadows = self._rental or self.scenario.tasks != "expected"
+        self._observes = rental_policy.observes if self._rental else policy.observes
+        self._check_agents()
+        self._check_plan()
 
-    def _check(self) -> None:
-        plan, network = self.plan, build_network(self.scenario)
-        for spec in (plan.baseline, plan.candidate):
-            edge = None if observes(spec) == "network" else 0
-            setting = Setting(
-                network, self.scenario.slots_per_frame, edge, self.scenario.seed, scenario=self.scenario.name
-            )
-            if isinstance(make_policy(spec, setting), LearningPolicy):
+    def _check_agents(self) -> None:
+        for spec in (self.plan.baseline, self.plan.candidate):
+            everyone = self._observes(spec) == "network"
+            if isinstance(self._made(spec, None if everyone else 0), LearningPolicy | LearningRental):
                 raise AgentError(
                     f"agent {spec}: learns while it decides; export it, and let the trial judge the export"
                 )
+            if everyone and any(stage.kind == "canary" for stage in self.plan.stage):
+                raise AgentError(
+                    f"{self.plan.name}: stage canary: {spec} decides for the whole network, so a part of it proves "
+                    "nothing; use shadow, then all"
+                )
+
+    def _made(self, spec: str, edge: int | None) -> object:
+        """An agent, which says what it lacks.
+
+        Raises: AgentError: it cannot work here.
+        """
+        scenario = self.scenario
+        if self._rental:
+            return make_rental_policy(
+                spec, RentalSetting(build_plan(scenario), edge, scenario.seed, scenario=scenario.name)
+            )
+        network = build_network(scenario)
+        return make_policy(
+            spec, Setting(network, scenario.slots_per_frame, edge, scenario.seed, scenario=scenario.name)
+        )
+
+    def _check_plan(self) -> None:
+        plan, edges = self.plan, self.scenario.edges.count
         for stage in plan.stage:
             self.trial.binding(stage)
-            for spec in (plan.baseline, plan.candidate):
-                if stage.kind == "canary" and observes(spec) == "network":
-                    raise AgentError(
-                        f"{plan.name}: stage canary: {spec} plans for the whole network, so a part of it proves "
-                        "nothing; use shadow, then all"
-                    )
         for fault in plan.fault:
-            if fault.edge >= network.edges:
-                raise ScenarioError(f"{plan.name}: fault: edge {fault.edge}: there are 0..{network.edges - 1}")
+            if fault.edge >= edges:
+                raise ScenarioError(f"{plan.name}: fault: edge {fault.edge}: there are 0..{edges - 1}")
         for guard in self.trial.guards:
-            if guard.figure not in FIGURES:
+            if guard.figure not in FIGURES[self.scenario.world]:
                 raise ScenarioError(
-                    f"{plan.name}: guardrails: {guard.figure} is not measured in one process; leave it out or use --bus"
+                    f"{plan.name}: guardrails: {guard.figure} of the {self.scenario.world} world is not measured in "
+                    "one process; leave it out"
                 )
 
     def play(self, index: int, seed: int, note: Note) -> RunFigures:
@@ -81,12 +102,17 @@ class InProcess:
         return episode.play(self.plan, index, seed, binding, self.tracks(index, seed), note)
 
     def tracks(self, index: int, seed: int) -> tuple[Track, Track]:
-        """The run of a stage, and its twin."""
+        """The run of a stage, and its twin; of a shadow stage the shadows' world, and the run that they see."""
         scenario: Scenario = msgspec.structs.replace(self.scenario, seed=seed)
         budget_s = self.plan.guardrails.decision_budget_s or scenario.agent.decision_budget_s
-        both: dict[Arm, str] = {"baseline": self.plan.baseline, "candidate": self.plan.candidate}
-        run = OffloadingTrack(scenario, both, budget_s, self._nobody)
-        return run, OffloadingTrack(scenario, {"baseline": self.plan.baseline}, budget_s, self._nobody)
+        alone: dict[Arm, str] = {"baseline": self.plan.baseline}
+        both: dict[Arm, str] = {**alone, "candidate": self.plan.candidate}
+        if not self._rental:
+            twin = OffloadingTrack(scenario, alone, budget_s, self._nobody)
+            return OffloadingTrack(scenario, both, budget_s, self._nobody), twin
+        live = RentalTrack(scenario, alone, budget_s, self._nobody)
+        shown_by = live if self.plan.stage[index].kind == "shadow" else None
+        return RentalTrack(scenario, both, budget_s, self._nobody, shown_by), live
 
     def _nobody(self, edge: int, frame: int) -> bool:
         return any(each.edge == edge and each.frame <= frame < each.frame + each.frames for each in self.plan.fault)

@@ -8,12 +8,16 @@ import pytest
 from click.testing import CliRunner
 from scripted import plan_of
 
-from agents import rollout
+from agents import rental_rollout, rollout
 from agents.errors import AgentError
 from emulator.assembly import resolve
 from emulator.cli import root
+from emulator.rental_world import RentalWorld
 from emulator.scenario_file import load
+from emulator.trials import answer
+from emulator.trials.conduct import hold
 from emulator.trials.in_process import InProcess
+from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.worlds import OffloadingTrack
 from emulator.world import World
 
@@ -66,11 +70,23 @@ def test_shadows_in_the_offloading_world_are_exact() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"candidate": "ils:2"}, "plans for the whole network, so a part of it proves nothing; use shadow, then all"),
+        ({"candidate": "ils:2"}, "decides for the whole network, so a part of it proves nothing; use shadow, then all"),
         ({"candidate": "nobody"}, "no such policy"),
         ({"fault": [{"kind": "agent_lost", "edge": 9, "frame": 1}]}, "edge 9: there are 0..4"),
-        ({"guardrails": {"memory_more_share": 0.1}}, "memory is not measured in one process"),
-        ({"scenario": "quickstart-rental"}, "rental world are not done yet"),
+        ({"guardrails": {"memory_more_share": 0.1}}, "memory of the offloading world is not measured in one process"),
+        (
+            {"scenario": "quickstart-rental", "baseline": "greedy-rule", "candidate": "owner"},
+            "owner decides for the whole network",
+        ),
+        (
+            {
+                "scenario": "quickstart-rental",
+                "baseline": "all1",
+                "candidate": "all2",
+                "guardrails": {"message_bytes_more_share": 0.1},
+            },
+            "message_bytes of the rental world is not measured",
+        ),
         ({"scenario": "lossy"}, "do not emulate links yet"),
     ],
 )
@@ -78,6 +94,58 @@ def test_what_cannot_be_tried_is_refused_before_it_begins(change: dict[str, obje
     with pytest.raises(Exception, match=said) as raised:
         InProcess(plan_of(**change))
     assert "\n" not in str(raised.value)
+
+
+RENTAL = {"scenario": "quickstart-rental", "set": ["edges.count=4"]}
+
+
+@pytest.mark.parametrize("policy", ["greedy-rule", "all1"])
+def test_a_rental_world_with_one_arm_is_the_in_process_world(policy: str) -> None:
+    scenario = load("quickstart-rental", ["edges.count=4", "frames=8", f"agent.policy={policy}"])
+    track = RentalTrack(scenario, {"baseline": policy}, BUDGET_S)
+    seen = [track.frame() for _ in range(8)]
+    played = [each.step for each in rental_rollout.play(scenario, RentalWorld(scenario))]
+    assert [frame.reward for frame in seen] == [float(step.reward[0].sum()) for step in played]
+    assert [frame.cost_s for frame in seen] == [tuple(step.settled.wait_s[0].tolist()) for step in played]
+
+
+def test_a_rental_trial_ends_by_reward_and_its_shadows_are_an_estimate(tmp_path: Path) -> None:
+    stages = [{"kind": "shadow", "frames": 4, "runs": 2}, {"kind": "canary", "edges": [1], "frames": 4, "runs": 2}]
+    plan = plan_of(**RENTAL, baseline="all1", candidate="greedy-rule", stage=[*stages, {"kind": "all", "frames": 12}])
+    driver = InProcess(plan)
+    hold(driver, tmp_path, lambda progress: None)
+    found = answer.document(driver)
+    assert found["metric"] == "reward"
+    assert found["verdict"] == "promoted"
+    shadow, canary, everywhere = found["stages"]
+    assert (shadow["estimate"], shadow["tested"], shadow["sequential"]) == (True, False, [])
+    assert canary["tested"]
+    assert found["error_rates"]["sequential_each"] == pytest.approx(0.05 / 2)
+    assert everywhere["comparison"]["reward"]["low"] > 0.0
+
+
+def test_shadows_of_the_rental_world_see_what_the_live_run_shows() -> None:
+    plan = plan_of(
+        **RENTAL,
+        baseline="all1",
+        candidate="greedy-rule",
+        stage=[{"kind": "shadow", "frames": 3}, {"kind": "all", "frames": 3}],
+    )
+    driver = InProcess(plan)
+    shown: list[np.ndarray] = []
+    shadows, live = driver.tracks(0, 5)
+    assert isinstance(shadows, RentalTrack)
+    assert isinstance(live, RentalTrack)
+    crew = shadows._crews["candidate"]
+    decide = crew.decide
+    crew.decide = lambda slot, observed, edges: (shown.append(observed.copy()), decide(slot, observed, edges))[1]  # type: ignore[method-assign]
+    shadows.bind(["candidate"] * 4)
+    for _ in range(3):
+        before = live.world.observed[0].copy()
+        shadows.frame()
+        live.frame()
+        assert np.array_equal(shown[-1], before)
+    assert not np.array_equal(shadows.world.observed, live.world.observed), "the scored world has gone its own way"
 
 
 def test_an_agent_that_learns_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
