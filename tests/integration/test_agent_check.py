@@ -103,3 +103,30 @@ def test_a_program_that_is_none_fails_every_check_in_words_and_with_an_exit_code
     assert lines[-2].startswith("goodbye")
     assert "fails 16 of 17 checks" in lines[-1]
     assert [line for line in lines if "not claimed by the manifest" in line] == [lines[-3]]
+
+
+def test_only_what_a_keyring_vouches_for_is_started(tmp_path: Path) -> None:
+    source = ROOT / "examples" / "agent-python"
+    for name in ("agent.py", "agent.toml"):
+        (tmp_path / name).write_text((source / name).read_text())
+    manifest, key, ring = tmp_path / "agent.toml", tmp_path / "ada.key", tmp_path / "trusted.keys"
+
+    def ran(*more: str) -> tuple[int, str]:
+        run = ("run", "quickstart", "--frames", "1", "--set", "edges.count=1", "--agent", str(manifest), "--json")
+        done = finished(*run, *more, cwd=tmp_path)
+        return done.returncode, done.stderr
+
+    assert finished("agent", "key", str(key), "--name", "ada").returncode == 0
+    ring.write_text(key.with_name("ada.key.pub").read_text())
+    code, words = ran("--require-signed", str(ring))
+    assert (code, words.count("\n")) == (2, 1)
+    assert "is not signed" in words
+    signed = finished("agent", "sign", str(manifest), "--key", str(key))
+    assert signed.returncode == 0, signed.stderr
+    code, words = ran("--require-signed", str(ring))
+    assert code == 0, words
+    assert "is Python code that runs with your rights" in words
+    (tmp_path / "agent.py").write_text("class MarginalPopularity: ...\n")
+    code, words = ran("--require-signed", str(ring))
+    assert (code, "has changed since it was signed" in words) == (2, True)
+    assert ran("--require-signed", str(tmp_path / "gone"))[0] == 2
