@@ -41,7 +41,8 @@ border:1px solid var(--faint);border-radius:8px;overflow:hidden;margin:1.2rem 0 
 font-variant-numeric:tabular-nums}
 .cards dd.figure small{font-size:.875rem;font-weight:400;color:var(--quiet)}
 .cards dd.more{color:var(--quiet);font-size:.8125rem;line-height:1.35}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:0 2.4rem}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,350px),1fr));gap:0 2.4rem}
+.two figure svg{max-width:560px}
 figure{margin:.6rem 0 0}
 figure svg{display:block;width:100%;height:auto;overflow:visible}
 figcaption{margin-bottom:.25rem}
@@ -78,7 +79,8 @@ svg text{font-size:15px}svg.full text{font-size:17px}svg .odd{display:none}.lege
 --bad:#b3261e;--warn:#9a5b00;--c0:#0067a6;--c1:#c2500a;--c2:#0b8a68;--c3:#a2488a;--c4:#9a7400;--c5:#3a86b8;--c6:#4d4d4d;
 --local:#2f6690;--peer:#7fb7be;--cloud:#d3c7a9;--edge:#2f6690;--dropped:#c2500a;--heat:#c2500a}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-body{font-size:10.5pt}main{max-width:none;padding:0}figure,table,.cards,tr{break-inside:avoid}h2{break-after:avoid}
+body{font-size:10.5pt}main{max-width:none;padding:0}.two{grid-template-columns:1fr 1fr;gap:0 1.2rem}
+svg.full{min-width:0}figure,table,.cards,tr{break-inside:avoid}h2{break-after:avoid}
 details:not([open]){display:none}}
 """.strip().replace("\n", "")
 

@@ -63,6 +63,11 @@ def _path(document: Document, figure: str, allowed_share: float, words: Mapping[
         ]
     if not xs:
         return None
+    if len(xs) == 1:
+        unit = document["figures"][figure]["unit"]
+        side = "worse" if harms[0] > 0.0 else "better"
+        said = f"One run was played: {words.get(figure, figure)} {shown(abs(harms[0]))} {unit} {side} than its twin's."
+        return tag("p", said.replace("  ", " "), class_="quiet")
     reach = max(map(abs, harms)) or 1.0
     dots = Line("one run, beside its twin", xs, harms, "var(--quiet)", dots=True)
     rate = document["error_rates"]

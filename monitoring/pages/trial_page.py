@@ -78,8 +78,9 @@ def _cards(document: Document) -> Markup:
         held = f"over {rolled['runs']} run{'s' if rolled['runs'] != 1 else ''}"
         found.append(card("Candidate had been bound", whole(rolled["candidate_frames"]), "frames", held))
     candidate, baseline = (document["decision_s"].get(arm) or {} for arm in ("candidate", "baseline"))
-    said = f"baseline {with_unit(duration(baseline.get('p95')))}"
-    found.append(card("Decision time, p95", *duration(candidate.get("p95")), said))
+    if candidate.get("count"):
+        said = f"baseline {with_unit(duration(baseline.get('p95')))}"
+        found.append(card("Decision time, p95", *duration(candidate.get("p95")), said))
     missed = document["missed"]
     tone = "bad" if missed["candidate"] or missed["elsewhere"] else None
     figure = f"{missed['candidate']} / {missed['elsewhere']}"
@@ -137,6 +138,8 @@ def _guardrails(document: Document) -> list[Child]:
 
 
 def _decisions(document: Document) -> Markup:
+    if not any(document["decision_s"].values()):
+        return tag("p", "Decision times stand in the folders of the runs.", class_="quiet")
     rows: list[list[Child]] = []
     for name, key in (("decisions", "count"), ("p50", "p50"), ("p95", "p95"), ("slowest", "max")):
         cells: list[Child] = [name]
@@ -220,7 +223,9 @@ def _runs(document: Document) -> list[Child]:
     per = f" [{unit}]" if unit else ""
     head = ["stage", "seed", "breach", "frames", f"twin{per}", f"run{per}", "difference", "missed"]
     whole_table = table(head, rows, caption=FIGURES.get(metric, str(metric)), numbers=5)
-    return [whole_table] if len(rows) <= 10 else [details(f"{len(rows)} runs", whole_table)]
+    folded = whole_table if len(rows) <= 10 else details(f"{len(rows)} runs", whole_table)
+    told = "Runs on the bus have folders of their own, runs/STAGE-SEED with stages from 0; `edgerig report` shows each."
+    return [folded, tag("p", told, class_="quiet") if document["mode"] != "in-process" else None]
 
 
 def _tried(document: Document) -> Markup:
