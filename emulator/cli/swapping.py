@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from bus.client import Client
 from bus.credentials import LAUNCHER
 from bus.errors import CallFailed
 from bus.messages import Query, Setup
-from bus.swap_messages import Swap, SwapEnd, SwapQuery, SwapState, SwapStates
+from bus.swap_messages import Shadow, ShadowEnd, ShadowStates, Swap, SwapEnd, SwapQuery, SwapState, SwapStates
 from emulator.cli.finding import Run, asking, find, hub_options
 from emulator.cli.reset import why
 from emulator.nodes.swap_request import OVER, facts_of
@@ -35,6 +36,8 @@ GOOD: Final = ("bound", "done")
               help="Frames for which the agent before stands by; -1: until --drain or --rollback.")  # fmt: skip
 @click.option("--deadline", "deadline_s", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True,
               help="Seconds until it must be ready (with --at in lockstep: for which the frame waits).")  # fmt: skip
+@click.option("--shadow", "shadows", is_flag=True,
+              help="Obeyed by nobody: it decides beside the one that does (with --drain: no longer).")  # fmt: skip
 @click.option("--list", "shows", is_flag=True, help="Show who stands by, and how swaps stand.")
 @click.option("--rollback", "end", flag_value="rollback", help="Bind the agent that stands by again.")
 @click.option("--drain", "end", flag_value="drain", help="Let the agent that stands by go.")
@@ -47,6 +50,7 @@ def swap_command(
     at_frame: str | None,
     hold_frames: int,
     deadline_s: float,
+    shadows: bool,
     shows: bool,
     end: str | None,
     hub: str | None,
@@ -68,11 +72,13 @@ def swap_command(
     run = find(hub, folder)
     with asking(run, role=LAUNCHER) as client:
         try:
+            if shadows:
+                return _shadow(client, numbers, agent, to, end, deadline_s, as_json=as_json)
             if end is not None:
                 state = _end(client, numbers, end)
             else:
                 scenario = parse(client.call("setup", Query(), Setup).scenario, origin="the hub's scenario")
-                names = tuple(to.split(",")) * (len(numbers) if to == "standby" else 1) if to else ()
+                names = _names(to, numbers)
                 asked = Swap(
                     numbers,
                     _checked(agent, scenario) if agent else "",
@@ -87,6 +93,48 @@ def swap_command(
             raise click.ClickException(why(error, run.address)) from None
     click.echo(json.dumps({"hub": run.address, **facts_of(state)}, indent=2) if as_json else sentence(state))
     return 0 if state.stage in (("rolled back",) if end == "rollback" else GOOD) else 3
+
+
+def _names(to: str | None, edges: tuple[int, ...]) -> tuple[str, ...]:
+    """Who stands by, by edge server, as it was asked for."""
+    if not to:
+        return ()
+    return tuple(to.split(",")) * (len(edges) if to == "standby" else 1)
+
+
+def _shadow(
+    client: Client,
+    edges: tuple[int, ...],
+    agent: str | None,
+    to: str | None,
+    end: str | None,
+    deadline_s: float,
+    *,
+    as_json: bool,
+) -> int:
+    """Begin with shadows, and wait until they are asked; or end those that there are."""
+    if end == "rollback":
+        raise click.ClickException("--rollback: nobody obeys a shadow, so nothing is to be taken back; use --drain")
+    if end is not None:
+        found = client.call("shadow_end", ShadowEnd(edges), ShadowStates)
+    else:
+        scenario = parse(client.call("setup", Query(), Setup).scenario, origin="the hub's scenario")
+        asked = Shadow(edges, _checked(agent, scenario) if agent else "", _names(to, edges))
+        before = len(client.call("shadow_status", Query(), ShadowStates).shadows)
+        found, pause = client.call("shadow", asked, ShadowStates), threading.Event()
+        end_s = time.monotonic() + deadline_s
+        while any(not s.over and s.since_frame < 0 for s in found.shadows[before:]) and time.monotonic() < end_s:
+            pause.wait(AGAIN_S)
+            found = client.call("shadow_status", Query(), ShadowStates)
+        found = ShadowStates(found.shadows[before:])
+    if as_json:
+        rows = [{name: getattr(state, name) for name in state.__struct_fields__} for state in found.shadows]
+        click.echo(json.dumps({"shadows": rows}, indent=2))
+    for state in () if as_json else found.shadows:
+        since = f"from frame {state.since_frame} on" if state.since_frame >= 0 else f"not yet, after {deadline_s:g} s"
+        over = f"; over: {state.over}" if state.over else ""
+        click.echo(f"{state.process} shadows edge {state.edge} {since}: {state.decided} decisions{over}")
+    return 0 if end or all(state.since_frame >= 0 for state in found.shadows) else 3
 
 
 def _show(run: Run, as_json: bool) -> int:

@@ -135,6 +135,12 @@ def test_by_hand_and_what_a_killed_candidate_and_a_bad_file_come_to(
     shown = finished("swap", "--list", *where)
     assert shown.stdout.splitlines()[0].startswith("swap 1, edge 1: rolled back; from frame")
 
+    shadow = finished("swap", "1", "popularity", "--shadow", *where)
+    assert shadow.returncode == 0, shadow.stderr
+    assert "agent-1-shadow-1 shadows edge 1 from frame" in shadow.stdout
+    ended = finished("swap", "1", "--shadow", "--drain", *where)
+    assert "over: it was asked for" in ended.stdout
+
     number = swapper.ask(Swap((0,), "popularity", at_frame=90_000))
     run.until(lambda: swapper.state(number).stage != "starting", "it has come")
     run.kill("hub")
