@@ -114,6 +114,21 @@ def test_agents_that_write_to_each_other_decide_the_same_on_the_bus_and_in_proce
         assert ("orchestration" in here.summary) is (agent == "madql")
 
 
+@pytest.mark.parametrize(("victim", "topic"), [("agent-2", "/agent/2/rental"), ("edge-2", "/edge/2/observation")])
+def test_who_dies_before_neighbours_know_what_it_rents_holds_nobody_back(
+    tmp_path: Path, victim: str, topic: str
+) -> None:
+    """Agents wait for their neighbours' rentals to value their own; the dead have none."""
+    shipped = load("quickstart-rental", ["frames=6", "agent.policy=owner", "rental.first_slot=110"])
+    scenario = runs.prepare(shipped, on_bus=True)
+    run = play(scenario, tmp_path / "run", kills=[Kill(victim, 2, topic, before=True, restart=True)])
+    assert run.lost == [victim]
+    assert run.attempts(2) == 2
+    assert len(run.slots()["slot"]) == scenario.slots
+    totals = sum((Counter(counters_of(process)) for process in run.processes.values()), Counter())
+    assert totals["local_values"] >= 9 * scenario.slots - 2 * 6, "all but those who were not there"
+
+
 def test_agents_that_write_need_neighbours_who_do() -> None:
     with pytest.raises(AgentError, match="give all edge servers one policy"):
         runs.prepare(load("quickstart-rental", ["agent.policy=0=owner,all1"]), on_bus=True)
