@@ -11,6 +11,28 @@ BUSIEST: Final = f"topk(40, edgerig_link_messages{{{RUN}}})"
 
 LOST_SHARE: Final = f"edgerig_link_lost_messages{{{RUN}}} / (edgerig_link_messages{{{RUN}}} > 0)"
 
+RECEIVED: Final = f"rate(edgerig_bus_receiver_bytes_total{{{RUN}}}[1m])"
+ROLE: Final = '"/?([a-z]+?)s?(?:[-/].*)?"'
+"""``/edge/3``, ``edge-0-4`` and ``edges`` are edge."""
+
+
+def _replaced(expr: str, target: str, source: str, pattern: str) -> str:
+    return f'label_replace({expr}, "{target}", "$1", "{source}", {pattern})'
+
+
+# By way of labels of their own: under the old names two series would be one before they are summed.
+_ROLES: Final = _replaced(_replaced(RECEIVED, "one", "instance", ROLE), "other", "receiver", ROLE)
+_SUMMED: Final = f"sum by (one, other) ({_ROLES})"
+BY_ROLE: Final = _replaced(_replaced(_SUMMED, "instance", "one", '"(.*)"'), "receiver", "other", '"(.*)"')
+MOST_PROCESSES: Final = 24
+"""Senders that get a row each; where there are more, roles do."""
+
+SENDERS: Final = f"count(count by (instance) (edgerig_bus_receiver_bytes_total{{{RUN}}}))"
+PAIRS: Final = (
+    f"(sum by (instance, receiver) ({RECEIVED}) > 0 and on () {SENDERS} <= {MOST_PROCESSES}) or "
+    f"(sum by (instance, receiver) ({BY_ROLE}) > 0 and on () {SENDERS} > {MOST_PROCESSES})"
+)
+
 SENT: Final = Row(
     "What is sent",
     (
@@ -54,10 +76,10 @@ OVERHEAD: Final = Row(
     (
         Panel(
             "Bytes from process to process",
-            "On the wire, a second, over a minute: a row for each sender, a column for each receiver. A sender with "
-            "more than 12 a node counts them by role. By topic and purpose: `messages.csv` of the run folder.",
+            "On the wire, a second, over a minute: a row for each sender, a column for each receiver; beyond 24 "
+            "processes, for each role. By topic and purpose: `messages.csv` of the run folder.",
             "Bps",
-            (Query(f"sum by (instance, receiver) (rate(edgerig_bus_receiver_bytes_total{{{RUN}}}[1m])) > 0"),),
+            (Query(PAIRS),),
             view="matrix",
             width=24,
             height=12,

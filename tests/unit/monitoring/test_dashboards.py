@@ -17,6 +17,7 @@ from monitoring.dashboards.__main__ import FOLDER, write
 from monitoring.dashboards.declared import Page, Panel
 from monitoring.dashboards.grafana import SOURCE
 from monitoring.dashboards.pages import PAGES
+from monitoring.dashboards.traffic import ROLE
 from monitoring.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
@@ -134,3 +135,13 @@ def test_every_page_is_reached_from_every_other() -> None:
         assert [link["tags"] for link in found["links"] if link["type"] == "dashboards"] == [["edgerig"]]
         assert "edgerig" in found["tags"]
         assert [variable["name"] for variable in found["templating"]["list"]] == ["run", "edge"][: 1 + page.asks_edge]
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("/edge/31", "edge"), ("edge-0-4", "edge"), ("edges", "edge"), ("hub", "hub"), ("agent-3-swap-1", "agent")],
+)
+def test_processes_nodes_and_many_receivers_have_the_same_role_in_the_matrix(name: str, role: str) -> None:
+    found = re.fullmatch(ROLE.strip('"'), name)
+    assert found is not None
+    assert found[1] == role
