@@ -13,29 +13,23 @@ ARG PIP_TRUSTED_HOST
 ARG PINS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
-COPY pyproject.toml ./
-COPY <<'SCRIPT' /usr/local/bin/install
-#!/bin/sh -e
-# install EXTRA... : the packages of the base install (none named) or of extras, without edgerig itself.
-python - "$@" <<'PYTHON' >/tmp/wanted
-import sys, tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-extras = sys.argv[1:]
-print("\n".join(s for e in extras for s in project["optional-dependencies"][e]) if extras else "\n".join(project["dependencies"]))
-PYTHON
-echo $PINS | tr ' ' '\n' >/tmp/pins
-pip --python /opt/edgerig/bin/python install --constraint /tmp/pins --requirement /tmp/wanted
+# Of the project only what it depends on: a layer that is made anew when that changes, not with every line of code.
+COPY pyproject.toml LICENSE ./
 # Tests of other packages, and tools that convert models, are never run here.
-cd /opt/edgerig/lib/python3*/site-packages
-find . -type d -name tests -prune -exec rm -rf {} +
-rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
-SCRIPT
-RUN chmod +x /usr/local/bin/install && python -m venv --without-pip /opt/edgerig
-RUN --mount=type=cache,target=/root/.cache/pip install
+RUN printf '%s\n' '#!/bin/sh -e' \
+        'pip --python /opt/edgerig/bin/python install --constraint /tmp/pins "$@"' \
+        'cd /opt/edgerig/lib/python3*/site-packages' \
+        'find . -type d -name tests -prune -exec rm -rf {} +' \
+        'rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools' >/usr/local/bin/install-small \
+    && chmod +x /usr/local/bin/install-small \
+    && touch README.md \
+    && printf '%s\n' ${PINS} >/tmp/pins \
+    && python -m venv --without-pip /opt/edgerig
+RUN --mount=type=cache,target=/root/.cache/pip install-small .
 
 FROM build AS build-node
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/edgerig/bin/python install --no-deps .
+RUN --mount=type=cache,target=/root/.cache/pip install-small --no-deps --force-reinstall .
 
 # -- node --------------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS bare
@@ -62,8 +56,10 @@ FROM bare AS node
 COPY --from=build-node /opt/edgerig /opt/edgerig
 
 # -- tools: report, plots, compiled scheduling -------------------------------------------------------------------------
-FROM build-node AS build-tools
-RUN --mount=type=cache,target=/root/.cache/pip install fast report
+FROM build AS build-tools
+RUN --mount=type=cache,target=/root/.cache/pip install-small ".[fast,report]"
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/pip install-small --no-deps --force-reinstall .
 
 FROM bare AS tools
 # Compiled code is kept where it can be written; a volume or a tmpfs there saves seconds at every start.
@@ -73,11 +69,13 @@ HEALTHCHECK NONE
 CMD ["--help"]
 
 # -- learn: training ---------------------------------------------------------------------------------------------------
-FROM build-node AS build-learn
+FROM build AS build-learn
 # Where torch without CUDA comes from.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    PIP_EXTRA_INDEX_URL="${TORCH_INDEX_URL} ${PIP_EXTRA_INDEX_URL}" install learn reference
+    PIP_EXTRA_INDEX_URL="${TORCH_INDEX_URL} ${PIP_EXTRA_INDEX_URL}" install-small ".[learn,reference]"
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/pip install-small --no-deps --force-reinstall .
 
 FROM bare AS learn
 ENV MPLCONFIGDIR=/tmp/matplotlib

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +110,16 @@ def test_compose_has_no_warning(engine: None, profile: str) -> None:
     read = ("docker", "compose", "--profile", profile, "config", "-q")
     done = subprocess.run(read, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_dockerfiles_pass_the_linter() -> None:
+    linter = Path(sys.executable).parent / "hadolint"
+    if not linter.exists():
+        assert not os.environ.get("CI"), "hadolint is missing; CI must have it (make setup)"
+        pytest.skip("no hadolint here; make setup brings it where it can be had (Linux on x86_64)")
+    files = [ROOT / "Dockerfile", *sorted((ROOT / "examples").glob("*/Dockerfile"))]
+    assert len(files) > 1
+    assert run(str(linter), *map(str, files)) == ""
 
 
 def test_ci_takes_grafana_out_and_nothing_else(engine: None) -> None:
