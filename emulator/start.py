@@ -80,6 +80,8 @@ def _start(options: argparse.Namespace) -> int:
         options.place = places.place(options.host, options.bind, options.topics_host)
         for address in (options.place.bind, options.place.topics_bind):
             keys.check_reach(address, is_open=options.is_open)
+        if options.kind == "agent" and options.standby:
+            return _stand_by(options)
         return _hub(options) if options.kind == "hub" else _member(options)
     except (LeaseRefused, AgentError, ScenarioError, RunFolderError, KeystoreError, KeyRefused) as error:
         return _give_up(options, str(error), 2)
@@ -279,6 +281,18 @@ def makers_of(scenario: Scenario) -> Mapping[str, Maker]:
     from emulator.rental_makers import MAKERS as RENTAL_MAKERS
 
     return RENTAL_MAKERS
+
+
+def _stand_by(options: argparse.Namespace) -> int:
+    """Be an agent outside the roster, over the protocol of foreign agents, which is what can be swapped in."""
+    from agents import policy_host
+
+    if options.index is None or not options.agent_spec:
+        text = "node start agent --standby: for whom, and as what? give --index N and --agent-spec SPEC"
+        print(f"{text} (or EDGERIG_INDEX and EDGERIG_AGENT)", file=sys.stderr)
+        return 2
+    os.environ |= {"EDGERIG_HUB": options.hub, "EDGERIG_INDEX": str(options.index), "EDGERIG_STANDBY": "1"}
+    return policy_host.main([options.agent_spec])
 
 
 def _setup(options: argparse.Namespace) -> tuple[Setup, Scenario, Tally] | None:

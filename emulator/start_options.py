@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--port", type=_port, default=0, help="port of the hub; 0: any free one")
     for role in ("cell", "edge", "agent"):
-        made.add_argument(f"--{role}", dest="index", type=int, default=None, help=argparse.SUPPRESS)
+        # Without a default of its own: of several options for one thing the first one's would hold.
+        made.add_argument(f"--{role}", dest="index", type=int, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     made.add_argument(
         "--index",
         type=int,
@@ -53,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=os.environ.get("EDGERIG_WAIT_S") or "10",
         help="seconds to wait for a name that is held; inf: as a spare, as long as the run lasts",
+    )
+    made.add_argument(
+        "--standby",
+        action="store_true",
+        default=os.environ.get("EDGERIG_STANDBY", "") not in ("", "0"),
+        help="be the --agent-spec's agent that stands by for --index, until it is swapped in; also EDGERIG_STANDBY=1",
     )
     made.add_argument("--record", action="store_true", help="a recorder is waited for (hub only)")
     made.add_argument("--out", help="the bag to write (recorder only)")

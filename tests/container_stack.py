@@ -19,6 +19,8 @@ WITHOUT_GRAFANA = ROOT / "tests" / "containers" / "without-grafana.yaml"
 """No image of it can be had where these tests run; everything else is as it is."""
 
 COMMAND_S = 300.0
+EDGES = 5
+"""Of the run that tests share."""
 
 
 def run(*command: str, timeout_s: float = COMMAND_S, check: bool = True, **env: str) -> str:
@@ -31,7 +33,7 @@ def run(*command: str, timeout_s: float = COMMAND_S, check: bool = True, **env: 
 
 
 class Stack(ContainerRun):
-    """The containers of one run of a test."""
+    """The containers of one run of tests."""
 
     def __init__(self, name: str, file: Path = ROOT / "compose.yaml", **env: str) -> None:
         told = {"EDGERIG_TAG": TAG, "PROMETHEUS_PORT": "0", **env}
@@ -59,6 +61,12 @@ class Stack(ContainerRun):
         """What Prometheus answers, by node where a series has one, else by instance."""
         found = self.series(expression)
         return {labels.get("node") or labels.get("instance", ""): value for labels, value in found}
+
+    def is_whole(self) -> bool:
+        """Whether everyone takes part, as hub and Prometheus see it."""
+        up = self.query("edgerig_node_up")
+        wanted = {f"/{kind}/{n}" for kind in ("edge", "agent", "cell") for n in range(EDGES)} | {"/cloud", "/scheduler"}
+        return wanted <= up.keys() and all(up.values()) and set(self.holders()) >= {n for n in wanted if n[1] in "ea"}
 
     def alerted(self) -> set[str]:
         """Names of the alerts that Alertmanager has and that are not over."""

@@ -310,9 +310,10 @@ static void greet(double in_s) {
 
 static void hello(void) {
     const char *index = from("EDGERIG_INDEX", "");
+    bool stands_by = strcmp(from("EDGERIG_STANDBY", "0"), "0") != 0; /* until somebody swaps it in */
     self.edge = *index ? (uint32_t)strtoul(index, NULL, 10) : ANY_EDGE;
     begin();
-    put_map(&out, 7);
+    put_map(&out, 8);
     put_text(&out, "role"), put_text(&out, "deployment");
     put_text(&out, "world"), put_text(&out, "offloading");
     put_text(&out, "name"), put_text(&out, "agent-c");
@@ -320,6 +321,7 @@ static void hello(void) {
     put_text(&out, "process"), put_text(&out, from("EDGERIG_PROCESS", ""));
     put_text(&out, "pid"), put_int(&out, (uint64_t)getpid());
     put_text(&out, "public_key"), put_text(&out, own_key.public); /* empty without keys */
+    put_text(&out, "standby"), put(&out, stands_by ? 0xc3 : 0xc2, 1);
     say(hub, &said_to_hub, (header){.kind = HELLO, .edge = self.edge});
     next_hello_s = now_s() + 5; /* if nobody answers */
 }

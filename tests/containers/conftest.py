@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
-from container_stack import COMMAND_S, TAG, run
+from container_stack import COMMAND_S, EDGES, TAG, Stack, run
 from live_run import ROOT
 
 ENGINE_S = 600.0
@@ -56,3 +56,15 @@ def image(engine: None) -> str:
     pins = " ".join(f"{name}=={metadata.version(name)}" for name in PINNED)
     run("docker", "compose", "build", timeout_s=ENGINE_S, EDGERIG_TAG=TAG, PINS=pins)
     return f"edgerig-node:{TAG}"
+
+
+@pytest.fixture(scope="session")
+def stack(image: str) -> Iterator[Stack]:
+    """A paced run with a spare agent, Prometheus and Alertmanager; each test leaves it whole, the last one ends it."""
+    made = Stack("paced", EDGERIG_SLOT_WALL_S="0.5")
+    try:
+        made.compose("--profile", "alerts", "up", "-d", "--scale", f"agent={EDGES + 1}")
+        made.until(lambda: len(made.holders()) == 2 * EDGES, "everyone takes part")
+        yield made
+    finally:
+        made.down()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from container_stack import Stack, run
+from container_stack import EDGES, Stack, run
 
 from emulator.folder import read_table
 
@@ -22,29 +21,10 @@ SLACK_S = 10.0
 
 STOP_S = 2.0
 SCRAPES_S = 1.0
-EDGES = 5
-
-
-@pytest.fixture(scope="module")
-def stack(image: str) -> Iterator[Stack]:
-    """A paced run with a spare agent; each test leaves it whole, and the last ends it."""
-    made = Stack("faults", EDGERIG_SLOT_WALL_S="0.5")
-    try:
-        made.compose("--profile", "alerts", "up", "-d", "--scale", f"agent={EDGES + 1}")
-        made.until(lambda: len(made.holders()) == 2 * EDGES, "everyone takes part")
-        yield made
-    finally:
-        made.down()
 
 
 def lost(stack: Stack, node: str) -> bool:
     return stack.query("edgerig_node_up").get(node) == 0.0
-
-
-def whole(stack: Stack) -> bool:
-    up = stack.query("edgerig_node_up")
-    wanted = {f"/{kind}/{n}" for kind in ("edge", "agent", "cell") for n in range(EDGES)} | {"/cloud", "/scheduler"}
-    return wanted <= up.keys() and all(up.values()) and set(stack.holders()) >= {n for n in wanted if n[1] in "ea"}
 
 
 def firing(stack: Stack, alert: str) -> bool:
@@ -72,7 +52,7 @@ def test_a_killed_agent_is_named_and_alerted_and_a_spare_takes_its_name(stack: S
     stack.until(lambda: stack.holders().get("/agent/2") not in (None, victim), "the spare takes part")
     assert stack.holders()["/agent/2"] in before
     run("docker", "start", victim)  # the next spare
-    stack.until(lambda: whole(stack), "nobody is missing")
+    stack.until(lambda: stack.is_whole(), "nobody is missing")
 
 
 def test_an_agent_without_a_spare_is_missed_until_it_is_back(stack: Stack) -> None:
@@ -84,7 +64,7 @@ def test_an_agent_without_a_spare_is_missed_until_it_is_back(stack: Stack) -> No
     stack.until(lambda: firing(stack, "EdgerigNodeLost"), "the alert fires")
     stack.until(lambda: "EdgerigNodeLost" in stack.alerted(), "Alertmanager hears of it")
     run("docker", "start", victim, *spare)
-    stack.until(lambda: whole(stack) and not firing(stack, "EdgerigNodeLost"), "the alert resolves")
+    stack.until(lambda: stack.is_whole() and not firing(stack, "EdgerigNodeLost"), "the alert resolves")
     stack.until(lambda: "EdgerigNodeLost" not in stack.alerted(), "Alertmanager hears of that")
 
 
@@ -94,7 +74,7 @@ def test_a_killed_container_is_named_and_takes_part_again(stack: Stack, service:
     run("docker", "kill", victim)
     assert stack.took(lambda: lost(stack, node), "Prometheus sees it") <= LIVELINESS_S + SCRAPE_S + SLACK_S
     run("docker", "start", victim)
-    stack.until(lambda: whole(stack), "nobody is missing")
+    stack.until(lambda: stack.is_whole(), "nobody is missing")
 
 
 def test_the_addresses_of_the_dead_may_be_anothers_at_once(stack: Stack) -> None:
@@ -106,7 +86,7 @@ def test_the_addresses_of_the_dead_may_be_anothers_at_once(stack: Stack) -> None
     run("docker", "start", first)
     run("docker", "start", later)
     assert stack.addresses(agent)["data"] == before["data"]
-    stack.until(lambda: whole(stack), "nobody is missing")
+    stack.until(lambda: stack.is_whole(), "nobody is missing")
 
 
 def test_a_paused_edge_server_is_lost_and_comes_back_as_a_new_instance(stack: Stack) -> None:
@@ -114,7 +94,7 @@ def test_a_paused_edge_server_is_lost_and_comes_back_as_a_new_instance(stack: St
     run("docker", "pause", edge)
     assert stack.took(lambda: lost(stack, "/edge/1"), "Prometheus sees it") <= LIVELINESS_S + SCRAPE_S + SLACK_S
     run("docker", "unpause", edge)
-    stack.until(lambda: whole(stack), "nobody is missing")
+    stack.until(lambda: stack.is_whole(), "nobody is missing")
     assert int(stack.inspect(edge)["RestartCount"]) == 1, "it heard that its lease was gone, and was started again"
 
 
@@ -125,7 +105,7 @@ def test_an_edge_server_that_is_cut_off_is_lost_and_comes_back(stack: Stack, pla
     patience_s = 2 * LIVELINESS_S + SCRAPE_S + SLACK_S  # it looks for its own address for as long as the hub for it
     assert stack.took(lambda: lost(stack, "/edge/3"), "Prometheus sees it") <= patience_s
     run("docker", "network", "connect", "--alias", "edge", f"{stack.name}_{plane}", edge)
-    stack.until(lambda: whole(stack), "nobody is missing", 120.0)
+    stack.until(lambda: stack.is_whole(), "nobody is missing", 120.0)
 
 
 def test_who_is_told_to_stop_goes_within_two_seconds_and_may_come_again(stack: Stack) -> None:
@@ -138,7 +118,7 @@ def test_who_is_told_to_stop_goes_within_two_seconds_and_may_come_again(stack: S
         assert state["ExitCode"] == 0
         assert ended_s - started_s <= STOP_S
         run("docker", "restart", one)
-    stack.until(lambda: whole(stack), "nobody is missing")
+    stack.until(lambda: stack.is_whole(), "nobody is missing")
 
 
 def test_no_task_is_lost_and_the_hubs_death_ends_the_run(stack: Stack, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_what_compose_yaml_promises(image: str) -> None:
     assert all(tags)
 
 
-@pytest.mark.parametrize("profile", ["", "alerts", "ttosc", "n2o", "learn", "*"])
+@pytest.mark.parametrize("profile", ["", "alerts", "ttosc", "n2o", "learn", "swap", "*"])
 def test_compose_has_no_warning(engine: None, profile: str) -> None:
     read = ("docker", "compose", "--profile", profile, "config", "-q")
     done = subprocess.run(read, cwd=ROOT, capture_output=True, text=True, check=False)

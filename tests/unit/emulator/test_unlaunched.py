@@ -13,6 +13,7 @@ from agents.errors import ExtraMissing
 from emulator.errors import ScenarioError
 from emulator.run import prepare
 from emulator.scenario_file import load
+from emulator.start import main as start
 from emulator.start_options import parser
 from emulator.unlaunched import UNTIL_STOPPED, run_unlaunched, scenario_of
 
@@ -83,3 +84,21 @@ def test_the_folder_is_there_before_the_hub_and_the_summary_after_it(
 
     assert run_unlaunched(options("--set", 'scheduler.backend="numpy"'), hub) == 3
     assert json.loads((tmp_path / "runs" / "quickstart-1-1" / "summary.json").read_text())["exit_code"] == 3
+
+
+def test_a_member_is_told_its_names_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGERIG_INDEX", "3")
+    monkeypatch.setenv("EDGERIG_COUNT", "2")
+    monkeypatch.setenv("EDGERIG_STANDBY", "1")
+    told = parser().parse_args(["agent"])
+    assert (told.index, told.count, told.standby) == (3, 2, True)
+    assert parser().parse_args(["agent", "--agent", "4"]).index == 4
+    monkeypatch.setenv("EDGERIG_STANDBY", "0")
+    monkeypatch.delenv("EDGERIG_INDEX")
+    told = parser().parse_args(["agent"])
+    assert (told.index, told.standby) == (None, False)
+
+
+def test_who_stands_by_must_be_told_for_whom_and_as_what(capfd: pytest.CaptureFixture[str]) -> None:
+    assert start(["agent", "--hub", "tcp://127.0.0.1:1", "--standby"]) == 2
+    assert "--index N and --agent-spec SPEC" in capfd.readouterr().err

@@ -1,0 +1,64 @@
+"""Agents that are exchanged in a run in containers: one that stands by takes over, and images are changed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from container_stack import EDGES, TAG, Stack, run
+from live_run import ROOT
+
+pytestmark = pytest.mark.containers
+
+BASE_IMAGE = "python:3.11-slim-bookworm"
+"""Instead of Debian's own, which cannot be had where these tests run; of it the agent in C uses nothing but Debian."""
+
+FRAME_SLOTS = 5
+ALL = ("--scale", f"agent={EDGES + 1}")
+IN_C = f"edgerig-agent-c:{TAG}"
+
+
+@pytest.fixture(scope="module")
+def in_c(image: str) -> str:
+    """The image of the agent in C, which has nothing of edgerig's."""
+    base = os.environ.get("BASE_IMAGE") or BASE_IMAGE
+    run("docker", "build", "-q", "--build-arg", f"BASE_IMAGE={base}", "-t", IN_C, str(ROOT / "examples" / "agent-c"))
+    return IN_C
+
+
+def deciding(stack: Stack) -> dict[str, str]:
+    """Who decides, by edge server, as Prometheus sees it."""
+    return {labels["edge"]: labels["agent"] for labels, _ in stack.series('edgerig_agent_info{role="active"} == 1')}
+
+
+@pytest.mark.parametrize(("picture", "agent"), [("", "marginal-popularity"), (IN_C, "agent-c")])
+def test_agent_next_takes_over_and_no_decision_is_missed(stack: Stack, in_c: str, picture: str, agent: str) -> None:
+    stack.env["EDGERIG_NEXT_IMAGE"] = picture
+
+    def taken_over() -> str:
+        """On a machine that is busy a first decision may be late: the swap has failed then, and the next one begins."""
+        stack.compose("up", "-d", "--no-deps", "agent-next")
+        return stack.hub("swap", "3", "--to", "standby", "--deadline", "60", "--json")
+
+    found = json.loads(stack.until(taken_over, "it has come, and takes over", 240.0))
+    assert (found["stage"], found["missed"], found["gap_frames"]) == ("done", 0, 0)
+    stack.until(lambda: deciding(stack).get("3") == agent, "Prometheus sees who decides")
+    # Who was swapped out has ended; started again it is a spare, and takes the place when the other one goes.
+    stack.compose("up", "-d", "--no-deps", *ALL, "agent")
+    stack.compose("rm", "-sf", "agent-next")
+    stack.until(lambda: stack.is_whole() and deciding(stack).get("3") == "popularity", "one of ours decides again")
+
+
+def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(stack: Stack, in_c: str) -> None:
+    stack.env["EDGERIG_AGENT_IMAGE"] = in_c
+    stack.compose("up", "-d", "--no-deps", *ALL, "agent")
+    everyone = dict.fromkeys(map(str, range(EDGES)), "agent-c")
+    stack.until(lambda: deciding(stack) == everyone, "the agents in C decide")
+    age = "max(edgerig_decision_age_slots)"
+    stack.until(lambda: stack.series(age)[0][1] < FRAME_SLOTS, "what they decide is in force")
+    # The old ones stop before the new ones start: on the wall clock frames pass meanwhile, which is shown.
+    assert stack.series(f"max_over_time({age}[3m:2s])")[0][1] >= FRAME_SLOTS
+    stack.env["EDGERIG_AGENT_IMAGE"] = ""
+    stack.compose("up", "-d", "--no-deps", *ALL, "agent")
+    stack.until(lambda: stack.is_whole() and set(deciding(stack).values()) == {"popularity"}, "ours decide again")
