@@ -162,7 +162,7 @@ class OnBus:
 
 def can_be_called(spec: str) -> bool:
     """Whether an agent can be called in this process."""
-    return not is_program(spec) or load_manifest(manifest_of(spec)).manifest.kind == "python"
+    return not is_program(spec) or load_manifest(manifest_of(spec)).manifest.kind != "exec"
 
 
 def frames_of(folder: Path, cells: int) -> list[FrameSeen]:

@@ -10,8 +10,11 @@ import pytest
 
 from agents.errors import AgentError
 from agents.host import Hosted, class_in
+from agents.rollout import play
 from agents.shown import CAP
 from bus import agent_wire as wire
+from emulator.assembly import resolve
+from emulator.scenario_file import load
 
 HEADER = wire.Header(wire.MAGIC, 1, 19, 0, 1, 1, 4, 1)
 
@@ -66,3 +69,13 @@ def test_a_class_is_found_in_its_file_or_named_as_missing(tmp_path: Path) -> Non
         class_in(f"{file}:Yours")
     with pytest.raises(AgentError, match="no Python file there"):
         class_in(f"{tmp_path}/gone.py:Mine")
+
+
+def test_a_class_called_in_this_process_decides_as_the_policy_of_the_same_rule() -> None:
+    """`edgerig sim` and trials call it directly; examples/agent-python has the rule of marginal-popularity."""
+    manifest = Path(__file__).parents[3] / "examples" / "agent-python" / "agent.toml"
+    decided = []
+    for spec in (str(manifest), "marginal-popularity"):
+        scenario = resolve(load("quickstart", ["edges.count=3", "frames=6", f"agent.policy={spec}"]))
+        decided.append([(played.step.row, played.step.deployed.tolist()) for played in play(scenario)])
+    assert decided[0] == decided[1]
