@@ -109,6 +109,22 @@ def stacked(
     return figure(caption, drawing(axes, alt, parts, above=0.0), legend(entries))
 
 
+def _coarser(
+    rows: Sequence[Sequence[float | None]], xs: Sequence[float]
+) -> tuple[Sequence[Sequence[float | None]], Sequence[float]]:
+    """As many values as make a picture, each the mean of some neighbours."""
+    every = math.ceil(len(rows) * len(xs) / MOST_CELLS)
+    if every < 2:
+        return rows, xs
+    merged = [[_mean(row[k : k + every]) for k in range(0, len(xs), every)] for row in rows]
+    return merged, xs[::every]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(there) / len(there) if there else None
+
+
 def heat(
     caption: str,
     alt: str,
@@ -133,6 +149,8 @@ def heat(
     numbers = [value for row in rows for value in row if value is not None and math.isfinite(value)]
     if not numbers or not xs:
         return None
+    rows, xs = _coarser(rows, xs)
+    numbers = [value for row in rows for value in row if value is not None and math.isfinite(value)]
     low, high = min(numbers), max(numbers)
     step = xs[1] - xs[0] if len(xs) > 1 else 1.0
     tall = 18.0 if len(names) <= 24 else 9.0

@@ -69,9 +69,18 @@ def pair(folders: Sequence[Path]) -> Paired:
     if not any(seeds.values()):
         why = f" ({notes[0]})" if notes else ""
         raise ReportError(f"{arms[0].name} shares no seed with another arm, so nothing can be paired{why}")
+    notes += _clocks(found)
     equal = {WORDS.get(key, key): _setting(first, key) for key in SAME} | {"slots": _slots(first)}
     notes += [f"{run.folder.name}: {trouble}." for run in found for trouble in run.trouble if _matters(run, trouble)]
     return Paired(world, arms, seeds, equal, _differing(found), notes)
+
+
+def _clocks(found: Sequence[Run]) -> list[str]:
+    """A note where some runs had the wall clock, which is part of their numbers, and others had none."""
+    wall = [run.folder.name for run in found if run.summary.get("mode") == "wall"]
+    if not wall or len(wall) == len(found):
+        return []
+    return [f"On the wall clock, others not, which is part of the difference: {', '.join(wall)}."]
 
 
 def _must_be_alike(first: Run, run: Run) -> None:

@@ -109,6 +109,13 @@ def test_runs_of_other_lengths_and_of_other_demand_are_refused(tmp_path: Path) -
         pairing.pair([one])
 
 
+def test_another_clock_is_said(tmp_path: Path) -> None:
+    one, other = make_run(tmp_path / "one"), make_run(tmp_path / "other", "greedy")
+    summary = json.loads((other / "summary.json").read_text()) | {"mode": "wall"}
+    (other / "summary.json").write_text(json.dumps(summary))
+    assert any("On the wall clock" in note and "other" in note for note in document_of([one, other])["notes"])
+
+
 def test_the_command_writes_the_page_and_tells_a_table_of_arms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

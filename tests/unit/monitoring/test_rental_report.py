@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_reading import Page
 
 from emulator.cli import run_command
 from emulator.folder import read_table
@@ -54,6 +55,13 @@ def test_the_command_tells_and_draws(folders: list[Path], tmp_path: Path, capsys
     assert run_command(["compare", *map(str, folders), "--plot", str(png), "--no-page"]) == 0
     assert "reward a slot" in capsys.readouterr().out
     assert png.read_bytes().startswith(b"\x89PNG")
+    html = tmp_path / "compare.html"
+    assert run_command(["compare", *map(str, folders), "--out", str(html)]) == 0
+    page = Page(html.read_text())
+    page.check_stands_alone()
+    assert "reward of a slot" in page.text
+    assert "left out, for only one arm has them: seed 7" in page.text
+    capsys.readouterr()
     assert run_command(["compare", *map(str, folders), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["run"] for row in rows] == [str(folder) for folder in folders]

@@ -14,7 +14,7 @@ from test_report import make_run
 from emulator.cli import run_command
 from emulator.folder import read_table
 from monitoring import runs
-from monitoring.pages import digits, run_facts, run_page, run_words
+from monitoring.pages import bars, digits, run_facts, run_page, run_words
 from monitoring.pages.markup import Markup, tag
 from monitoring.pages.series import binned
 
@@ -185,6 +185,15 @@ def test_points_are_means_over_the_tasks_of_their_slots() -> None:
     assert found[0] == pytest.approx(2.5)
     assert np.isnan(found[1:]).all()
     assert binned(column, 2, worst=True).tolist() == [3.0, 5.0, 7.0]
+
+
+def test_a_heat_map_of_many_cells_and_slots_stays_small() -> None:
+    rows = [[float(k * cell % 7) for k in range(400)] for cell in range(100)]
+    names, xs = [str(cell) for cell in range(100)], [float(k) for k in range(400)]
+    drawn = bars.heat("c", "a", names, xs, rows, "slot", "s")
+    assert drawn is not None
+    assert len(drawn) < 200_000
+    assert drawn.count("<path") <= 10
 
 
 @pytest.mark.parametrize(
