@@ -25,7 +25,7 @@ class Named:
 
     Attributes:
         folder: Where it is.
-        name: As the manifest says it; with ``{edge}`` in it there is one file an edge server.
+        name: Its name there; with ``{edge}`` in it there is one file an edge server.
     """
 
     folder: Path
@@ -42,8 +42,8 @@ class Named:
         """
         whole = self.folder / self.name
         if EDGE in self.name:
-            before, after = Path(self.name).name.split(EDGE, 1)
-            every = whole.parent.glob(f"{before}*{after}")
+            before, after = self.name.split(EDGE, 1)
+            every = self.folder.glob(f"{before}*{after}")
             found = [path for path in every if path.name[len(before) : len(path.name) - len(after)].isdecimal()]
         elif whole.is_dir():
             found = [p for p in whole.rglob("*") if PASSED_OVER not in p.parts and (p.is_symlink() or not p.is_dir())]

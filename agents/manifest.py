@@ -104,8 +104,9 @@ def load(path: Path, *, check: bool = True) -> Found:
         raise ManifestError(f"{path}: factory: goes with kind python, and names the class that decides")
     if EDGE in manifest.file and manifest.kind != "onnx":
         raise ManifestError(f"{path}: file: only ONNX files may differ by edge server ({EDGE})")
-    named = Named(path.parent, manifest.file)
-    if (path.parent / manifest.file).is_dir() and manifest.kind != "python":
+    whole = path.parent / manifest.file
+    named = Named(whole.parent, whole.name)
+    if whole.is_dir() and manifest.kind != "python":
         raise ManifestError(f"{path}: file: is a folder; only a Python package may be one")
     try:
         sha256 = named.sha256()

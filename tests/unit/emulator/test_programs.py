@@ -148,6 +148,15 @@ def test_onnx_files_may_differ_by_edge_server_and_their_hash_is_of_all(tmp_path:
         load_programs([str(ROOT / "agents" / "shipped_actors" / "paper-ttosc" / "agent.toml")], "offloading", 6)
 
 
+def test_a_file_may_be_elsewhere_and_is_copied_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    written(tmp_path / "built")
+    for place in ("built/toy.sh", str(tmp_path / "built" / "toy.sh"), "built/../built/toy.sh"):
+        (tmp_path / "agent.toml").write_text(GOOD.replace('"toy.sh"', f'"{place}"'))
+        command_of(tmp_path / "agent.toml", tmp_path / "run", "a", 0, "tcp://127.0.0.1:1")
+    assert [path.name for path in (tmp_path / "run" / "agents").rglob("*") if path.is_file()] == ["toy.sh"]
+
+
 def test_a_copy_that_is_not_the_file_is_not_run(tmp_path: Path) -> None:
     path = written(tmp_path)
     folder = tmp_path / "run" / "agents" / load(path).sha256[:16]
