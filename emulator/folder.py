@@ -100,6 +100,7 @@ class Writer:
         self.folder = folder
         self._tables = tables
         self._files: dict[str, TextIO] = {}
+        self._lines: set[str] = set()
         for name, fields in tables.items():
             self._guard(name, lambda name=name, fields=fields: self._open(name, fields))
 
@@ -130,10 +131,14 @@ class Writer:
         self._append(name, "".join(",".join(map(_cell, row)) + "\n" for row in rows))
 
     def line(self, name: str, document: dict[str, Any]) -> None:
-        """Add a JSON document as a line to a file, which is made with its first line."""
-        if name not in self._files:
-            self._guard(name, lambda: self._begin(name))
-        self._append(name, json.dumps(document) + "\n")
+        """Add a JSON document as a line to a file, which is made with its first line and open only for it."""
+        self._lines.add(name)
+
+        def write() -> None:
+            with (self.folder / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(document) + "\n")
+
+        self._guard(name, write)
 
     def messages(self, links: Iterable[LinkTraffic]) -> None:
         """Write messages.csv."""
@@ -167,6 +172,9 @@ class Writer:
             else:
                 self._guard(name, lambda name=name: self._remove(name))
 
+        for name in self._lines:
+            self._guard(name, lambda name=name: (self.folder / name).unlink(missing_ok=True))
+
     def _empty(self, file: TextIO, fields: Sequence[str]) -> None:
         file.seek(0)
         file.truncate()
@@ -184,11 +192,8 @@ class Writer:
         self._files.clear()
 
     def _open(self, name: str, fields: Sequence[str]) -> None:
-        self._empty(self._begin(name), fields)
-
-    def _begin(self, name: str) -> TextIO:
         file = self._files[name] = (self.folder / name).open("w", encoding="utf-8")
-        return file
+        self._empty(file, fields)
 
     def _line(self, name: str, row: Sequence[object]) -> None:
         self._append(name, ",".join(map(_cell, row)) + "\n")
