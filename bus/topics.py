@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bus import messages
+from bus import messages, swap_messages
 from bus.errors import UnknownTopic
 from bus.messages import Message
 from bus.names import resolve
@@ -149,6 +149,7 @@ TABLE: Final = TopicTable(
         TopicSpec("/hub/tick", messages.Tick, plane="control", phase=CLOCK),
         TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control", phase=CLOCK),
         TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control", phase=MEMBERSHIP),
+        TopicSpec("/hub/swap/{m}", swap_messages.Swapped, LATCHED, plane="control", digest=True, phase=MEMBERSHIP),
         TopicSpec("/hub/shutdown", messages.Shutdown, plane="control", phase=MEMBERSHIP),
         TopicSpec("/process/{name}/done", messages.Done, plane="control", phase=CLOCK),
         # what every process says of itself

@@ -7,6 +7,7 @@ from typing import Any
 
 from bus.digest import Entry
 from bus.messages import BeatAck, ToStart
+from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
@@ -26,6 +27,7 @@ class Changes:
     def __init__(
         self,
         process: Process,
+        node: Node,
         registry: Registry,
         members: Members,
         scenario: Scenario,
@@ -38,7 +40,7 @@ class Changes:
         """Let them be asked for; now: the run's phase in a word, and its slot; the rest as for ``Swaps``."""
         self._now = now
         at = (registry, members, scenario, writer, lambda: (*now(), self.holding))
-        self.swaps = Swaps(process, *at, events, again)
+        self.swaps = Swaps(process, node, *at, events, again)
         self.shadows = Shadows(*at, lambda text: events.tell("shadow", text))
         wall = scenario.clock == "wall"
         self.control = Controlled(process, registry, self._present, self.swaps.give_back, events, end, wall=wall)

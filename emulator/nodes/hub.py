@@ -103,7 +103,7 @@ class Hub:
         self._links = HandLinks(registry, scenario, writer, self._next_slot, self._note)
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
         self._changes = Changes(
-            process, registry, self._members, scenario, writer, lambda: (self.phase, self._now), self._note,
+            process, node, registry, self._members, scenario, writer, lambda: (self.phase, self._now), self._note,
             self._attempt_again, self._end,
         )  # fmt: skip
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)

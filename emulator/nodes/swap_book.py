@@ -6,9 +6,11 @@ from collections import deque
 from typing import Final
 
 from bus.digest import Entry
-from bus.measure import Measurements
 from bus.messages import ToStart
+from bus.node import Node
+from bus.publisher import Publisher
 from bus.registry import Registry
+from bus.slots import Now
 from bus.swap_messages import Swap, Swapped, SwapState
 from emulator import records
 from emulator.folder import Writer
@@ -24,15 +26,18 @@ MOST_KEPT: Final = 1000
 class SwapBook:
     """That of one run."""
 
-    def __init__(self, writer: Writer, measurements: Measurements) -> None:
+    def __init__(self, writer: Writer, node: Node) -> None:
+        """Write into a run folder, and say as the hub's node what the digest covers."""
         self.live: dict[int, Request] = {}
         """Swaps that are not over, by number."""
         self.opened = 0
         """How many there were, and so the number of the last."""
         self._ended: deque[SwapState] = deque(maxlen=MOST_KEPT)
         self._writer = writer
-        self._counts = {event: measurements.counter("swap_events", reason=event) for event in EVENTS}
-        self._digest: list[tuple[int, Entry]] = []  # with the frame in whose first slot it stands
+        self._counts = {event: node.process.measurements.counter("swap_events", reason=event) for event in EVENTS}
+        self._node = node
+        self._told: dict[int, Publisher] = {}  # by edge server; made when they are needed
+        self._digest: list[tuple[int, Swapped]] = []  # with the frame in whose first slot it stands
 
     def open(self, asked: Swap, frame: int, registry: Registry) -> Request:
         """Begin a swap, in a frame.
@@ -49,6 +54,9 @@ class SwapBook:
             taken = {known.instance for request in self.live.values() for known in request.parts.values()}
             for part, token in zip(parts.values(), asked.to, strict=True):
                 choose(part, token, registry, taken)
+        for edge in asked.edges:
+            if edge not in self._told:  # now, so that whoever records has met it when it says something
+                self._told[edge] = self._node.publisher(f"/hub/swap/{edge}")
         self.opened = number
         request = self.live[number] = Request(number, asked, frame, parts)
         for part in parts.values():
@@ -90,14 +98,16 @@ class SwapBook:
     def enter(self, request: Request, part: Part, frame: int, outcome: str) -> None:
         """Let the digest cover what becomes of a swap in a frame."""
         swapped = Swapped(part.edge, frame, part.epoch, request.title, outcome)
-        self._digest.append((frame, records.digest_entry(f"/hub/swap/{part.edge}", swapped)))
+        self._digest.append((frame, swapped))
 
-    def due(self, frame: int) -> list[Entry]:
-        """What of it stands in the first slot of a frame, which counts now."""
-        due = [entry for at, entry in self._digest if at <= frame]
+    def due(self, now: Now) -> list[Entry]:
+        """Say what of it stands in a frame's first slot, which counts now; returns what the digest covers."""
+        due = [swapped for at, swapped in self._digest if at <= now.frame]
         if due:
-            self._digest = [found for found in self._digest if found[0] > frame]
-        return due
+            self._digest = [found for found in self._digest if found[0] > now.frame]
+        for swapped in due:
+            self._told[swapped.edge].publish(swapped, slot=now.slot, attempt=now.attempt)
+        return [records.digest_entry(self._told[swapped.edge].topic, swapped) for swapped in due]
 
     def begin_again(self) -> None:
         """Time begins again at frame 0."""

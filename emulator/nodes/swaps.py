@@ -17,6 +17,7 @@ import msgspec
 
 from bus.digest import Entry
 from bus.messages import BeatAck, Message, ToStart
+from bus.node import Node
 from bus.process import Process
 from bus.registry import Registry
 from bus.slots import Now
@@ -36,6 +37,7 @@ class Swaps:
     def __init__(
         self,
         process: Process,
+        node: Node,
         registry: Registry,
         members: Members,
         scenario: Scenario,
@@ -47,7 +49,7 @@ class Swaps:
         """Let swaps be asked for.
 
         Args:
-            process: The hub's.
+            process, node: The hub's.
             registry: Of its members.
             members: Those of slots, which swaps change.
             scenario: The run's.
@@ -61,7 +63,7 @@ class Swaps:
         self._standbys = registry.standbys
         self._members = members
         self._scenario = scenario
-        self._book = SwapBook(writer, process.measurements)
+        self._book = SwapBook(writer, node)
         self._requests = self._book.live
         self._now = now
         self._note = note
@@ -237,8 +239,7 @@ class Swaps:
 
     def _retire(self, instance: int, reason: str) -> None:
         """Nobody needs an agent any more; one of ours sees that by the roster."""
-        desk = self._registry.desk
-        if desk is not None and desk.knows(instance):
+        if (desk := self._registry.desk) is not None and desk.knows(instance):
             desk.retire(instance, reason)
 
     # -- when a slot counts --------------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class Swaps:
             self._decided.update((edge, now.frame) for edge, reason in refused.items() if not reason)
             for request in [request for request in self._requests.values() if request.stage in TAKEN]:
                 self._count(request, now.frame, refused)
-        return self._book.due(now.frame) if now.first else []
+        return self._book.due(now) if now.first else []
 
     def _count(self, request: Request, frame: int, refused: dict[int, str]) -> None:
         bad = {edge: refused[edge] for edge in request.parts if refused.get(edge)}
