@@ -6,8 +6,10 @@ next boundary after a crash or a decision that was refused. What became of it is
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,14 +120,15 @@ class OnBus:
         folder, summary = self._run(f"{index}-{seed}", seed, frames, binding)
         state = (summary.get("swaps") or [{}])[-1]
         run, twin = frames_of(folder, len(binding)), self._twin(index, seed, frames)
-        breach = breach_of(state, self.plan.warmup_frames)
+        breach = _died(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames))
         back = int(state.get("rolled_back_frame", -1))
         first, last = int(state.get("frame", -1)), back if back >= 0 else len(run)
         if breach is not None:
             note(binding_note(index, seed, last, ["baseline"] * len(binding)))
         pairs = list(zip(run, twin, strict=True))
         found = summed(index, seed, binding, pairs, pairs[first:last] if first >= 0 else [], breach)
-        missed, everywhere = int(state.get("missed", 0)), int(summary.get("missed") or 0)
+        missed = int(state.get("missed", 0))
+        everywhere = int(summary.get("missed") or 0) + int(sum(read_table(folder / "frames.csv")["refused"]))
         return msgspec.structs.replace(
             found, back_frame=back, missed=missed, missed_outside=max(everywhere - missed, 0)
         )
@@ -158,6 +161,19 @@ class OnBus:
             reason = (result.summary.get("exit") or {}).get("reason") or f"ended with code {result.code}"
             raise BusError(f"{folder}: the run was not played to its end: {reason}")
         return folder, result.summary
+
+
+def _died(folder: Path, scenario: Scenario, state: dict[str, Any], breach: Incident | None) -> Incident | None:
+    """A decision that was late because the agent had died is a crash: on the wall clock the deadline comes first."""
+    path = folder / "events.jsonl"
+    if breach is None or breach.guardrail != "late" or not path.exists():
+        return breach
+    bound = {f"/agent/{part['edge']}" for part in state["parts"]}
+    for event in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        frame = event["slot"] // scenario.slots_per_frame
+        if event["kind"] == "lost" and bound & set(event["nodes"]) and state["frame"] <= frame <= breach.frame:
+            return replace(breach, guardrail="crash", text=f"{breach.text}; {event['text']}")
+    return breach
 
 
 def can_be_called(spec: str) -> bool:

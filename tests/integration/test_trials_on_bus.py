@@ -57,6 +57,13 @@ def test_the_hub_binds_the_baseline_at_the_next_frame(tmp_path: Path, name: str,
     assert len(found.series["run_delay"]) == 16, "the run goes on with the baseline"
 
 
+def test_who_dies_on_the_wall_clock_has_crashed_though_its_decision_was_late_first(tmp_path: Path) -> None:
+    found, _ = played(tmp_path, plan_of("crashing-candidate", 9), rate=120.0)
+    assert found.breach is not None
+    assert (found.breach["guardrail"], found.breach["frame"]) == ("crash", 8)
+    assert found.back_frame in (8, 9)
+
+
 def test_a_slow_candidate_is_rolled_back_on_the_wall_clock(tmp_path: Path) -> None:
     """All 20 services are a million subsets, which takes seconds on any machine; it knows them after ten frames."""
     found, _ = played(tmp_path, plan_of("slow-candidate", 16, "services.count=20"), rate=240.0)
