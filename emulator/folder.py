@@ -171,7 +171,6 @@ class Writer:
                 self._guard(name, lambda name=name, fields=fields: self._empty(self._files[name], fields))
             else:
                 self._guard(name, lambda name=name: self._remove(name))
-
         for name in self._lines:
             self._guard(name, lambda name=name: (self.folder / name).unlink(missing_ok=True))
 
