@@ -149,7 +149,7 @@ TABLE: Final = TopicTable(
         TopicSpec("/hub/tick", messages.Tick, plane="control", phase=CLOCK),
         TopicSpec("/hub/roster", messages.Roster, LATCHED, plane="control", phase=CLOCK),
         TopicSpec("/hub/graph", messages.Graph, LATCHED, plane="control", phase=MEMBERSHIP),
-        TopicSpec("/hub/swap/{m}", swap_messages.Swapped, LATCHED, plane="control", digest=True, phase=MEMBERSHIP),
+        TopicSpec("/hub/swap/{m}", swap_messages.Swapped, LATCHED, digest=True, phase=MEMBERSHIP),
         TopicSpec("/hub/shutdown", messages.Shutdown, plane="control", phase=MEMBERSHIP),
         TopicSpec("/process/{name}/done", messages.Done, plane="control", phase=CLOCK),
         # what every process says of itself
