@@ -14,6 +14,7 @@ from thread_run import small
 
 from bus.keystore import Enrolled, Keystore, is_key
 from bus.process import Process
+from bus.rights import Rights
 from bus.testing import Cluster, cluster
 from emulator.assembly import build_network
 from emulator.nodes.gateway import Door, Gateway
@@ -197,3 +198,12 @@ def test_a_key_is_40_characters_of_z85() -> None:
     assert is_key(public.decode())
     for wrong in ("", "x" * 39, "x" * 41, '"' * 40, "é" * 40, "#" * 40):
         assert not is_key(wrong), wrong
+
+
+def test_an_edge_servers_process_says_what_its_own_agent_decides_and_nothing_else_of_an_agents() -> None:
+    rights = Rights.of("edge-3", ["/edge/3"])
+    assert rights.publishes("/agent/3/deployment")
+    assert rights.publishes("/agent/3/rental")
+    for topic in ("/agent/4/deployment", "/agent/30/rental", "/agent/3/orchestration", "/agent/3", "/edge/4/outcome"):
+        assert not rights.publishes(topic), topic
+    assert not Rights.of("cell-3", ["/cell/3"]).publishes("/agent/3/deployment")
