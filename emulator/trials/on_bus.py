@@ -120,7 +120,7 @@ class OnBus:
         folder, summary = self._run(f"{index}-{seed}", seed, frames, binding)
         state = (summary.get("swaps") or [{}])[-1]
         run, twin = frames_of(folder, len(binding)), self._twin(index, seed, frames)
-        breach = _died(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames))
+        breach = _died(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames, self.mode == "wall"))
         back = int(state.get("rolled_back_frame", -1))
         first, last = int(state.get("frame", -1)), back if back >= 0 else len(run)
         if breach is not None:
@@ -194,7 +194,7 @@ def frames_of(folder: Path, cells: int) -> list[FrameSeen]:
     return found
 
 
-def breach_of(state: dict[str, Any], warmup_frames: int) -> Incident | None:
+def breach_of(state: dict[str, Any], warmup_frames: int, wall: bool) -> Incident | None:
     """The guardrail that a swap came to its end by; None where those who came decided to the run's end.
 
     Raises: BusError: the run has no word of the swap.
@@ -209,7 +209,8 @@ def breach_of(state: dict[str, Any], warmup_frames: int) -> Incident | None:
     at = re.match(r"edge \d+, frame (\d+)", reason)
     back = state["rolled_back_frame"]
     # Who dies in a slot of lockstep is replaced in that very slot, which is computed again.
-    frame = int(at[1]) if at else back if back >= 0 else warmup_frames - 1
+    died = back - 1 if wall else back
+    frame = int(at[1]) if at else died if back >= 0 else warmup_frames - 1
     first = state["parts"][0]["edge"]
     covered = state["frame"] < 0 or not state["missed"]
     return Incident(guardrail, int(edge[1]) if edge else first, frame, "candidate", reason, covered=covered)

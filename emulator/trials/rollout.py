@@ -177,7 +177,7 @@ class Rollout:
         return [state for state in states if state.number in self._swaps]
 
     def _breach(self, state: SwapState) -> Incident | None:
-        return breach_of(facts_of(state), max(state.frame, 0))
+        return breach_of(facts_of(state), max(state.frame, 0), self._wall)
 
     def _book(self, live: LiveStage, state: SwapState, status: RunStatus) -> None:
         """Note how far a stage is; its delay is that of the slots since the first look after the take-over."""
