@@ -15,6 +15,7 @@ from thread_run import small
 from bus.keystore import Enrolled, Keystore, is_key
 from bus.process import Process
 from bus.rights import Rights
+from bus.slots import SlotDriver
 from bus.testing import Cluster, cluster
 from emulator.assembly import build_network
 from emulator.nodes.gateway import Door, Gateway
@@ -36,7 +37,11 @@ class Run:
         scenario = small()
         network = build_network(scenario)
         faces = [DeploymentFace(scenario, None, m, network) for m in range(2)]
-        Door(self.edge, [Gateway(self.edge.nodes[f"/edge/{m}"], m, faces[m]) for m in range(2)])
+        nodes = [self.edge.nodes[f"/edge/{m}"] for m in range(2)]
+        driver = SlotDriver(nodes[0], scenario.slots_per_frame, None)
+        for node, face in zip(nodes, faces, strict=True):
+            node.collect("decision", face.decision, face.decision.rpartition("/")[0])
+        Door(self.edge, [Gateway(nodes[m], m, faces[m], driver) for m in range(2)])
         self.edge.register()
         self.bus.until(lambda: self.registry.holder("/edge/0") is not None)
         self.agents: list[ForeignAgent] = []
