@@ -42,6 +42,27 @@ class Played:
     decision_s: list[float]
 
 
+def setting_in(scenario: Scenario, world: World, edge: int | None, folder: Path | None = None) -> Setting:
+    """What a policy is made from in one process.
+
+    Args:
+        edge: Whose policy it is; None: it decides for all.
+        folder: The run's, where what a policy has learned is kept; None: nothing is kept.
+    """
+    return Setting(
+        network=world.network,
+        slots_per_frame=scenario.slots_per_frame,
+        edge=edge,
+        seed=scenario.seed,
+        backend=cast("Backend", scenario.scheduler.backend),
+        upcoming=world.frame_arrivals,
+        scenario=scenario.name,
+        state=None if folder is None or edge is None else state_of(folder, edge),
+        slot_s=scenario.slot_s,
+        decision_budget_s=scenario.agent.decision_budget_s,
+    )
+
+
 class Team:
     """The agents of a scenario, asked together; a policy that plans for the network is asked once."""
 
@@ -54,26 +75,11 @@ class Team:
         self._unlearned: dict[int, Experience] = {}  # by edge server; whole with what is seen next
         for edge, spec in enumerate(specs):
             if observes(spec) == "local":
-                self._policies.append(make_policy(spec, self._setting(scenario, world, edge, folder)))
+                self._policies.append(make_policy(spec, setting_in(scenario, world, edge, folder)))
                 continue
             if spec not in self._shared or world.linked is not None:  # over links everyone sees something else
-                self._shared[spec] = make_policy(spec, self._setting(scenario, world, None))
+                self._shared[spec] = make_policy(spec, setting_in(scenario, world, None))
             self._policies.append(self._shared[spec])
-
-    @staticmethod
-    def _setting(scenario: Scenario, world: World, edge: int | None, folder: Path | None = None) -> Setting:
-        return Setting(
-            network=world.network,
-            slots_per_frame=scenario.slots_per_frame,
-            edge=edge,
-            seed=scenario.seed,
-            backend=cast("Backend", scenario.scheduler.backend),
-            upcoming=world.frame_arrivals,
-            scenario=scenario.name,
-            state=None if folder is None or edge is None else state_of(folder, edge),
-            slot_s=scenario.slot_s,
-            decision_budget_s=scenario.agent.decision_budget_s,
-        )
 
     def decide_linked(self, frame: int, counts: Floats, world: LinkedWorld) -> tuple[Bools, list[float], list[str]]:
         """The same over emulated links, where each agent sees what reaches it: also why decisions did not arrive."""

@@ -10,12 +10,12 @@ A live run answers the same two calls, so a trial does not know which it drives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
-from agents.policy import Observation, Policy, Reward, Setting, make_policy, observes
-from agents.rollout import Backend, reward_of, scheduler_of
+from agents.policy import Observation, Policy, Reward, make_policy, observes
+from agents.rollout import reward_of, scheduler_of, setting_in
 from emulator import records
 from emulator.model.offloading import Bools, Floats, ordered_sum, refusal
 from emulator.records import services_of
@@ -45,7 +45,9 @@ class Crew:
         self.everyone = observes(spec) == "network"
         self._network, self._budget_s = world.network, budget_s
         edges = [None] if self.everyone else list(range(world.network.edges))
-        self._callees: Callees[Policy] = Callees([make_policy(spec, _setting(scenario, world, edge)) for edge in edges])
+        self._callees: Callees[Policy] = Callees(
+            [make_policy(spec, setting_in(scenario, world, edge)) for edge in edges]
+        )
 
     def decide(self, frame: int, counts: Floats, edges: Sequence[int]) -> dict[int, Answer]:
         """Ask for the decisions of some edge servers; a crash is an answer, too, and the last one."""
@@ -122,20 +124,6 @@ class OffloadingTrack:
         edges = len(bound)
         sizes = [len(records.payload_of(records.frame_observation(m, self._frame, counts[m]))) for m in range(edges)]
         return sum(sizes) * (edges - 1) / edges * shown / edges
-
-
-def _setting(scenario: Scenario, world: World, edge: int | None) -> Setting:
-    return Setting(
-        network=world.network,
-        slots_per_frame=scenario.slots_per_frame,
-        edge=edge,
-        seed=scenario.seed,
-        backend=cast("Backend", scenario.scheduler.backend),
-        upcoming=world.frame_arrivals,
-        scenario=scenario.name,
-        slot_s=scenario.slot_s,
-        decision_budget_s=scenario.agent.decision_budget_s,
-    )
 
 
 def _seen(
