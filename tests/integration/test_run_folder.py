@@ -97,7 +97,8 @@ def test_json_is_one_document_on_stdout(live: Callable[..., LiveRun]) -> None:
     assert run.wait() == 0, run.log()
     assert json.loads(run.stdout()) == run.summary()
     assert {path.name for path in run.out.iterdir()} == {
-        "scenario.toml", "summary.json", "slots.csv", "frames.csv", "messages.csv", "timing.csv", "hub.json", "logs",
+        "scenario.toml", "summary.json", "slots.csv", "frames.csv", "cells.csv", "services.csv", "messages.csv",
+        "timing.csv", "hub.json", "logs",
     }  # fmt: skip
 
 
