@@ -13,8 +13,14 @@ Begin = Callable[[int, int, frozenset[str]], None]
 """Told of a frame's first slot: its number, the attempt, and who takes part."""
 
 
+NEVER = -1
+
+
 class FrameFollower:
-    """Tells of each frame's first slot once its roster is known, and again where it is computed again."""
+    """Tells of each frame's first slot once its roster is known, and again where it is computed again.
+
+    Who comes while a first slot is computed again has not heard it begin: the roster alone tells of it then.
+    """
 
     def __init__(self, node: Node, slots_per_frame: int, begin: Begin) -> None:
         self._node = node
@@ -31,7 +37,7 @@ class FrameFollower:
         """The run starts again at slot 0; the roster stays until the next comes."""
         self._frames: list[tuple[int, int]] = []  # slot and roster of frames whose roster is not here yet
         self._again: tuple[int, int] | None = None  # slot and attempt of a roster whose frame is not here yet
-        self._begun = -1
+        self._begun = NEVER
 
     def decides(self, edge: int) -> bool:
         """Whether this process is the one that an edge server obeys; if not, it only stands by for that one."""
@@ -50,15 +56,17 @@ class FrameFollower:
         self._in_order()
 
     def _on_frame(self, tick: Tick, header: Header) -> None:
-        self._frames.append((header.slot, tick.roster))
-        self._in_order()
+        if header.slot > self._begun:
+            self._frames.append((header.slot, tick.roster))
+            self._in_order()
 
     def _in_order(self) -> None:
         """Frames and rosters are two topics, and either may have been lost and repaired: take them as the hub said."""
         while self._frames and self._frames[0][1] <= self._roster:
             self._begun = self._frames.pop(0)[0]
             self._begin(self._begun, 0, self._members)
-        if self._again is not None and self._again[0] == self._begun:
+        if self._again is not None and self._begun in (self._again[0], NEVER):
             (slot, attempt), self._again = self._again, None
+            self._begun = slot
             self._node.process.give_up(slot, attempt)
             self._begin(slot, attempt, self._members)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bus import agent_wire as wire
 from bus import messages
 from bus.agent_rates import Rates
+from bus.entries import SAID_GOODBYE
 from bus.errors import DecodeError
 from bus.keystore import is_key
 from bus.messages import BeatAck, Failure, Lease, Leased, Leave, Message, NodeRecord, Peer, Seat, Seated, SeatQuery
@@ -104,7 +105,7 @@ class AgentDesk:
             beat = messages.Beat(header.instance, busy_s=said.busy_s)
             return wire.BeatAck(self._speaks(identity, key, "beat", beat) and self._registry.beat(beat).known)
         if isinstance(said, wire.Goodbye):
-            leave = Leave(header.instance, f"said goodbye {said.reason}".strip())
+            leave = Leave(header.instance, f"{SAID_GOODBYE} {said.reason}".strip())
             if self._speaks(identity, key, "leave", leave):
                 self._registry.drop(leave.instance, leave.reason)
             return None

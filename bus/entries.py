@@ -8,6 +8,15 @@ from bus.messages import Beat, Peer
 
 SILENT_SHARE: Final = 0.4  # of its life, after two beats that did not come
 
+LEFT: Final = "left"
+SAID_GOODBYE: Final = "said goodbye"
+"""How the reason begins for which somebody is out who took his leave: a process of ours, a foreign agent."""
+
+
+def took_leave(reason: str) -> bool:
+    """Whether somebody who is out said so himself, and did not die."""
+    return reason.startswith((LEFT, SAID_GOODBYE))
+
 
 class Entry:
     """One process instance that holds, or has asked for, names."""

@@ -720,8 +720,8 @@ class Holder(Message, frozen=True):
 class ClockStatus(Message, frozen=True):
     """Where the hub's time stands, and who holds it. age_s: wall seconds since the slot began.
 
-    clock: lockstep or wall; stage: of the stall diagnosis, "" while all is well; late_slots: slots of the wall clock
-    that were closed before everyone was done.
+    clock: lockstep or wall; stage: of the stall diagnosis, "" while all is well, held where time waits for somebody on
+    purpose; late_slots: slots of the wall clock that were closed before everyone was done.
     """
 
     phase: str

@@ -14,7 +14,7 @@ from bus.agent_desk import AgentDesk
 from bus.calls import Answering
 from bus.catalogue import Catalogue, TypeConflict
 from bus.description import methods_of
-from bus.entries import Entry, condition
+from bus.entries import LEFT, Entry, condition
 from bus.gate import REGISTRY
 from bus.keystore import Enrolled
 from bus.messages import (
@@ -338,7 +338,7 @@ class Registry:
         return BeatAck(True)
 
     def _leave(self, request: Leave) -> Message:
-        return BeatAck(self.drop(request.instance, f"left {request.reason}".strip()))
+        return BeatAck(self.drop(request.instance, f"{LEFT} {request.reason}".strip()))
 
     def _revoke(self, request: Revoke) -> Message:
         for entry in self._entries.values():

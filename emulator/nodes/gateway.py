@@ -14,6 +14,7 @@ from typing import Any, Final
 from bus import agent_wire as wire
 from bus.agent_rates import Rates
 from bus.codec import Header
+from bus.entries import SAID_GOODBYE
 from bus.errors import DecodeError
 from bus.messages import BeatAck, Message, Roster, Seated, SeatQuery, Shutdown
 from bus.messages import Seat as Granted
@@ -155,7 +156,7 @@ class Gateway:
         elif isinstance(said, wire.Goodbye):
             sitter.seat.state = "gone"
             self._sitters.pop(sitter.instance)
-            request = Seated(self.edge, sitter.instance, f"said goodbye {said.reason}".strip())
+            request = Seated(self.edge, sitter.instance, f"{SAID_GOODBYE} {said.reason}".strip())
             self._node.process.membership.ask("seated", request, BeatAck, lambda _: None)
         elif said is None or isinstance(said, self._face.decides):
             sitter.seat.hear(header, said, problem)

@@ -104,7 +104,7 @@ class Hub:
         self._resets = Resets(process, registry, scenario, writer, lambda: self.phase, self._note, self._end)
         self._changes = Changes(
             process, node, registry, self._members, scenario, writer, lambda: (self.phase, self._now), self._note,
-            self._attempt_again, self._end,
+            self._attempt_again, self._joiners, self._end,
         )  # fmt: skip
         self._setup = Setup(scenario_text, wall_s if self._wall is not None else 0.0)
         self._registry.serve("setup", Query, lambda _: self._setup, Setup)
@@ -164,14 +164,17 @@ class Hub:
             self._followed.add(peer.process)
             self._node.subscribe(f"/process/{peer.process}/done", self._on_done)
 
-    def _admit_joiners(self) -> None:
-        """At a frame boundary: processes that are registered, matched and not members yet."""
-        members, standbys = self._members.instances(), self._registry.standbys
-        for peer in self._registry.peers():
-            comes = takes_part(peer) and peer.instance not in members and not standbys.has(peer.instance)
-            if comes and self._registry.ready(peer.instance) and self._resets.is_fresh(peer):
-                self._members.admit(peer)
-                self._note.joined(peer, self._next_slot())
+    def _joiners(self) -> list[Peer]:
+        """Processes that are registered, matched and not members yet."""
+        members, there = self._members.instances(), self._registry
+        found = [peer for peer in there.peers() if takes_part(peer) and peer.instance not in members]
+        found = [peer for peer in found if not there.standbys.has(peer.instance) and there.ready(peer.instance)]
+        return [peer for peer in found if self._resets.is_fresh(peer)]
+
+    def _admit(self, joiners: list[Peer], slot: int) -> None:
+        for peer in joiners:
+            self._members.admit(peer)
+            self._note.joined(peer, slot)
 
     def on_lost(self, peer: Peer, reason: str) -> None:
         """The registry declares a process lost."""
@@ -183,7 +186,7 @@ class Hub:
         if RECORDER in gone:
             self._note.tell("lost", f"lost the recorder: {reason}; the bag ends here", [RECORDER])
         lost = self._members.lose(peer)
-        self._changes.swaps.on_lost(peer.instance, reason)
+        self._changes.on_lost(peer, lost, reason)
         if lost:
             self._note.tell("lost", f"lost {', '.join(lost)}: {reason}", lost)
             if self.phase == "running" and self._wall is None:
@@ -199,7 +202,7 @@ class Hub:
     def _begin(self, slot: int) -> None:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
         if within == 0:
-            self._admit_joiners()
+            self._admit(self._joiners(), slot)
             if not self._changes.may_begin(frame, lambda: self._begin(slot)):
                 return
         if self._links.take_effect(slot) or self._members.stale:
@@ -219,7 +222,8 @@ class Hub:
 
     def _attempt_again(self) -> None:
         """Somebody died in this slot: everyone else computes it again without them."""
-        if self._now is None or self._changes.holding:
+        now = self._now
+        if now is None or self._changes.holding or not self._changes.may_repeat(now, self._go_on_with_agents):
             return
         self._attempts += 1
         if not self._members.acting or self._attempts > MOST_ATTEMPTS:
@@ -227,6 +231,12 @@ class Hub:
             return
         self._publish_roster(self._now.slot, self._attempts)
         self._compute(self._now.slot, self._attempts)
+
+    def _go_on_with_agents(self) -> None:
+        """Time stood within a slot for agents; only they may come to one that has begun: they follow no ticks."""
+        agents = [peer for peer in self._joiners() if all(role_of(node.name) == "agent" for node in peer.nodes)]
+        self._admit(agents, self._next_slot() - 1)
+        self._attempt_again()
 
     def _compute(self, slot: int, attempt: int) -> None:
         frame, within = divmod(slot, self._scenario.slots_per_frame)
@@ -335,7 +345,9 @@ class Hub:
 
     def clock_status(self) -> ClockStatus:
         """Where time stands, and who holds it."""
-        return self._stalls.status(self.phase, self._scenario, self._now, self._unacknowledged(), self._late_slots)
+        who, held = self._unacknowledged(), self._changes.holding
+        status = self._stalls.status(self.phase, self._scenario, self._now, who, self._late_slots)
+        return msgspec.structs.replace(status, stage="held") if held else status
 
     def waiting(self) -> list[str]:
         """Who holds the slot, as sentences."""

@@ -48,11 +48,12 @@ def check(asked: Swap, phase: str, now: Now | None, scenario: Scenario, registry
         raise ValueError(f"hold_frames must be -1 or more, deadline_s more than 0 and less than {LONGEST_S:g}")
     if asked.back_frame >= 0 and not (asked.hold_frames < 0 <= asked.at_frame < asked.back_frame):
         raise ValueError("back_frame must come after at_frame, with hold_frames = -1")
-    if _negotiates(registry):
+    if negotiates(registry):
         raise ValueError("agents that negotiate with their neighbours cannot be swapped one by one")
 
 
-def _negotiates(registry: Registry) -> bool:
+def negotiates(registry: Registry) -> bool:
+    """Whether agents of a run negotiate with their neighbours."""
     nodes = (node for peer in registry.peers() for node in peer.nodes)
     return any("/orchestration/" in record.topic for node in nodes for record in node.publishes)
 
