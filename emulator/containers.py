@@ -15,6 +15,7 @@ SERVICES: Final = {"cell": "demand", "edge": "edge", "agent": "agent", "cloud": 
 AS_THEY_ARE: Final = ("keys", "prometheus", "grafana", "alertmanager")
 NETWORKS: Final = {"control": {"internal": True}, "data": {"internal": True}, "outside": {}}
 VOLUMES: Final = ("keys", "runs", "prometheus")
+SLOWLY: Final = "deadlines.start_s=120.0 agent.successor_s=60.0"  # as in compose.yaml
 MOUNTED: Final = "/edgerig/scenario.toml"
 MEMORY_MB: Final = 256
 MEMORY_MB_PER_NODE: Final = 24  # of one more in a process, several times what is measured
@@ -36,7 +37,7 @@ def compose_document(
     def like(service: str, **more: Any) -> dict[str, Any]:
         return {"extends": {"file": base, "service": service}, **more}
 
-    settings = " ".join(("deadlines.start_s=120.0", *changes))
+    settings = " ".join((SLOWLY, *changes))
     told = {"EDGERIG_SCENARIO": MOUNTED if is_file else source, "EDGERIG_EDGES": "", "EDGERIG_SET": settings}
     mounted = {"volumes": [f"{source}:{MOUNTED}:ro"]} if is_file else {}
     services = {name: like(name) for name in AS_THEY_ARE}

@@ -85,7 +85,8 @@ class Agent(Table, frozen=True):
     hold_decision_frames: Annotated[int, Meta(ge=0, description="frames a decision holds without an agent")] = 3
     orphan: Annotated[str, Meta(description="then: keep, empty, or a policy the edge server runs itself")] = "keep"
     successor_s: Annotated[
-        float, Meta(ge=0, description="in lockstep time stands so long, wall seconds, for who comes after one that left")
+        float,
+        Meta(ge=0, description="in lockstep time stands so long, wall seconds, for who comes after one that left"),
     ] = 0.0
     decision_budget_s: Annotated[float, Meta(gt=0, description="a decision that takes longer is refused (late)")] = 30.0
 

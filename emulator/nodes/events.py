@@ -19,7 +19,10 @@ TABLE: Final = "events.jsonl"
 
 
 class Events:
-    """Those of one run. Kinds: ``lost``, ``joined``, ``link``, ``swap``, ``swap_failed``, ``swap_back``, ``note``."""
+    """Those of one run.
+
+    Kinds: ``lost``, ``joined``, ``link``, ``swap``, ``swap_failed``, ``swap_back``, ``waits``, ``gap``, ``note``.
+    """
 
     def __init__(self, writer: Writer, slot: Callable[[], int], slots_per_frame: int) -> None:
         """Write into a run folder; ``slot`` tells which one is being computed."""

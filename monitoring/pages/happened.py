@@ -17,6 +17,8 @@ KIND_NAMES: Final = {
     "swap": "an agent is swapped",
     "swap_failed": "a swap fails",
     "swap_back": "a swap is taken back",
+    "waits": "time stands for an agent",
+    "gap": "an agent's successor decides",
     "stage": "a stage of the trial begins",
     "link": "a link is changed",
     "stop": "the run is stopped",

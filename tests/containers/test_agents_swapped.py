@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from container_stack import EDGES, TAG, Stack, run
@@ -30,6 +32,11 @@ def in_c(image: str) -> str:
 def deciding(stack: Stack) -> dict[str, str]:
     """Who decides, by edge server, as Prometheus sees it."""
     return {labels["edge"]: labels["agent"] for labels, _ in stack.series('edgerig_agent_info{role="active"} == 1')}
+
+
+def gaps_of(events: str) -> list[dict[str, float]]:
+    """Edge servers that were without a decision for some frames, from events.jsonl."""
+    return [event for event in map(json.loads, events.splitlines()) if event["kind"] == "gap"]
 
 
 @pytest.mark.parametrize(("picture", "agent"), [("", "marginal-popularity"), (IN_C, "agent-c")])
@@ -59,6 +66,37 @@ def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(stack
     stack.until(lambda: stack.series(age)[0][1] < FRAME_SLOTS, "what they decide is in force")
     # The old ones stop before the new ones start: on the wall clock frames pass meanwhile, which is shown.
     assert stack.series(f"max_over_time({age}[3m:2s])")[0][1] >= FRAME_SLOTS
+    gaps = gaps_of(stack.inside("hub", "sh", "-c", "cat /edgerig/runs/*/events.jsonl"))
+    assert gaps
+    assert all(gap["last_frame"] - gap["first_frame"] + 1 == gap["missed"] > gap["held_s"] == 0.0 for gap in gaps)
     stack.env["EDGERIG_AGENT_IMAGE"] = ""
     stack.compose("up", "-d", "--no-deps", *ALL, "agent")
     stack.until(lambda: stack.is_whole() and set(deciding(stack).values()) == {"popularity"}, "ours decide again")
+
+
+@pytest.fixture
+def lockstep(image: str) -> Iterator[Stack]:
+    """A run that goes as fast as it can until it is stopped, without a spare."""
+    made = Stack("exchanged", EDGERIG_SLOT_WALL_S="0")
+    try:
+        made.compose("up", "-d")
+        yield made
+    finally:
+        made.down()
+
+
+def test_in_lockstep_time_stands_while_agents_are_exchanged_and_none_is_missed(
+    lockstep: Stack, in_c: str, tmp_path: Path
+) -> None:
+    ours = dict.fromkeys(map(str, range(EDGES)), "popularity")
+    lockstep.until(lambda: deciding(lockstep) == ours, "everyone decides")
+    lockstep.env["EDGERIG_AGENT_IMAGE"] = in_c
+    lockstep.compose("up", "-d", "--no-deps", "agent")
+    lockstep.until(lambda: deciding(lockstep) == dict.fromkeys(ours, "agent-c"), "the agents in C decide")
+    lockstep.compose("stop", "hub")
+    folder = lockstep.folder(tmp_path / "runs")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["missed"], summary["refused"]) == (0, 0)
+    gaps = gaps_of((folder / "events.jsonl").read_text())
+    assert {gap["edge"] for gap in gaps} == set(range(EDGES))
+    assert all(gap["missed"] == 0 < gap["held_s"] for gap in gaps)

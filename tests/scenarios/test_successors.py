@@ -1,4 +1,4 @@
-"""Agents leave with a word while a run goes on, in one thread: time stands until somebody comes, or for its deadline."""
+"""Agents leave with a word, in a run of one thread: time stands until somebody comes, or until a deadline."""
 
 from __future__ import annotations
 

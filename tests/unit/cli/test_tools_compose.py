@@ -25,6 +25,9 @@ def services(*changes: str) -> dict[str, dict[str, object]]:
     return found
 
 
+SLOWLY = "deadlines.start_s=120.0 agent.successor_s=60.0"
+
+
 def test_25_edge_servers_are_25_containers_and_25_of_agents() -> None:
     made = services("edges.count=25")
     assert {f"edge-{n}" for n in range(25)} | {f"agent-{n}" for n in range(25)} <= made.keys()
@@ -41,7 +44,7 @@ def test_or_they_are_packed_by_five() -> None:
     assert made["hub"]["environment"] == {
         "EDGERIG_SCENARIO": "quickstart",
         "EDGERIG_EDGES": "",
-        "EDGERIG_SET": "deadlines.start_s=120.0 edges.count=25 processes.edge=5 processes.agent=5",
+        "EDGERIG_SET": f"{SLOWLY} edges.count=25 processes.edge=5 processes.agent=5",
     }
 
 
