@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from bus.codec import Header
 from bus.messages import Roster, Tick
@@ -12,8 +13,7 @@ from bus.swap_messages import BESIDE
 Begin = Callable[[int, int, frozenset[str]], None]
 """Told of a frame's first slot: its number, the attempt, and who takes part."""
 
-
-NEVER = -1
+NEVER: Final = -1
 
 
 class FrameFollower:

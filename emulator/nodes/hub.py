@@ -227,10 +227,10 @@ class Hub:
             return
         self._attempts += 1
         if not self._members.acting or self._attempts > MOST_ATTEMPTS:
-            self._end(3, f"nobody is left to compute slot {self._now.slot}")
+            self._end(3, f"nobody is left to compute slot {now.slot}")
             return
-        self._publish_roster(self._now.slot, self._attempts)
-        self._compute(self._now.slot, self._attempts)
+        self._publish_roster(now.slot, self._attempts)
+        self._compute(now.slot, self._attempts)
 
     def _go_on_with_agents(self) -> None:
         """Time stood within a slot for agents; only they may come to one that has begun: they follow no ticks."""
