@@ -23,8 +23,8 @@ from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack, Track
 
-FIGURES = {"offloading": ("delay", "reward", "message_bytes"), "rental": ("delay", "reward")}
-"""What can be measured without processes, by world; memory is a process's."""
+FIGURES = ("delay", "reward", "message_bytes")
+"""What can be measured without processes; memory is a process's."""
 
 
 class InProcess:
@@ -90,10 +90,10 @@ class InProcess:
             if fault.edge >= edges:
                 raise ScenarioError(f"{plan.name}: fault: edge {fault.edge}: there are 0..{edges - 1}")
         for guard in self.trial.guards:
-            if guard.figure not in FIGURES[self.scenario.world]:
+            if guard.figure not in FIGURES:
                 raise ScenarioError(
-                    f"{plan.name}: guardrails: {guard.figure} of the {self.scenario.world} world is not measured in "
-                    "one process; leave it out"
+                    f"{plan.name}: guardrails: {guard.figure} is not measured in one process, where agents have no "
+                    "memory of their own; leave it out, or use --bus"
                 )
 
     def play(self, index: int, seed: int, note: Note) -> RunFigures:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from agents.rental_networks import Together
 from agents.rental_policy import (
     RentalObservation,
     RentalOutcome,
@@ -14,6 +15,8 @@ from agents.rental_policy import (
     make_rental_policy,
     observes,
 )
+from bus.messages import Array, Observation
+from emulator import records
 from emulator.model.graph import Floats
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
@@ -30,7 +33,8 @@ class RentalCrew:
         self._most, self._budget_s, self._graph = world.most_units, budget_s, world.graph
         edges = [None] if self.everyone else list(range(world.edges))
         settings = [RentalSetting(world.plan, edge, scenario.seed, scenario.name) for edge in edges]
-        self._callees: Callees[RentalPolicy] = Callees([make_rental_policy(spec, setting) for setting in settings])
+        self._policies = [make_rental_policy(spec, setting) for setting in settings]
+        self._callees: Callees[RentalPolicy] = Callees(self._policies)
 
     def decide(self, slot: int, observed: Floats, edges: Sequence[int]) -> dict[int, Answer]:
         """Ask for the units of some edge servers."""
@@ -46,6 +50,20 @@ class RentalCrew:
             return "" if good else f"{units} units, of 0..{self._most}"
 
         return judged(units, seconds, crash, self._budget_s, unfit)
+
+    def message_bytes(self, observed: Floats) -> float:
+        """What one agent was sent for its last decision: letters, else what others observe; payload bytes, mean.
+
+        Source: ours: letters as N2O counts them, without framing; who plans for all is shown all observations, and one
+        of them is each agent's own.
+        """
+        if not self.everyone:
+            return 0.0
+        policy, edges = self._policies[0], len(observed)
+        if isinstance(policy, Together) and policy.course is not None:
+            return sum(policy.course.payload_bytes.values()) / edges
+        sizes = [len(records.payload_of(Observation(edge, Array.of(observed[edge])))) for edge in range(edges)]
+        return sum(sizes) * (edges - 1) / edges
 
     def after_slot(self, observed: Floats, played: Played, edges: Sequence[int]) -> None:
         """Tell those that were asked what the slot came to."""
@@ -107,7 +125,13 @@ class RentalTrack:
             tuple(settled.tasks[0].tolist()),
             tuple(settled.wait_s[0].tolist()),
             float(played.reward[0].sum()),
-            None,
+            self._message_bytes(observed),
             tuple(incidents),
             seconds,
         )
+
+    def _message_bytes(self, observed: Floats) -> float:
+        """For one decision, mean over agents by who is bound."""
+        bound = self._arms.bound
+        sent = {arm: self._crews[arm].message_bytes(observed) for arm in set(bound)}
+        return sum(sent[arm] for arm in bound) / len(bound)
