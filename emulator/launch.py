@@ -224,6 +224,10 @@ class Launcher:
         """Process ids by name, of those that run."""
         return {name: child.process.pid for name, child in self._children.items() if child.process.poll() is None}
 
+    def unreaped(self) -> list[tuple[str, int]]:
+        """Names and process ids of all that were not waited for yet; a look at them changes nothing."""
+        return [(n, child.process.pid) for n, child in self._children.items() if child.process.returncode is None]
+
     def close(self) -> None:
         """End every process: first by itself, then by SIGTERM, then by SIGKILL, within the scenario's stop_s."""
         stop_s = self._scenario.deadlines.stop_s

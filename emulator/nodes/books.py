@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from bus.digest import Entry, RunDigest
 from bus.messages import Done
 from bus.slots import Now
 from emulator.folder import Writer
+
+DECISION_FIELDS: Final = ("slot", "edge", "decision_s")
 
 
 class Standing(NamedTuple):
@@ -102,7 +104,8 @@ class Books:
         self.counted = 0
         """Slots that are written down."""
         self.digest = RunDigest()
-        self.decision_s: list[float] = []
+        self.decisions: list[tuple[int, int, float]] = []
+        """Slot, edge server and seconds of each good decision."""
 
     @property
     def delay_s(self) -> float:
@@ -141,7 +144,7 @@ class Books:
         for each in done:
             for stage, seconds in each.timings.items():
                 if stage.startswith("decision_s"):
-                    self.decision_s.append(seconds)
+                    self.decisions.append((slot, int(stage.rpartition("/")[2]), seconds))
                     slowest_s = max(slowest_s, seconds)
                 elif stage == "schedule_s":
                     schedule_s = seconds
@@ -165,8 +168,10 @@ class Books:
             "late_slots": late_slots,
             "refused": ledger.refused,
             "missed": int(counters.get("decisions_missed", 0.0)),
-            "decision_s": sorted(self.decision_s),
+            "decision_s": sorted(seconds for *_, seconds in self.decisions),
             "counters": dict(sorted(counters.items())),
             **facts,
         }
         self._writer.json("ledger.json", document)
+        if "swaps" in facts:  # who decides has changed in the run, so that one must know when each decision was
+            self._writer.rows("decisions.csv", DECISION_FIELDS, self.decisions)

@@ -102,7 +102,8 @@ def write(folder: Path, driver: Driver) -> dict[str, Any]:
 def _stage(trial: Trial, index: int) -> dict[str, Any]:
     stage = trial.plan.stage[index]
     runs = [result for result in trial.results if result.stage == index]
-    figures = list(runs[0].run) if runs else []
+    played = trial.of_stage(index)
+    figures = [name for name in played[0].run if all(name in each.run for each in played)] if played else []
     binding = trial.binding(stage)
     return {
         "kind": stage.kind,

@@ -22,6 +22,7 @@ from agents.policy_host import check_hostable
 from bus.client import Client
 from bus.credentials import LAUNCHER
 from bus.errors import BusError
+from bus.messages import RunStatus
 from bus.swap_messages import Swap, SwapState
 from emulator import run as runs
 from emulator.errors import ScenarioError
@@ -31,6 +32,8 @@ from emulator.launch import Launcher
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
 from emulator.specs import is_program, manifest_of
+from emulator.trials import bus_books
+from emulator.trials.bus_books import Residents, across
 from emulator.trials.episode import Note, binding_note, summed
 from emulator.trials.figures import Arm, FrameSeen, Guardrail, Incident
 from emulator.trials.in_process import InProcess
@@ -38,7 +41,7 @@ from emulator.trials.plan import Plan
 from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack
 
-FIGURES: Final = ("delay", "reward")
+FIGURES: Final = ("delay", "reward", "message_bytes", "memory")
 READY_S: Final = 60.0
 WORDS: Final[tuple[tuple[str, Guardrail], ...]] = (
     ("infeasible", "infeasible"),
@@ -101,6 +104,19 @@ class OnBus:
         for guard in named.guards:
             if guard.figure not in FIGURES:
                 raise ScenarioError(f"{plan.name}: guardrails: {guard.figure} is not measured on the bus; leave it out")
+            self._check_measured(guard.figure, scenario)
+
+    def _check_measured(self, figure: str, scenario: Scenario) -> None:
+        """What only the books of processes say cannot always be told apart, arm by arm."""
+        plan, place = self.plan, f"{self.plan.name}: guardrails: {figure}"
+        if figure == "message_bytes" and is_program(plan.baseline):
+            raise ScenarioError(f"{place}: both arms are programs, whose messages are counted together; leave it out")
+        if figure == "memory" and scenario.processes.agent < scenario.edges.count:
+            raise ScenarioError(
+                f"{place}: the baseline's agents share processes; set processes.agent={scenario.edges.count}"
+            )
+        if figure == "memory" and any(stage.kind == "shadow" for stage in plan.stage):
+            raise ScenarioError(f"{place}: a shadow stage is played in one process; leave out one of the two")
 
     def _in_process(self) -> InProcess | None:
         """The worlds that shadows and twins are in; None where the baseline cannot be called in this process."""
@@ -117,7 +133,8 @@ class OnBus:
         frames = self.plan.warmup_frames + stage.frames
         note(binding_note(index, seed, 0, ["baseline"] * len(binding)))
         note(binding_note(index, seed, self.plan.warmup_frames, binding))
-        folder, summary = self._run(f"{index}-{seed}", seed, frames, binding)
+        residents = Residents()
+        folder, summary = self._run(f"{index}-{seed}", seed, frames, binding, residents)
         state = (summary.get("swaps") or [{}])[-1]
         run, twin = frames_of(folder, len(binding)), self._twin(index, seed, frames)
         breach = _died(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames, self.mode == "wall"))
@@ -128,10 +145,32 @@ class OnBus:
         pairs = list(zip(run, twin, strict=True))
         found = summed(index, seed, binding, pairs, pairs[first:last] if first >= 0 else [], breach)
         missed = int(state.get("missed", 0))
+        held = {m: range(first, last) for m, arm in enumerate(binding) if arm == "candidate" and first >= 0}
+        found = self._with_books(found, folder, binding, residents, held)
         everywhere = int(summary.get("missed") or 0) + int(sum(read_table(folder / "frames.csv")["refused"]))
         return msgspec.structs.replace(
             found, back_frame=back, missed=missed, missed_outside=max(everywhere - missed, 0)
         )
+
+    def _with_books(
+        self, found: RunFigures, folder: Path, binding: list[Arm], residents: Residents, held: dict[int, range]
+    ) -> RunFigures:
+        """Add what the run's books say of its agents.
+
+        Raises: BusError: a figure with a guardrail could not be measured.
+        """
+        took = bus_books.decision_s(folder, self.scenario.slots_per_frame, held)
+        if not found.run:
+            return msgspec.structs.replace(found, decision_s=took)
+        sent = {} if is_program(self.plan.baseline) else bus_books.message_bytes(folder)
+        run, twin = dict(found.run), {name: found.twin[name] for name in found.run}
+        for name, figure in (("message_bytes", sent), ("memory", residents.memory(self.trial.edges))):
+            both = across(figure, binding)
+            if both is not None:
+                run[name], twin[name] = both
+            elif any(guard.figure == name for guard in self.trial.guards):
+                raise BusError(f"{folder}: {name} of an agent could not be measured, but a guardrail rests on it")
+        return msgspec.structs.replace(found, run=run, twin=twin, decision_s=took)
 
     def _twin(self, index: int, seed: int, frames: int) -> list[FrameSeen]:
         """The same frames with the baseline everywhere, in this process where that can be."""
@@ -141,20 +180,29 @@ class OnBus:
             return [track.frame() for _ in range(frames)]
         return frames_of(self._run(f"{index}-{seed}-twin", seed, frames, [])[0], self.trial.edges)
 
-    def _run(self, name: str, seed: int, frames: int, binding: list[Arm]) -> tuple[Path, dict[str, Any]]:
+    def _run(
+        self, name: str, seed: int, frames: int, binding: list[Arm], residents: Residents | None = None
+    ) -> tuple[Path, dict[str, Any]]:
         """A run on the bus in a folder of its own; the candidate comes where it is bound."""
         scenario = msgspec.structs.replace(self.scenario, seed=seed, frames=frames)
         folder = self._folder / name
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed under way, and is played anew
         edges = tuple(m for m, arm in enumerate(binding) if arm == "candidate")
 
+        started: list[Launcher] = []
+
+        def look(_status: RunStatus) -> None:
+            if residents is not None:
+                residents.look(started[0].unreaped())
+
         def swap(launcher: Launcher) -> None:
+            started.append(launcher)
             if edges and launcher.address:
                 with Client(launcher.address, READY_S, credential=credential_of(LAUNCHER)) as client:
                     asked = Swap(edges, self.plan.candidate, (), self.plan.warmup_frames, -1, READY_S)
                     client.call("swap", asked, SwapState)
 
-        result = runs.on_bus(scenario, str(folder), lambda _status: None, swap)
+        result = runs.on_bus(scenario, str(folder), look, swap)
         if result.code == runs.INTERRUPTED:
             raise KeyboardInterrupt
         if result.code:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.processes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "trials"
 SMALL = ("edges.count=3", "services.count=12", "slots_per_frame=2", "processes.edge=1", "processes.agent=1")
+ALONE = ("processes.agent=3",)
 
 
 def plan_of(name: str, frames: int, *more: str, **changes: Any) -> Plan:
@@ -29,7 +30,7 @@ def played(folder: Path, plan: Plan, rate: float | None = None) -> tuple[RunFigu
 
 
 def test_a_run_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
-    plan = plan_of("bad-candidate", 4, candidate="marginal-popularity")
+    plan = plan_of("bad-candidate", 4, *ALONE, candidate="marginal-popularity")
     found, notes = played(tmp_path, plan)
     expected = InProcess(plan).play(0, 1, lambda _line: None)
     assert (found.frames, found.breach, found.missed, found.missed_outside) == (4, None, 0, 0)
@@ -39,6 +40,11 @@ def test_a_run_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
     assert found.run != found.twin
     assert found.series["run_reward"] == expected.series["run_reward"]
     assert [note["candidates"] for note in notes] == [[], [0, 1]]
+    assert [len(found.decision_s[arm]) for arm in ("baseline", "candidate")] == [2 * 3 + 4 * 1, 4 * 2]
+    for name, least, most in (("message_bytes", 150.0, 300.0), ("memory", 2e7, 4e8)):
+        assert least < found.twin[name] < most
+        assert least < found.run[name] < most
+        assert found.run[name] != found.twin[name]
 
 
 @pytest.mark.parametrize(
