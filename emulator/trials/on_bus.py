@@ -111,18 +111,17 @@ class OnBus:
         plan, place = self.plan, f"{self.plan.name}: guardrails: {figure}"
         if figure == "message_bytes" and is_program(plan.baseline):
             raise ScenarioError(f"{place}: both arms are programs, whose messages are counted together; leave it out")
-        if figure == "memory" and scenario.processes.agent < scenario.edges.count:
-            raise ScenarioError(
-                f"{place}: the baseline's agents share processes; set processes.agent={scenario.edges.count}"
-            )
+        if figure == "memory" and 0 < scenario.processes.agent < scenario.edges.count:
+            raise ScenarioError(f"{place}: the baseline's agents share processes; set processes.agent=0")
         if figure == "memory" and any(stage.kind == "shadow" for stage in plan.stage):
             raise ScenarioError(f"{place}: a shadow stage is played in one process; leave out one of the two")
 
     def _in_process(self) -> InProcess | None:
         """The worlds that shadows and twins are in; None where the baseline cannot be called in this process."""
-        return (
-            InProcess(self.plan) if can_be_called(self.plan.baseline) and can_be_called(self.plan.candidate) else None
-        )
+        if not (can_be_called(self.plan.baseline) and can_be_called(self.plan.candidate)):
+            return None
+        guardrails = msgspec.structs.replace(self.plan.guardrails, memory_more_share=None)  # that of processes alone
+        return InProcess(msgspec.structs.replace(self.plan, guardrails=guardrails))
 
     def play(self, index: int, seed: int, note: Note) -> RunFigures:
         """Play the run of a stage and its twin."""

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from scripted import plan_of
 
+from emulator.errors import ScenarioError
 from emulator.trials import bus_books
 from emulator.trials.bus_books import Residents, across
+from emulator.trials.on_bus import OnBus
 
 HEAD = "publisher,topic,subscriber,plane,class,phase,messages,payload_bytes,header_bytes,wire_bytes\n"
 ROWS = """\
@@ -57,3 +60,24 @@ def test_memory_is_the_peak_of_processes_that_may_be_gone() -> None:
     found.look([("agent-0", 2**22 + 1)])
     assert found.memory(2) == {"baseline": pytest.approx(peak, rel=0.2), "candidate": pytest.approx(peak, rel=0.2)}
     assert found.memory(3).keys() == {"candidate"}, "who shares a process has no figure"
+
+
+BACKEND = "scheduler.backend=numpy"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"set": ["processes.agent=2", BACKEND]}, "agents share processes; set processes.agent=0"),
+        ({"stage": [{"kind": "shadow", "frames": 1}, {"kind": "all", "frames": 1}]}, "shadow stage is played in one"),
+    ],
+)
+def test_memory_that_cannot_be_told_apart_is_refused(change: dict[str, object], said: str) -> None:
+    plan = plan_of(**{"candidate": "marginal-popularity", "guardrails": {"memory_more_share": 0.5}, **change})
+    with pytest.raises(ScenarioError, match=said):
+        OnBus(plan)
+
+
+def test_memory_may_have_a_guardrail_on_the_bus() -> None:
+    plan = plan_of(candidate="marginal-popularity", guardrails={"memory_more_share": 0.5}, set=[BACKEND])
+    assert [guard.figure for guard in OnBus(plan).trial.guards] == ["memory"]
