@@ -54,12 +54,13 @@ class Comparison(NamedTuple):
         return self._asdict()
 
 
-def compared(run: Floats, baseline: Floats) -> Comparison:
+def compared(run: Floats, baseline: Floats, level: float = LEVEL) -> Comparison:
     """Compare two arms over the same seeds.
 
     Args:
         run: One figure a seed, shape (seed,), at least two.
         baseline: The same of the baseline, in the same order.
+        level: Of the intervals, instead of 95 %.
     Raises: ReportError: SciPy is not installed. ValueError: the arms are not pairs, or fewer than two.
     Source: ours: Student's t on differences, since arms that share a seed share demand and are far from independent.
     """
@@ -67,10 +68,10 @@ def compared(run: Floats, baseline: Floats) -> Comparison:
         raise ValueError(f"pairs of at least two seeds are needed, not {run.shape} and {baseline.shape}")
     differences = run - baseline
     mean, spread = float(differences.mean()), _spread(differences)
-    half, p_value = _student(len(differences), mean, spread)
+    half, p_value = _student(len(differences), mean, spread, level)
     base = float(baseline.mean())
     share, share_low, share_high = ((x / abs(base) if base else None) for x in (mean, mean - half, mean + half))
-    boot = _bootstrap(differences, spread)
+    boot = _bootstrap(differences, spread, level)
     return Comparison(
         len(differences),
         mean,
@@ -104,16 +105,16 @@ def _spread(differences: Floats) -> float:
     return 0.0 if float(np.ptp(differences)) == 0.0 else float(differences.std(ddof=1))
 
 
-def _student(pairs: int, mean: float, spread: float) -> tuple[float, float]:
+def _student(pairs: int, mean: float, spread: float, level: float) -> tuple[float, float]:
     if spread == 0.0:
         return 0.0, 1.0 if mean == 0.0 else 0.0
     student = _scipy().t
     error = spread / math.sqrt(pairs)
-    half = float(student.ppf(0.5 + LEVEL / 2.0, pairs - 1)) * error
+    half = float(student.ppf(0.5 + level / 2.0, pairs - 1)) * error
     return half, float(2.0 * student.sf(abs(mean) / error, pairs - 1))
 
 
-def _bootstrap(differences: Floats, spread: float) -> tuple[float | None, float | None]:
+def _bootstrap(differences: Floats, spread: float, level: float) -> tuple[float | None, float | None]:
     if len(differences) < FEWEST_FOR_BOOTSTRAP:
         return None, None
     if spread == 0.0:
@@ -125,7 +126,7 @@ def _bootstrap(differences: Floats, spread: float) -> tuple[float | None, float 
             (differences,),
             np.mean,
             n_resamples=RESAMPLES,
-            confidence_level=LEVEL,
+            confidence_level=level,
             method="BCa",
             random_state=np.random.Generator(np.random.Philox(key=len(differences))),
         )

@@ -42,8 +42,11 @@ def report_command(folder: str, out: str | None, as_json: bool) -> None:
 def _of_folder(folder: Path) -> tuple[Document, str]:
     """Figures and page of a run or a trial."""
     from monitoring import runs
-    from monitoring.pages import run_facts, run_page, run_words, trial_facts, trial_page
+    from monitoring.pages import run_facts, run_page, run_words, trial_facts, trial_page, trials_page
 
+    if trials_page.is_trials(folder):
+        document = trials_page.document(folder)
+        return document, trials_page.render(document)
     if trial_facts.is_trial(folder):
         document = trial_facts.document(folder)
         return document, trial_page.render(document)

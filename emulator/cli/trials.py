@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +22,7 @@ from emulator.cli.trainings import clock
 from emulator.errors import RunFolderError, ScenarioError
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
-from emulator.trials import answer
+from emulator.trials import answer, several
 from emulator.trials.conduct import Driver, Live, Progress, hold
 from emulator.trials.episode import Note
 from emulator.trials.in_process import InProcess
@@ -73,29 +74,50 @@ class Lines:
 def trial_command(
     plan: str, out: str | None, resume: str | None, bus: bool, rate: float | None, hub: str | None, as_json: bool
 ) -> int:
-    """Hold the trial of TRIAL.toml: shadow, canary, all; promote the candidate or roll it back."""
+    """Hold the trial of TRIAL.toml: shadow, canary, all; promote the candidate or roll it back.
+
+    Of several candidates each has its own trial, in folders 1, 2, ...; trials.json says which one is best.
+    """
     if out is not None and resume is not None:
         raise ScenarioError("--out and --resume: give one of them")
     if resume is not None and not Path(resume).is_dir():
         raise RunFolderError(f"{resume}: no such folder; --resume takes the folder of a trial that was interrupted")
     read = load(Path(plan))
+    plans = read.each()
+    if hub is not None and len(plans) > 1:
+        raise ScenarioError(f"{plan}: candidates: a live run takes one; try them without --hub, then name the best")
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(asking(find(hub, None), role=LAUNCHER)) if hub is not None else None
-        made = _driver(read, bus=bus or rate is not None, rate=rate, run=run)
+        made = [_driver(each, bus=bus or rate is not None, rate=rate, run=run) for each in plans]
         name = f"trial-{read.name}", read.seed_list[0]
         folder = Path(resume) if resume is not None else run_folder.create(out, *name)
-        driver = made(folder)
         try:
-            hold(driver, folder, Lines(read.name, as_json).show, _live(driver, run) if run is not None else None)
+            if read.candidates:
+                found = _several(read, made, folder, as_json)
+            else:
+                driver = made[0](folder)
+                hold(driver, folder, Lines(read.name, as_json).show, _live(driver, run) if run is not None else None)
+                found = answer.write(folder, driver)
         except KeyboardInterrupt:
             tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
             return 130
-    found = answer.write(folder, driver)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         _tell(found, folder)
     return 0
+
+
+def _several(plan: Plan, made: list[Callable[[Path], Driver]], folder: Path, quiet: bool) -> dict[str, Any]:
+    """Hold the trial of each candidate in a folder of its own; the answer over all of them."""
+    answers = []
+    for number, make in enumerate(made, start=1):
+        place = several.folder_of(folder, number)
+        place.mkdir(exist_ok=True)
+        driver = make(place)
+        hold(driver, place, Lines(f"{plan.name}, candidate {number} of {len(made)}", quiet).show)
+        answers.append(answer.write(place, driver))
+    return several.write(folder, plan, answers)
 
 
 def _driver(plan: Plan, *, bus: bool, rate: float | None, run: Client | None) -> Callable[[Path], Driver]:
@@ -134,9 +156,11 @@ def _live(driver: Driver, run: Client) -> Live:
     return lead
 
 
-def _tell(found: dict[str, object], folder: Path) -> None:
+def _tell(found: dict[str, Any], folder: Path) -> None:
     click.echo(f"{found['name']}: {found['verdict']}")
     click.echo(f"  {found['sentence']}")
+    for number, each in enumerate(found.get("candidates", []), start=1):
+        click.echo(f"  {number} {each['verdict']:12} {each['sentence']}")
     click.echo(f"  folder   {folder}")
 
 

@@ -49,7 +49,7 @@ def document(driver: Driver) -> dict[str, Any]:
         "error_rates": {
             "sequential": plan.guardrails.alpha,
             "sequential_each": trial.alpha_each,
-            "interval": 0.05,
+            "interval": plan.rule.alpha,
         },
         "guardrails": [{"figure": guard.figure, "allowed_share": guard.allowed_share} for guard in trial.guards],
         "rolled_back_at": _rolled_back_at(trial, driver.live),

@@ -52,12 +52,15 @@ class Guardrails(Table, frozen=True, kw_only=True):
 
 
 class Rule(Table, frozen=True, kw_only=True):
-    """When the candidate stays: the 95 % interval of its gain over the baseline lies above a share of the baseline."""
+    """When the candidate stays: the interval of its gain over the baseline lies above a share of the baseline."""
 
     metric: Annotated[Metric | None, Meta(description="delay or reward; else that of the world")] = None
     gain_share: Annotated[
         float, Meta(ge=-1, le=1, description="0: it must be better; 0.05: by 5 %; -0.02: no more than 2 % worse")
     ] = 0.0
+    alpha: Annotated[
+        float, Meta(gt=0, le=0.2, description="error rate of the interval; 0.05: 95 %; shared by candidates")
+    ] = 0.05
 
 
 class Fault(Table, frozen=True, kw_only=True):
@@ -77,7 +80,8 @@ class Plan(Table, frozen=True, kw_only=True):
     scenario: Annotated[str, Meta(min_length=1, description="a shipped one, or a path beside this file")]
     set: Annotated[tuple[str, ...], Meta(description="keys of the scenario to change: key=value")] = ()
     baseline: Annotated[str, Meta(min_length=1, description="SPEC of a policy, or a manifest beside this file")]
-    candidate: Annotated[str, Meta(min_length=1, description="the same")]
+    candidate: Annotated[str, Meta(description="the same")] = ""
+    candidates: Annotated[tuple[str, ...], Meta(description="several of them instead")] = ()
     seeds: Annotated[str, Meta(pattern=SEEDS, description="1-20, or 1,5,7-9")] = "1-20"
     warmup_frames: Annotated[
         int, Meta(ge=1, description="of each run, before the candidate is bound: it decides on copies")
@@ -95,6 +99,18 @@ class Plan(Table, frozen=True, kw_only=True):
             first, dash, last = part.partition("-")
             found += range(int(first), min(int(last), int(first) + MOST_SEEDS) + 1) if dash else [int(first)]
         return found
+
+    def each(self) -> list[Plan]:
+        """A plan for each candidate: the same worlds and twins; they share the error rates (Bonferroni)."""
+        if not self.candidates:
+            return [self]
+        share = len(self.candidates)
+        guardrails = msgspec.structs.replace(self.guardrails, alpha=self.guardrails.alpha / share)
+        rule = msgspec.structs.replace(self.rule, alpha=self.rule.alpha / share)
+        return [
+            msgspec.structs.replace(self, candidate=spec, candidates=(), guardrails=guardrails, rule=rule)
+            for spec in self.candidates
+        ]
 
     def seeds_of(self, stage: Stage) -> list[int]:
         """The seeds a stage runs through."""
@@ -117,7 +133,8 @@ def load(path: Path) -> Plan:
         plan,
         scenario=scenario,
         baseline=with_whole_paths(plan.baseline, path.parent),
-        candidate=with_whole_paths(plan.candidate, path.parent),
+        candidate=with_whole_paths(plan.candidate, path.parent) if plan.candidate else "",
+        candidates=tuple(with_whole_paths(spec, path.parent) for spec in plan.candidates),
     )
 
 
@@ -128,8 +145,13 @@ def contradictions(plan: Plan) -> Iterator[str]:
         yield "seeds: names one twice"
     if len(seeds) > MOST_SEEDS:
         yield f"seeds: are more than {MOST_SEEDS}"
-    for name in ("baseline", "candidate"):
-        if "," in getattr(plan, name) or re.match(r"\d+=", getattr(plan, name)):
+    if bool(plan.candidate) == bool(plan.candidates):
+        yield "candidate: must be given, or else candidates, a list of at least two"
+    elif len(plan.candidates) == 1 or len(set(plan.candidates)) < len(plan.candidates) or "" in plan.candidates:
+        yield "candidates: must be at least two, and no two alike; a single one is called candidate"
+    arms = [("baseline", plan.baseline), ("candidate", plan.candidate)]
+    for name, spec in [*arms, *(("candidates", spec) for spec in plan.candidates)]:
+        if "," in spec or re.match(r"\d+=", spec):
             yield f"{name}: must be one policy or manifest; which edge servers it decides for is what stages say"
     for k, stage in enumerate(plan.stage):
         yield from _of_stage(plan, k, stage, len(seeds))

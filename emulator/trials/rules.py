@@ -203,13 +203,14 @@ class Trial:
         asked = self.plan.rule.gain_share
         gains = np.array([gain(self.metric, *pair) for pair in zip(run, twin, strict=True)])
         nothing = np.zeros_like(gains)
-        beyond, won = compared(gains - asked * np.abs(twin), nothing), compared(gains, nothing)
+        level = 1.0 - self.plan.rule.alpha
+        beyond, won = (compared(gained, nothing, level) for gained in (gains - asked * np.abs(twin), gains))
         harmful = won.high < 0.0 and beyond.high < 0.0
         word: Word = "promoted" if beyond.low > 0.0 else "rolled_back" if harmful else "inconclusive"
         share = 100.0 * won.mean / (abs(float(twin.mean())) or 1.0)
         text = (
             f"gain in {self.metric} over {won.pairs} seeds {won.mean:.4g}, "
-            f"95 % interval {won.low:.4g} to {won.high:.4g} "
+            f"{100 * level:.4g} % interval {won.low:.4g} to {won.high:.4g} "
             f"({share:.2f} % of the baseline; asked for: more than {100 * asked:g} %)"
         )
         return Verdict(word, (text,), "interval")
