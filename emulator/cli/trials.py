@@ -13,6 +13,7 @@ from typing import Any
 import click
 import msgspec
 
+from agents.errors import AgentError
 from bus.client import Client
 from bus.credentials import LAUNCHER
 from emulator import folder as run_folder
@@ -125,12 +126,34 @@ def _driver(plan: Plan, *, bus: bool, rate: float | None, run: Client | None) ->
 
     Raises: ScenarioError, AgentError: it cannot.
     """
+    if plan.switchback is not None:
+        from emulator.trials.live_only import LiveOnly
+
+        alone = LiveOnly(plan, None if run is None else _beside(plan, run))
+        return lambda _folder: alone
+    if run is not None:
+        _check_callable(plan)
     if not bus:
         held = InProcess(plan, None if run is None else _beside(plan, run))
         return lambda _folder: held
     from emulator.trials.on_bus import OnBus
 
     return OnBus(plan, rate).into
+
+
+def _check_callable(plan: Plan) -> None:
+    """A live run whose agents cannot be called here has no twin.
+
+    Raises: AgentError: it has none.
+    """
+    from emulator.trials.on_bus import can_be_called
+
+    for spec in (plan.baseline, plan.candidate):
+        if not can_be_called(spec):
+            raise AgentError(
+                f"{plan.name}: {spec} cannot be called in this process, so the live run has no twin; "
+                "let both take turns, with [switchback]"
+            )
 
 
 def _beside(plan: Plan, run: Client) -> Scenario:
@@ -152,6 +175,8 @@ def _live(driver: Driver, run: Client) -> Live:
         finally:
             stages = [dataclasses.asdict(stage) for stage in rollout.stages]
             driver.live = {"clock": scenario.clock, "seed": scenario.seed, "stages": stages}
+            if rollout.blocks is not None:
+                driver.live["switchback"] = rollout.blocks.facts
 
     return lead
 

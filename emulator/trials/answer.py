@@ -165,6 +165,8 @@ def _rolled_back_at(trial: Trial, live: dict[str, Any] | None) -> dict[str, Any]
 
 
 def _back_in_live_run(trial: Trial, by: str, live: dict[str, Any]) -> dict[str, Any]:
+    if "switchback" in live:
+        return _back_in_switchback(trial, by, live)
     last = live["stages"][-1]
     kinds = [stage.kind for stage in trial.plan.stage]
     return {
@@ -175,6 +177,20 @@ def _back_in_live_run(trial: Trial, by: str, live: dict[str, Any]) -> dict[str, 
         "by": by,
         "candidate_frames": sum(stage["frames"] for stage in live["stages"]),
         "runs": len(trial.results),
+    }
+
+
+def _back_in_switchback(trial: Trial, by: str, live: dict[str, Any]) -> dict[str, Any]:
+    blocks = live["switchback"]
+    held = sum(stage["frames"] for stage in live["stages"]) + len(blocks["pairs"]) * blocks["block_frames"]
+    return {
+        "stage": len(trial.plan.stage),
+        "kind": "switchback",
+        "seed": live["seed"],
+        "frame": blocks["rolled_back_frame"],
+        "by": by,
+        "candidate_frames": held,
+        "runs": 0,
     }
 
 

@@ -75,18 +75,21 @@ def hold(driver: Driver, folder: Path, on_progress: Callable[[Progress], None], 
     """
     trial, began = driver.trial, identity(driver)
     with Journal(folder) as journal:
+        beside = trial.plan.switchback is None
         if journal.path.stat().st_size == 0:
             journal.note(began)
+        elif not beside:
+            raise RunFolderError(f"{folder}: the live run has gone on since; hold the switchback anew into another one")
         else:
             _go_on(trial, folder, began)
-        while (order := trial.next_run()) is not None:
+        while beside and (order := trial.next_run()) is not None:
             index, seed = order
             stage = trial.plan.stage[index]
             on_progress(Progress(len(trial.results), trial.runs_planned(), stage.kind, seed))
             result = driver.play(index, seed, journal.note)
             journal.finished(result)
             trial.take(result)
-        if live is not None and trial.verdict is not None and trial.verdict.word == "promoted":
+        if live is not None and (not beside or (trial.verdict is not None and trial.verdict.word == "promoted")):
             trial.verdict = live(journal.note)
         if trial.verdict is not None and trial.verdict.word != "promoted":
             journal.note({"event": "bind", "candidates": []})

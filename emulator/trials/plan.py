@@ -18,6 +18,9 @@ from emulator.specs import with_whole_paths
 FEWEST_SEEDS: Final = 20
 """Pairs that a verdict needs: with fewer a skewed figure spoils the t interval."""
 
+FEWEST_PAIRS: Final = 20
+"""Pairs of blocks that a switchback needs: they are its replicates."""
+
 MOST_SEEDS: Final = 100_000
 SEEDS: Final = r"^\d+(-\d+)?(,\d+(-\d+)?)*$"
 Metric = Literal["delay", "reward"]
@@ -63,6 +66,19 @@ class Rule(Table, frozen=True, kw_only=True):
     ] = 0.05
 
 
+Positives = Annotated[int, Meta(ge=1)]
+
+
+class Switchback(Table, frozen=True, kw_only=True):
+    """Of a live run that no twin can be had of: candidate and baseline take turns everywhere, in blocks of frames."""
+
+    pairs: Annotated[int, Meta(ge=1, description="of blocks, one of each arm, a coin says which comes first")] = 20
+    block_frames: Annotated[int, Meta(ge=1, description="of each block")] = 20
+    drop_frames: Annotated[
+        Positives | None, Meta(description="of each block, the first ones; else 4 in the rental world, 1 elsewhere")
+    ] = None
+
+
 class Fault(Table, frozen=True, kw_only=True):
     """What goes wrong in the run and in its twin alike: an edge server loses its agent for some frames."""
 
@@ -86,10 +102,12 @@ class Plan(Table, frozen=True, kw_only=True):
     warmup_frames: Annotated[
         int, Meta(ge=1, description="of each run, before the candidate is bound: it decides on copies")
     ] = 2
-    stage: tuple[Stage, ...]
+    stage: tuple[Stage, ...] = ()
     guardrails: Guardrails = Guardrails()
     rule: Rule = Rule()
     fault: tuple[Fault, ...] = ()
+    switchback: Switchback | None = None
+    learning: Annotated[bool, Meta(description="only false: agents that learn are exported before")] = False
 
     @property
     def seed_list(self) -> list[int]:
@@ -153,9 +171,14 @@ def contradictions(plan: Plan) -> Iterator[str]:
     for name, spec in [*arms, *(("candidates", spec) for spec in plan.candidates)]:
         if "," in spec or re.match(r"\d+=", spec):
             yield f"{name}: must be one policy or manifest; which edge servers it decides for is what stages say"
+    if plan.learning:
+        yield "learning: agents do not learn in a trial; export them (edgerig export), and name the export as candidate"
     for k, stage in enumerate(plan.stage):
         yield from _of_stage(plan, k, stage, len(seeds))
     kinds = [stage.kind for stage in plan.stage]
+    if plan.switchback is not None:
+        yield from _of_switchback(plan, plan.switchback, kinds)
+        return
     ranks = [("shadow", "canary", "all").index(kind) for kind in kinds]
     if ranks != sorted(ranks):
         yield "stage: stages must come in the order shadow, canary, all"
@@ -163,6 +186,19 @@ def contradictions(plan: Plan) -> Iterator[str]:
         yield "stage: exactly one must be of kind all: the verdict rests on all-candidate against all-baseline"
     elif len(seeds) < FEWEST_SEEDS:
         yield f"seeds: are {len(seeds)}, but a verdict needs pairs of at least {FEWEST_SEEDS} seeds"
+
+
+def _of_switchback(plan: Plan, table: Switchback, kinds: list[str]) -> Iterator[str]:
+    if table.pairs < FEWEST_PAIRS:
+        yield f"switchback.pairs: are {table.pairs}, but a verdict needs at least {FEWEST_PAIRS} pairs of blocks"
+    if (table.drop_frames or 0) >= table.block_frames:
+        yield f"switchback.drop_frames: {table.drop_frames} of {table.block_frames} leave nothing of a block"
+    if set(kinds) - {"canary"}:
+        yield "stage: before a switchback there may only be canaries; the blocks are the stage at all edge servers"
+    if plan.candidates:
+        yield "candidates: a switchback is of one; name it as candidate"
+    if plan.fault:
+        yield "fault: is of trials in one process; leave it out, or leave out [switchback]"
 
 
 def _of_stage(plan: Plan, k: int, stage: Stage, seeds: int) -> Iterator[str]:

@@ -21,15 +21,18 @@ from emulator.nodes.swap_request import OVER, facts_of
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
 from emulator.trials.episode import Note
-from emulator.trials.figures import Incident
+from emulator.trials.figures import Arm, Incident
 from emulator.trials.on_bus import breach_of, can_be_called
 from emulator.trials.plan import Stage
 from emulator.trials.rules import Trial, Verdict
+from emulator.trials.switchback_run import Blocks
 from emulator.trials.worlds import OffloadingTrack
 
 LOOK_S: Final = 0.05
 SILENT_S: Final = 60.0
 READY_S: Final = 60.0
+SWITCHBACK: Final = Stage(kind="all", frames=1)
+"""What reports call the blocks of a switchback: the candidate is everywhere in them."""
 FAR: Final = 2**62
 
 
@@ -82,30 +85,37 @@ class Rollout:
             note: Told every binding before it is asked for.
             tell: Takes lines for people.
         """
-        self._client, self._trial, self._scenario, self._note, self._tell = client, trial, scenario, note, tell
-        self._name = f"trial {trial.plan.name}"
+        self._client, self.trial, self.scenario, self._note, self._tell = client, trial, scenario, note, tell
+        self.name = f"trial {trial.plan.name}"
         self._wall = scenario.clock == "wall"
         self._pause = threading.Event()
         self._swaps: list[int] = []
         self._from: RunStatus | None = None
         baseline = trial.plan.baseline
-        self._twin = Twin(scenario, baseline) if can_be_called(baseline) else None
+        twin = trial.plan.switchback is None and can_be_called(baseline)
+        self._twin = Twin(scenario, baseline) if twin else None
+        self._turn = 0  # the swap of the candidate's block that is under way, in a switchback
         self.stages: list[LiveStage] = []
+        self.blocks: Blocks | None = None
+        """The turns of a switchback, once they have begun."""
 
     def hold(self) -> Verdict:
         """Lead the run through the stages, and say how it ended; afterwards the run goes on by itself.
 
         Raises: BusError: the hub is gone, or refuses. KeyboardInterrupt: the baseline is bound again before.
         """
-        self._client.call("control", Control(self._name, -1, SILENT_S), ControlStatus)
+        self._client.call("control", Control(self.name, -1, SILENT_S), ControlStatus)
         ended = False
         try:
-            for stage in self._trial.plan.stage:
+            for stage in self.trial.plan.stage:
                 if stage.kind != "shadow":
                     breach = self._stage(stage)
                     if breach is not None:
                         ended = True
                         return self._back(stage, breach)
+            if self.trial.plan.switchback is not None:
+                verdict, ended = self._in_turns(), True
+                return verdict
             self._end("drain")
             ended = True
             return self._promoted()
@@ -117,7 +127,7 @@ class Rollout:
     def _stage(self, stage: Stage) -> Incident | None:
         """Bind the candidate where the stage wants it, and watch it for the stage's frames."""
         bound = {edge for live in self.stages for edge in live.edges}
-        wanted = [m for m, arm in enumerate(self._trial.binding(stage)) if arm == "candidate" and m not in bound]
+        wanted = [m for m, arm in enumerate(self.trial.binding(stage)) if arm == "candidate" and m not in bound]
         at = self._boundary()
         self._note({"event": "bind", "live": True, "frame": at, "candidates": sorted(bound | set(wanted))})
         state = self._client.call("swap", self._asked(wanted, at), SwapState)
@@ -126,7 +136,7 @@ class Rollout:
         self._swaps.append(state.number)
         self._from = None if self._wall else self._client.call("run_status", Query(), RunStatus)
         while True:
-            status = self._step()
+            status = self.step()
             found = self._states()
             breach = next((each for each in map(self._breach, found) if each is not None), None)
             (mine,) = [each for each in found if each.number == live.swap]
@@ -139,13 +149,68 @@ class Rollout:
                     f"the run ended in stage {stage.kind}, in frame {status.frame}; the trial needs more frames"
                 )
 
+    # -- turns of a switchback -----------------------------------------------------------------------------------------
+
+    def _in_turns(self) -> Verdict:
+        self._end("rollback")  # blocks begin with the baseline everywhere
+        self.blocks = Blocks(self, self._tell)
+        found = self.blocks.hold()
+        if isinstance(found, Incident):
+            self.blocks.facts["rolled_back_frame"] = max(state.rolled_back_frame for state in self._states())
+            return self._back(SWITCHBACK, found)
+        if found.word == "promoted" and not isinstance(self.bind("candidate"), Incident):
+            self._end("drain")
+        else:
+            self.bind("baseline")
+            self.step()
+            self.blocks.facts["rolled_back_frame"] = max(state.rolled_back_frame for state in self._states())
+        return found
+
+    def bind(self, arm: Arm) -> int | Incident:
+        """Let an arm decide everywhere; from which frame on it does, or what the candidate broke."""
+        at = self._boundary()
+        everywhere = list(range(self.scenario.edges.count))
+        if (arm == "candidate") == bool(self._turn):
+            return at if at >= 0 else self.look().frame + 1
+        self._note({"event": "bind", "live": True, "frame": at, "candidates": everywhere if arm == "candidate" else []})
+        if arm == "baseline":
+            number, self._turn = self._turn, 0
+            self._client.call("swap_end", SwapEnd(number, "rollback"), SwapState)
+            return at if at >= 0 else self._seen(number, "rolled_back_frame")
+        self._turn = self._client.call("swap", self._asked(everywhere, at), SwapState).number
+        self._swaps.append(self._turn)
+        if at < 0:
+            self._seen(self._turn, "frame")
+        else:
+            self.step()
+        return self.breach() or (at if at >= 0 else self._seen(self._turn, "frame"))
+
+    def _seen(self, number: int, what: str) -> int:
+        """On the wall clock: the frame in which it came to something, or -1 if the swap came to nothing."""
+        while True:
+            (state,) = (each for each in self._states() if each.number == number)
+            if getattr(state, what) >= 0 or state.stage == "failed":
+                return int(getattr(state, what))
+            self.step()
+
+    def breach(self) -> Incident | None:
+        """What the candidate broke in the block that is under way."""
+        found = [self._breach(state) for state in self._states() if state.number == self._turn]
+        return found[0] if found else None
+
+    def look(self) -> RunStatus:
+        """How far the run is."""
+        return self._client.call("run_status", Query(), RunStatus)
+
+    # -- time, and swaps -----------------------------------------------------------------------------------------------
+
     def _asked(self, edges: list[int], at: int) -> Swap:
         """The candidate as it stands by there, else to be started by the run's launcher."""
         there = self._client.call("swap_status", SwapQuery(), SwapStates).standbys
         ready = {each.edge for each in there if each.state == "ready"}
         if set(edges) <= ready:
             return Swap(tuple(edges), "", ("standby",) * len(edges), at, -1, READY_S)
-        return Swap(tuple(edges), self._trial.plan.candidate, (), at, -1, READY_S)
+        return Swap(tuple(edges), self.trial.plan.candidate, (), at, -1, READY_S)
 
     def _boundary(self) -> int:
         """The frame before which time stands; -1 on the wall clock, where it does not."""
@@ -158,14 +223,14 @@ class Rollout:
             self._pause.wait(LOOK_S)
         return -1
 
-    def _step(self) -> RunStatus:
+    def step(self) -> RunStatus:
         """Let a frame pass, or on the wall clock some time; how far the run is then."""
         if self._wall:
-            self._client.call("go_on", GoOn(self._name, FAR), ControlStatus)
+            self._client.call("go_on", GoOn(self.name, FAR), ControlStatus)
             self._pause.wait(LOOK_S)
         else:
             at = self._boundary()
-            self._client.call("go_on", GoOn(self._name, at), ControlStatus)
+            self._client.call("go_on", GoOn(self.name, at), ControlStatus)
             while self._client.call("control_status", Query(), ControlStatus).paused_frame in (-1, at):
                 if self._client.call("run_status", Query(), RunStatus).phase not in ("starting", "running"):
                     break
@@ -185,11 +250,11 @@ class Rollout:
             return
         if live.from_frame < 0:
             self._tell(
-                f"{self._name}: stage {live.kind}: edge {', '.join(map(str, live.edges))} from frame {state.frame} on"
+                f"{self.name}: stage {live.kind}: edge {', '.join(map(str, live.edges))} from frame {state.frame} on"
             )
         live.from_frame, live.missed, live.held_s = state.frame, state.missed, state.held_s
         over = state.rolled_back_frame
-        now = over if over >= 0 else (status.slot + 1) // self._scenario.slots_per_frame
+        now = over if over >= 0 else (status.slot + 1) // self.scenario.slots_per_frame
         live.frames = now - state.frame
         self._from = self._from or status  # on the wall clock nobody knows the very slot
         if status.slot > self._from.slot:
@@ -208,7 +273,7 @@ class Rollout:
 
     def _promoted(self) -> Verdict:
         frames = sum(live.frames for live in self.stages)
-        before = self._trial.verdict
+        before = self.trial.verdict
         held = f"held {frames} frames of the live run, {sum(live.missed for live in self.stages)} decisions missed"
         return Verdict("promoted", (*(before.reasons if before is not None else ()), held), "interval")
 
@@ -221,7 +286,7 @@ class Rollout:
                         "swap_end", SwapEnd(state.number, "drain" if how == "drain" else "rollback"), SwapState
                     )
                 except CallFailed as error:
-                    self._tell(f"{self._name}: swap {state.number}: {error.text}")
+                    self._tell(f"{self.name}: swap {state.number}: {error.text}")
 
 
 def _completed(status: RunStatus) -> float:

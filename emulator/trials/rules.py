@@ -104,7 +104,7 @@ class Trial:
     @property
     def alpha_each(self) -> float:
         """Error rate of one guardrail in one stage (Bonferroni)."""
-        return self.plan.guardrails.alpha / (len(self.guards) * sum(map(self.tested, self.plan.stage)))
+        return self.plan.guardrails.alpha / (len(self.guards) * max(1, sum(map(self.tested, self.plan.stage))))
 
     def tested(self, stage: Stage) -> bool:
         """Whether differences of a stage are evidence."""

@@ -33,6 +33,7 @@ def render(document: Document) -> str:
         section("Run minus twin", *run_minus_twin(document, FIGURES)),
         section("Frame by frame", frame_by_frame(document)),
         section("Differences over seeds", *_differences(document)),
+        section("Switchback", *_switchback(document)),
         section("Guardrails", *_guardrails(document)),
         section("Decisions and messages", tag("div", _decisions(document), _bytes(document), class_="two")),
         section("Who else was touched", *_cells(document)),
@@ -103,6 +104,23 @@ def _differences(document: Document) -> list[Child]:
         said = "The trial ended before two seeds had been played in a stage, so there is no interval."
         return [tag("p", said, class_="quiet")]
     return [differences(document, FIGURES), *tables, tag("p", INTERVALS, class_="quiet")]
+
+
+def _switchback(document: Document) -> list[Child]:
+    """A live run without a twin: blocks of the candidate against blocks of the baseline."""
+    blocks = (document["live"] or {}).get("switchback")
+    if not blocks or "comparison" not in blocks:
+        return []
+    rows = [
+        difference_row(FIGURES[name], found, document["figures"][name]) for name, found in blocks["comparison"].items()
+    ]
+    told = (
+        "No twin could be had, so candidate and baseline took turns everywhere, in blocks of "
+        f"{blocks['block_frames']} frames of which the first {blocks['drop_frames']} do not count; for each pair of "
+        f"blocks a coin said who came first. Randomization test of the metric: p = {shown(blocks['sign_flip_p'])}."
+    )
+    caption = f"{len(blocks['pairs'])} pairs of blocks: candidate minus baseline"
+    return [difference_table(caption, ("baseline", "candidate"), rows), tag("p", told, class_="quiet")]
 
 
 def _labelled(stage: Document) -> str:

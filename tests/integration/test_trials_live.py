@@ -1,5 +1,6 @@
 """Trials that go on in a live run: a candidate that turns bad is taken back by the hub, a good one stays."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,14 +8,54 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from live_run import PATIENCE_S, ROOT, LiveRun, finished
 
 from bus.client import Client
 from bus.messages import Query
 from bus.swap_messages import ControlStatus, SwapQuery, SwapStates
+from emulator.trials.live_only import LiveOnly
+from emulator.trials.plan import Plan
+from emulator.trials.rollout import Rollout, scenario_of
+from emulator.trials.switchback import order
 
 pytestmark = pytest.mark.processes
+
+TURNS_TAKEN = {
+    "name": "turns",
+    "scenario": "small",
+    "baseline": "popularity",
+    "candidate": "cloud-only",
+    "switchback": {"pairs": 3, "block_frames": 4, "drop_frames": 1},
+}
+"""Too few pairs for a TRIAL.toml, and enough to see that each block is its arm's."""
+
+
+def test_candidate_and_baseline_take_turns_where_no_twin_can_be_had(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path)
+    try:
+        run.go_on()
+        plan = msgspec.convert(TURNS_TAKEN, Plan)
+        with Client(run.address, PATIENCE_S) as client:
+            scenario = scenario_of(client, "small")
+            notes: list[dict[str, Any]] = []
+            rollout = Rollout(client, LiveOnly(plan, scenario).trial, scenario, notes.append, lambda line: None)
+            verdict = rollout.hold()
+            assert client.call("control_status", Query(), ControlStatus).name == "", "the run goes on by itself"
+        assert rollout.blocks is not None
+        facts = rollout.blocks.facts
+        assert [pair["first"] for pair in facts["pairs"]] == [first for first, _ in order(1, "turns", 3)]
+        starts = [frame for pair in facts["pairs"] for frame in pair["from_frames"]]
+        assert [later - earlier for earlier, later in itertools.pairwise(starts)] == [4] * 5
+        assert all(pair["candidate"]["delay"] > 1.1 * pair["baseline"]["delay"] for pair in facts["pairs"])
+        assert facts["rolled_back_frame"] in (starts[-1], starts[-1] + 4), "the baseline stays in the end"
+        assert verdict.word != "promoted", "who sends everything to the cloud is worse in every block"
+        assert [note["candidates"] for note in notes if note["candidates"]], "bindings are written before they hold"
+        run.stop()
+    finally:
+        run.close()
+
 
 PLAN = """
 name = "live"

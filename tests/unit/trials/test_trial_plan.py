@@ -61,6 +61,11 @@ def test_paths_start_from_the_plans_folder(tmp_path: Path) -> None:
         ("frames = 5", "frames = 0", "stage[0].frames: must be int >= 1"),
         ('candidate = "onnx"', 'candidate = "0=onnx,popularity"', "candidate: must be one policy or manifest"),
         ('candidate = "onnx"', 'candidate = "onnx"\nseeds = "1-10"', "a verdict needs pairs of at least 20 seeds"),
+        (
+            'candidate = "onnx"',
+            'candidate = "onnx"\nlearning = true',
+            "learning: agents do not learn in a trial",
+        ),
         ('candidate = "onnx"', 'candidate = "onnx"\nseeds = "1-20,4"', "seeds: names one twice"),
         ('candidate = "onnx"', 'candidate = "onnx"\nseeds = "9-1"', "seeds: are 0, but a verdict needs pairs"),
         ('kind = "all"\n', 'kind = "all"\nedges = [1]\n', "edges and share are of canary stages"),
