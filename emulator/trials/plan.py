@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -188,7 +188,7 @@ def contradictions(plan: Plan) -> Iterator[str]:
         yield f"seeds: are {len(seeds)}, but a verdict needs pairs of at least {FEWEST_SEEDS} seeds"
 
 
-def _of_switchback(plan: Plan, table: Switchback, kinds: list[str]) -> Iterator[str]:
+def _of_switchback(plan: Plan, table: Switchback, kinds: Iterable[str]) -> Iterator[str]:
     if table.pairs < FEWEST_PAIRS:
         yield f"switchback.pairs: are {table.pairs}, but a verdict needs at least {FEWEST_PAIRS} pairs of blocks"
     if (table.drop_frames or 0) >= table.block_frames:

@@ -86,8 +86,8 @@ def _best(plan: Plan, answers: Sequence[Answer]) -> tuple[int | None, list[Answe
     beside = []
     for k in figures.keys() - {best}:
         seeds = sorted(figures[best].keys() & figures[k].keys())
-        arms = (np.array([figures[each][seed] for seed in seeds]) for each in (best, k))
-        found = compared(*arms, level)
+        mine, other = (np.array([figures[each][seed] for seed in seeds]) for each in (best, k))
+        found = compared(mine, other, level)
         beside.append(
             {
                 "candidate": answers[k]["candidate"],

@@ -108,7 +108,7 @@ def _differences(document: Document) -> list[Child]:
 
 def _switchback(document: Document) -> list[Child]:
     """A live run without a twin: blocks of the candidate against blocks of the baseline."""
-    blocks = (document["live"] or {}).get("switchback")
+    blocks = (document.get("live") or {}).get("switchback")
     if not blocks or "comparison" not in blocks:
         return []
     rows = [

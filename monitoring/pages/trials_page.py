@@ -78,14 +78,10 @@ def _differences(document: Document) -> list[Child]:
     if not there:
         return []
     rows = [difference_row(_called(each), each["comparison"][metric], facts) for each in there]
-    drawn = [
-        Difference(
-            _called(each),
-            *(each["comparison"][metric][name] for name in ("mean", "low", "high")),
-            each["differences"],
-        )
-        for each in there
-    ]
+    drawn = []
+    for each in there:
+        found = each["comparison"][metric]
+        drawn.append(Difference(_called(each), found["mean"], found["low"], found["high"], each["differences"]))
     words = FIGURES.get(metric, metric)
     unit = f" [{facts['unit']}]" if facts["unit"] else ""
     caption = f"Candidate minus twin: {words}, last stage that was reached; a pale dot is a seed."
