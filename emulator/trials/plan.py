@@ -197,6 +197,9 @@ def _of_switchback(plan: Plan, table: Switchback, kinds: Iterable[str]) -> Itera
         yield "stage: before a switchback there may only be canaries; the blocks are the stage at all edge servers"
     if plan.candidates:
         yield "candidates: a switchback is of one; name it as candidate"
+    given = plan.guardrails
+    if any(name.endswith("_share") and getattr(given, name) is not None for name in given.__struct_fields__):
+        yield "guardrails: shares are of a twin's figures, which a switchback is without; leave them out"
     if plan.fault:
         yield "fault: is of trials in one process; leave it out, or leave out [switchback]"
 

@@ -91,6 +91,8 @@ class Trial:
     @property
     def guards(self) -> list[Guard]:
         """The statistical guardrails; that of the metric where the plan names none."""
+        if self.plan.switchback is not None:
+            return []  # they rest on a twin
         given = self.plan.guardrails
         named = [
             ("delay", given.delay_worse_share),
@@ -104,7 +106,7 @@ class Trial:
     @property
     def alpha_each(self) -> float:
         """Error rate of one guardrail in one stage (Bonferroni)."""
-        return self.plan.guardrails.alpha / (len(self.guards) * max(1, sum(map(self.tested, self.plan.stage))))
+        return self.plan.guardrails.alpha / max(1, len(self.guards) * sum(map(self.tested, self.plan.stage)))
 
     def tested(self, stage: Stage) -> bool:
         """Whether differences of a stage are evidence."""

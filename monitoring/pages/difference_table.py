@@ -17,9 +17,9 @@ INTERVALS: Final = (
 )
 
 
-def difference_table(caption: str, arms: tuple[str, str], rows: Sequence[list[Child]]) -> Markup:
-    """Rows of ``difference_row`` under their heads; arms: baseline, and what is compared with it."""
-    head = ["figure", *arms, "difference", "95 % interval", "share", "bootstrap", "effect", "seeds"]
+def difference_table(caption: str, arms: tuple[str, str], rows: Sequence[list[Child]], pairs: str = "seeds") -> Markup:
+    """Rows of ``difference_row`` under their heads; arms: baseline, and what is compared with it; pairs: of what."""
+    head = ["figure", *arms, "difference", "95 % interval", "share", "bootstrap", "effect", pairs]
     return table(head, list(rows), caption=caption, numbers=8)
 
 

@@ -100,6 +100,8 @@ def _differences(document: Document) -> list[Child]:
         if rows:
             caption = f"Stage {number}, {stage['kind']}: candidate minus twin{_labelled(stage)}"
             tables.append(difference_table(caption, ("baseline", "candidate"), rows))
+    if not tables and (document.get("live") or {}).get("switchback"):
+        return []
     if not tables:
         said = "The trial ended before two seeds had been played in a stage, so there is no interval."
         return [tag("p", said, class_="quiet")]
@@ -120,7 +122,7 @@ def _switchback(document: Document) -> list[Child]:
         f"blocks a coin said who came first. Randomization test of the metric: p = {shown(blocks['sign_flip_p'])}."
     )
     caption = f"{len(blocks['pairs'])} pairs of blocks: candidate minus baseline"
-    return [difference_table(caption, ("baseline", "candidate"), rows), tag("p", told, class_="quiet")]
+    return [difference_table(caption, ("baseline", "candidate"), rows, "pairs"), tag("p", told, class_="quiet")]
 
 
 def _labelled(stage: Document) -> str:
@@ -152,11 +154,12 @@ def _guardrails(document: Document) -> list[Child]:
         "a candidate that is not worse is rolled back by them with probability "
         f"{rates['sequential']:g} at most, {rates['sequential_each']:.4g} for each guardrail in each stage."
     )
-    return [table(["guardrail", "acts", "outcome"], rows), tag("p", told, class_="quiet")]
+    found = table(["guardrail", "acts", "outcome"], rows)
+    return [found, tag("p", told, class_="quiet") if document["guardrails"] else None]
 
 
 def _decisions(document: Document) -> Markup:
-    if not any(document["decision_s"].values()):
+    if not any(document["decision_s"].values()) or document["mode"] == "live":
         return tag("p", "Decision times stand in the folders of the runs.", class_="quiet")
     rows: list[list[Child]] = []
     for name, key in (("decisions", "count"), ("p50", "p50"), ("p95", "p95"), ("slowest", "max")):
@@ -238,6 +241,8 @@ def _runs(document: Document) -> list[Child]:
                     str(run["missed"] + run["missed_elsewhere"]),
                 ]
             )
+    if not rows and (document.get("live") or {}).get("switchback"):
+        return []
     per = f" [{unit}]" if unit else ""
     head = ["stage", "seed", "breach", "frames", f"twin{per}", f"run{per}", "difference", "missed"]
     whole_table = table(head, rows, caption=FIGURES.get(metric, str(metric)), numbers=5)

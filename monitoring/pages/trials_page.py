@@ -92,7 +92,11 @@ def _differences(document: Document) -> list[Child]:
         f"intervals, {percent(rates['sequential'])} of the statistical guardrails."
     )
     told = tag("p", f"{INTERVALS} {shared}", class_="quiet")
-    return [chart, difference_table(f"{words}, candidate minus twin", ("baseline", "candidate"), rows), told]
+    return [
+        tag("div", chart, class_="two"),
+        difference_table(f"{words}, candidate minus twin", ("baseline", "candidate"), rows),
+        told,
+    ]
 
 
 def _called(each: Document) -> str:

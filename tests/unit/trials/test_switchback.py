@@ -77,6 +77,7 @@ block_frames = 5
         ("pairs = 20", "pairs = 19", "switchback.pairs: are 19, but a verdict needs at least 20 pairs of blocks"),
         ("block_frames = 5", "block_frames = 5\ndrop_frames = 5", "leave nothing of a block"),
         ("[switchback]", '[[stage]]\nkind = "all"\nframes = 3\n[switchback]', "may only be canaries"),
+        ("[switchback]", "[guardrails]\ndelay_worse_share = 0.1\n[switchback]", "shares are of a twin's figures"),
         ('candidate = "greedy"', 'candidates = ["greedy", "random"]', "a switchback is of one"),
     ],
 )
