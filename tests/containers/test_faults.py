@@ -16,7 +16,7 @@ pytestmark = pytest.mark.containers
 
 LIVELINESS_S = 5.0
 SCRAPE_S = 2.0
-SLACK_S = 10.0
+SLACK_S = 30.0
 """For a machine that has other things to do."""
 
 STOP_S = 2.0
