@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ASK_AGAIN_S: Final = 0.2
+HEAR_OUT_S: Final = 1.0  # of the two seconds within which a node stops
 HELD_UP_BEATS: Final = 3.0
 Ask = Callable[[str, Message, type[Message], Callable[[Any], None]], None]
 
@@ -92,23 +93,34 @@ class Membership:
         process = self._process
         # With keys, who enrols shows its role's, and speaks as itself only afterwards.
         asking = process.asking(address, HUB, role=role)
-        give_up = self._process.clock() + wait_s
+        give_up = process.clock() + wait_s
         while True:
             answers: list[Leased | Failure] = []
             request = Lease(process.name, role, index, count, process.instance, names, process.public_key)
             asking.ask(HUB, "lease", request, Leased, deadline_s, answers.append)
-            self._process.spin(lambda got=answers: bool(got), deadline_s + 1.0)  # type: ignore[misc]
+            process.spin(lambda got=answers: bool(got), deadline_s + 1.0)  # type: ignore[misc]
+            if process.stopping:
+                self._hear_out(answers)
             answer = answers[0] if answers else Failure(0, "timeout", "stopped")
             if isinstance(answer, Failure) and answer.kind in ("held", "surplus"):
-                if self._process.clock() >= give_up or self._process.stopping:
+                waits = process.clock() < give_up
+                if waits:
+                    process.spin(None, ASK_AGAIN_S)
+                # Who is told to stop asks no more: a name that came free just then would be given to the dead.
+                if not waits or process.stopping:
                     raise LeaseRefused(answer.kind, answer.text)
-                self._process.spin(None, ASK_AGAIN_S)
                 continue
             if process.keys is not None:
                 process.sockets.drop_asking(address, "enrolled", process.keys.credential(role).own.public)
             taken = self._take(answer, deadline_s, role == GUEST)
             self._ask = self._asking_at(address)
             return taken
+
+    def _hear_out(self, answers: list[Leased | Failure]) -> None:
+        """Wait for what is on its way: names that we get although we stop are to be given back."""
+        end_s = self._process.clock() + HEAR_OUT_S
+        while not answers and (left_s := end_s - self._process.clock()) > 0.0:
+            self._process.spin_once(left_s)
 
     def _asking_at(self, address: str) -> Ask:
         asking = self._process.asking(address, HUB)

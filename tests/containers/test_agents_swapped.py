@@ -29,6 +29,17 @@ def in_c(image: str) -> str:
     return IN_C
 
 
+@pytest.fixture
+def restored(stack: Stack) -> Iterator[Stack]:
+    """The run that tests share; whatever becomes of a test, the next one finds our agents there."""
+    yield stack
+    stack.env |= {"EDGERIG_NEXT_IMAGE": "", "EDGERIG_AGENT_IMAGE": ""}
+    stack.compose("rm", "-sf", "agent-next")
+    stack.compose("up", "-d", "--no-deps", *ALL, "agent")
+    ours = {"popularity"}
+    stack.until(lambda: stack.is_whole() and set(deciding(stack).values()) == ours, "ours decide again")
+
+
 def deciding(stack: Stack) -> dict[str, str]:
     """Who decides, by edge server, as Prometheus sees it."""
     return {labels["edge"]: labels["agent"] for labels, _ in stack.series('edgerig_agent_info{role="active"} == 1')}
@@ -40,7 +51,8 @@ def gaps_of(events: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(("picture", "agent"), [("", "marginal-popularity"), (IN_C, "agent-c")])
-def test_agent_next_takes_over_and_no_decision_is_missed(stack: Stack, in_c: str, picture: str, agent: str) -> None:
+def test_agent_next_takes_over_and_no_decision_is_missed(restored: Stack, in_c: str, picture: str, agent: str) -> None:
+    stack = restored
     stack.env["EDGERIG_NEXT_IMAGE"] = picture
 
     def taken_over() -> str:
@@ -57,7 +69,8 @@ def test_agent_next_takes_over_and_no_decision_is_missed(stack: Stack, in_c: str
     stack.until(lambda: stack.is_whole() and deciding(stack).get("3") == "popularity", "one of ours decides again")
 
 
-def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(stack: Stack, in_c: str) -> None:
+def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(restored: Stack, in_c: str) -> None:
+    stack = restored
     stack.env["EDGERIG_AGENT_IMAGE"] = in_c
     stack.compose("up", "-d", "--no-deps", *ALL, "agent")
     everyone = dict.fromkeys(map(str, range(EDGES)), "agent-c")
@@ -69,9 +82,6 @@ def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(stack
     gaps = gaps_of(stack.inside("hub", "sh", "-c", "cat /edgerig/runs/*/events.jsonl"))
     assert gaps
     assert all(gap["last_frame"] - gap["first_frame"] + 1 == gap["missed"] > gap["held_s"] == 0.0 for gap in gaps)
-    stack.env["EDGERIG_AGENT_IMAGE"] = ""
-    stack.compose("up", "-d", "--no-deps", *ALL, "agent")
-    stack.until(lambda: stack.is_whole() and set(deciding(stack).values()) == {"popularity"}, "ours decide again")
 
 
 @pytest.fixture

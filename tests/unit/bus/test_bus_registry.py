@@ -116,6 +116,33 @@ def test_a_spare_waits_until_a_name_is_free(run: Run) -> None:
     assert spare.membership.names == ("/cell/1",)
 
 
+def test_a_spare_that_is_told_to_stop_asks_no_more(run: Run) -> None:
+    run.start()
+    spare = run.bus.process("spare", instance=0)
+    run.cells[1].on_lease_lost(lambda: None)
+
+    def stop_and_free() -> None:
+        spare.stop()
+        run.registry.drop(run.cells[1].instance, "killed")
+
+    run.hub.after(0.05, stop_and_free)
+    with pytest.raises(LeaseRefused):
+        run.bus.join(spare, "cell", wait_s=5.0)
+    for _ in range(100):
+        run.bus.step()
+    assert "nobody holds /cell/1" in run.registry.missing()
+
+
+def test_names_that_come_while_we_stop_are_given_back(run: Run) -> None:
+    process = run.bus.process("late", instance=0)
+    process.stop()
+    run.bus.join(process, "cell", wait_s=5.0)
+    assert process.membership.names == ("/cell/0",)
+    assert "nobody holds /cell/0" not in run.registry.missing()
+    process.close("stopped")
+    run.bus.until(lambda: "nobody holds /cell/0" in run.registry.missing())
+
+
 def test_a_process_registers_only_names_it_holds(run: Run) -> None:
     process = run.bus.member("edge-0", "edge", 0)
     process.node("/edge/1")
