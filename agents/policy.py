@@ -202,7 +202,8 @@ def _program(setting: Setting, spec: str) -> Policy:
 
 
 _REGISTRY: Registry[Setting, Policy] = Registry(_load, _program)
-register, names, observes, make_policy = _REGISTRY.register, _REGISTRY.names, _REGISTRY.observes, _REGISTRY.make
+register, lent, names = _REGISTRY.register, _REGISTRY.lent, _REGISTRY.names
+observes, make_policy = _REGISTRY.observes, _REGISTRY.make
 
 
 def warm_up(policy: Policy, setting: Setting) -> None:

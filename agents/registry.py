@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, Literal, NoReturn, TypeVar
 
 from agents.errors import AgentError
@@ -39,6 +40,19 @@ class Registry(Generic[S, P]):
             return factory
 
         return keep
+
+    @contextmanager
+    def lent(self, name: str, observes: Observes, factory: Callable[[S, str], P]) -> Iterator[None]:
+        """Make a policy known for a while; afterwards this name is as it was before, and nothing else has changed."""
+        self._load()  # or those that register themselves meanwhile could pass for ours
+        before = self._factories.get(name)
+        self._factories[name] = (observes, factory)
+        try:
+            yield
+        finally:
+            self._factories.pop(name, None)
+            if before is not None:
+                self._factories[name] = before
 
     def names(self) -> list[str]:
         """All names."""

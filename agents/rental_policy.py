@@ -161,7 +161,7 @@ def _load() -> None:
 
 
 _REGISTRY: Registry[RentalSetting, RentalPolicy] = Registry(_load)
-register, names = _REGISTRY.register, _REGISTRY.names
+register, lent, names = _REGISTRY.register, _REGISTRY.lent, _REGISTRY.names
 observes, make_rental_policy = _REGISTRY.observes, _REGISTRY.make
 
 

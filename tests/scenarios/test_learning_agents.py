@@ -66,8 +66,6 @@ DELAYS: dict[int, float] = {}
 def diaries() -> Iterator[None]:
     DIARIES.clear()
     DELAYS.clear()
-    known = policy._REGISTRY._factories
-    before = dict(known)
 
     def kept(signals: frozenset[Signal]) -> Callable[[Setting, str], Any]:
         def make(setting: Setting, _argument: str) -> Any:
@@ -77,11 +75,11 @@ def diaries() -> Iterator[None]:
 
         return make
 
-    policy.register("diary", "local")(kept(frozenset()))
-    policy.register("diary-gains", "local")(kept(frozenset({"marginal_gains"})))
-    yield
-    known.clear()
-    known.update(before)
+    with (
+        policy.lent("diary", "local", kept(frozenset())),
+        policy.lent("diary-gains", "local", kept(frozenset({"marginal_gains"}))),
+    ):
+        yield
 
 
 def played(folder: Path, *kills: Kill, spec: str = "diary-gains", **changes: Any) -> ThreadRun:

@@ -85,20 +85,15 @@ FIRST_S: list[float] = []
 def diaries() -> Iterator[None]:
     DIARIES.clear()
     FIRST_S.clear()
-    rental_policy.names()  # those that come with edgerig register themselves once only
-    known = rental_policy._REGISTRY._factories
-    before = dict(known)
 
-    @rental_policy.register("diary", "local")
     def make(setting: RentalSetting, _argument: str) -> Any:
         made = Diary(setting)
         if setting.state is not None:  # not the one that is made to see whether it can be
             DIARIES.setdefault(int(setting.edge or 0), []).append(made)
         return made
 
-    yield
-    known.clear()
-    known.update(before)
+    with rental_policy.lent("diary", "local", make):
+        yield
 
 
 def played(folder: Path, *kills: Kill, more: str = "", name: str = "run", **options: Any) -> ThreadRun:
