@@ -9,8 +9,18 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from emulator.errors import RunFolderError
+from emulator.scenario import Scenario
+from emulator.scenario_file import dump
 
 MEASUREMENTS, TRAININGS = "measurements", "trainings"
+BUS_ONLY = ("successor_s = ",)
+"""Settings that came after the first measurements and say nothing of what is played in one process."""
+
+
+def world_text(scenario: Scenario) -> str:
+    """The scenario as keys have it: hours of measurements are not lost to a new setting that does not concern them."""
+    lines = dump(scenario).splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(BUS_ONLY))
 
 
 class Versioned(Protocol):

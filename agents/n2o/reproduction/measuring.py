@@ -17,8 +17,9 @@ from agents.n2o.copies import Floats, Played
 from agents.n2o.presets import Preset, preset_of
 from agents.n2o.reproduction.plan import CENTRALIZED, LOCAL, WORLDS, Case
 from agents.reproduction import store
+from agents.reproduction.store import world_text
 from emulator.scenario import Scenario
-from emulator.scenario_file import dump, load
+from emulator.scenario_file import load
 
 VERSION = 1
 """Of what a measurement means; one of another version is made again."""
@@ -112,7 +113,7 @@ def preset_for(case: Case, part: str) -> Preset:
 
 def training_key(case: Case, part: str) -> str:
     """What the networks that a part asks are kept under."""
-    return _hashed([VERSION, dump(world_of(case)), msgspec.to_builtins(preset_for(case, part))])
+    return _hashed([VERSION, world_text(world_of(case)), msgspec.to_builtins(preset_for(case, part))])
 
 
 def key_of(measurement: Part) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from agents.checkpoint import TRAINING
 from agents.reproduction.crew import Stopped
+from agents.reproduction.store import world_text
 from agents.rollout import play
 from agents.ttosc.checkpoint import DistilledFolder, Folder
 from agents.ttosc.distill import distill
@@ -24,7 +25,7 @@ from agents.ttosc.train import train
 from emulator.assembly import resolve
 from emulator.model.offloading import Floats
 from emulator.scenario import Scenario
-from emulator.scenario_file import dump, load
+from emulator.scenario_file import load
 
 VERSION = 1
 """Of what a measurement means; one of another version is made again."""
@@ -86,7 +87,7 @@ def key_of(measurement: Measurement) -> str:
     scheme = measurement.scheme
     learned = msgspec.to_builtins(_how(scheme.learns)) if scheme.learns else {}
     played = measurement.first_frame, measurement.learning_frames, measurement.counted_frames
-    facts = [VERSION, dump(world_of(measurement)), scheme.policy, learned, *played]
+    facts = [VERSION, world_text(world_of(measurement)), scheme.policy, learned, *played]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 

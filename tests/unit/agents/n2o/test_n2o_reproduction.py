@@ -96,6 +96,11 @@ def test_whatever_changes_the_world_or_the_training_changes_the_key():
     assert training_key(case, LOCAL) != training_key(case, CENTRALIZED)
 
 
+def test_what_is_measured_stays_found():
+    """Hours of measurements are lost where this key changes; see ``agents.reproduction.store.BUS_ONLY`` first."""
+    assert training_key(plan.case_of(FULL, "P", 4, 1, 2), LOCAL) == "976dc2bf1accb78577cd368a"
+
+
 @pytest.mark.parametrize(("world", "spec", "bug"), [("A, fault", "A", "authors"), ("A", "A", "off"), ("P", "P", "off")])
 def test_worlds_are_what_they_are_called(world, spec, bug):
     rental = world_of(Case(world, 9, 3, 1, 6, 2)).rental

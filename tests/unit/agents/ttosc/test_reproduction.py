@@ -86,6 +86,8 @@ def test_whatever_changes_the_world_or_the_way_changes_the_key():
         key_of(ONE._replace(scheme=MARGINAL, learning_frames=6)),
     }
     assert len(keys) == 8
+    on_the_bus = ONE._replace(overrides=(*ONE.overrides, "agent.successor_s=60.0"))
+    assert key_of(on_the_bus) == key_of(ONE)
 
 
 def test_the_workload_is_the_default_one_everywhere():
