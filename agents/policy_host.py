@@ -15,14 +15,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, cast
 
-import numpy as np
-
 from agents.errors import AgentError
 from agents.host import lease_keys, wants_standby
+from agents.shown import counts_in, values_in
 from bus import agent_wire as wire
 from bus.agent_client import AgentClient, Decider, RefusedForGood
 from bus.client import Client
-from bus.errors import BusError, PeerLost
+from bus.errors import BusError, CallTimeout, PeerLost
 from bus.messages import Query, Setup
 from emulator import records
 from emulator.introduced import own_version
@@ -47,8 +46,7 @@ class HostedDeployments:
         from agents.policy import Observation
 
         shown = cast("wire.Observation", observation)
-        counts = np.frombuffer(shown.counts, "<f8").reshape(shown.slots, shown.services)
-        asked = Observation(header.frame, counts)
+        asked = Observation(header.frame, counts_in(shown))
         if not shown.warm_up:
             self._seen = {header.frame - 1: self._seen.get(header.frame - 1), header.frame: asked}
         return wire.Deployment(records.services_of(self._policy.decide(asked)))
@@ -73,8 +71,7 @@ class HostedRentals:
         from agents.rental_policy import RentalObservation
 
         shown = cast("wire.RentalObservation", observation)
-        values = np.array([shown.delay_s, shown.users, shown.bandwidth_mhz, shown.price, shown.hour])
-        return wire.Rental(int(self._policy.decide(RentalObservation(header.frame, values))))
+        return wire.Rental(int(self._policy.decide(RentalObservation(header.frame, values_in(shown)[0]))))
 
     def hear(self, header: wire.Header, said: wire.Said) -> None:
         """What a slot came to teaches nothing to a policy that does not learn."""
@@ -152,14 +149,14 @@ def _rentals(spec: str, scenario: Scenario, edge: int) -> HostedRentals:
 def _scenario_of(hub: str) -> Scenario:
     """The scenario of the run that a hub conducts.
 
-    Raises: PeerLost: no hub answers there.
+    Raises: PeerLost: no hub answers there. CallFailed, KeyRefused: it does not let us ask.
     """
     end_s = time.monotonic() + HUB_ANSWERS_S
     with Client(hub, ANSWER_S, credential=credential_of("agent")) as client:
         while True:
             try:
                 return parse(client.call("setup", Query(), Setup).scenario, origin="the hub's scenario")
-            except BusError:
+            except CallTimeout:  # who refuses would refuse again
                 if time.monotonic() >= end_s:
                     raise PeerLost("/hub", f"nobody answers at {hub}") from None
 
@@ -177,7 +174,7 @@ def main(arguments: list[str]) -> int:
         scenario = _scenario_of(hub)
         spec = spec or spec_of(scenario, int(index))
         make = hosted(spec, scenario, int(index))
-    except (AgentError, PeerLost) as error:
+    except (AgentError, BusError) as error:
         log.error("%s", error)
         return 2 if isinstance(error, AgentError) else 3
     role = "deployment" if scenario.rental is None else "rental"

@@ -23,18 +23,20 @@ from bus import agent_wire as wire
 from bus.errors import DecodeError
 from bus.gate import MEMBERS
 from bus.keystore import Keystore
-from bus.messages import Array, FrameObservation
+from bus.messages import Array, FrameObservation, Query, Setup
 from bus.messages import Observation as RentalSeen
+from bus.names import HUB
 from bus.process import Process
 from emulator.assembly import build_network
+from emulator.conformance_ours import Ours
 from emulator.launch import started
 from emulator.model.offloading import Floats
 from emulator.model.streams import Stream
 from emulator.nodes.seat import Face
 from emulator.nodes.seat_faces import DeploymentFace, RentalFace
-from emulator.programs import command_of
+from emulator.programs import command_of, host_of
 from emulator.scenario import Scenario
-from emulator.scenario_file import load
+from emulator.scenario_file import dump, load
 
 BUDGET_S: Final = 2.0
 LIVELINESS_S: Final = 2.0
@@ -64,7 +66,7 @@ class Session:
     """One start of the program and the conversation with it.
 
     Args:
-        found: Its manifest.
+        found: Its manifest; or a policy of ours, whose host asks the hub for the scenario.
         edge: The edge server that it is to decide for.
         folder: For its copy and its log.
         clock: ``lockstep`` or ``wall``, as it is told.
@@ -72,15 +74,14 @@ class Session:
     """
 
     def __init__(
-        self, found: Found, edge: int, folder: Path, clock: str = "lockstep", store: Keystore | None = None
+        self, found: Found | Ours, edge: int, folder: Path, clock: str = "lockstep", store: Keystore | None = None
     ) -> None:
         self.found, self.edge, self.clock = found, edge, clock
         self.instance, self.epoch, self.frame = 0, 1, -1
         self.took_s: list[float] = []
         self.beats_s: list[float] = []
         self.busy_until_s = 0.0
-        self.face = _face(found, edge, clock)
-        self._draws = Stream(7, "/check", "counts", draws=4096)
+        self.face = face_of(found, edge, clock)
         self._folder = folder
         self._log = (folder / "agent.log").open("ab")
         self._inbox: deque[Heard] = deque()
@@ -92,14 +93,21 @@ class Session:
         self._process = Process("check", keys=store.keys("hub") if store is not None else None)
         if self._process.security is not None:
             self._process.security.gate.admits[MEMBERS] = lambda _key: True
+            self._process.answering.forbids = lambda *_: None
         self._process.answering.foreign = self._receive
+        if isinstance(found, Ours):
+            setup = Setup(dump(found.scenario), 0.0)
+            self._process.answering.serve(HUB, "setup", Query, lambda _: setup)
         self.program = self._start()
 
     # -- the program ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> subprocess.Popen[bytes]:
         hub, store = self._process.call_endpoint, self.store.folder if self.store is not None else None
-        command = command_of(self.found.path, self._folder, "agent-check", self.edge, hub, store)
+        if isinstance(self.found, Ours):
+            command = host_of(self.found.spec, "agent-check", self.edge, hub, store)
+        else:
+            command = command_of(self.found.path, self._folder, "agent-check", self.edge, hub, store)
         self._lent = command.lent
         return started(command, self._log, self._log)
 
@@ -275,12 +283,7 @@ class Session:
 
     def shown(self, frame: int) -> wire.Said:
         """What it is shown in a frame: the same in every session."""
-        setup, draw = self.face.setup, self._draws.generator(frame)
-        if setup.world == "offloading":
-            counts: Floats = np.floor(draw.random((setup.slots_per_frame, len(setup.service_bytes))) * 4.0)
-            return self.face.shown(FrameObservation(self.edge, frame, Array.of(counts)))
-        values = draw.random(5) * np.array([2.0, 20.0, 10.0, 3.0, 24.0])
-        return self.face.shown(RentalSeen(self.edge, Array.of(values)))
+        return drawn(self.face, self.edge, frame)
 
     def decide(self, change: Callable[[wire.Said], bytes] | None = None) -> wire.Said:
         """One more frame; ``change`` makes the payload of an observation.
@@ -331,16 +334,31 @@ class Session:
         return said
 
 
-def _face(found: Found, edge: int, clock: str) -> Face:
-    """What it is asked: the shipped quickstart of its world, with as many edge servers and services as are needed."""
+def face_of(found: Found | Ours, edge: int, clock: str) -> Face:
+    """What it is asked."""
+    scenario = found.scenario if isinstance(found, Ours) else _scenario_for(found, edge)
+    slot_wall_s = None if clock == "lockstep" else 1.0
+    if scenario.rental is None:
+        return DeploymentFace(scenario, slot_wall_s, edge, build_network(scenario))
+    return RentalFace(scenario, slot_wall_s, edge, scenario.rental.units)
+
+
+def drawn(face: Face, edge: int, frame: int) -> wire.Said:
+    """What an agent is shown in a frame, of either world."""
+    setup, draw = face.setup, Stream(7, "/check", "counts", draws=4096).generator(frame)
+    if setup.world == "offloading":
+        counts: Floats = np.floor(draw.random((setup.slots_per_frame, len(setup.service_bytes))) * 4.0)
+        return face.shown(FrameObservation(edge, frame, Array.of(counts)))
+    values = draw.random(5) * np.array([2.0, 20.0, 10.0, 3.0, 24.0])
+    return face.shown(RentalSeen(edge, Array.of(values)))
+
+
+def _scenario_for(found: Found, edge: int) -> Scenario:
+    """The shipped quickstart of a program's world, with as many edge servers and services as are needed."""
     world, services = found.manifest.world, found.manifest.services
     name = "quickstart" if world == "offloading" else "quickstart-rental"
     changes = [f"agent.decision_budget_s={BUDGET_S}"]
     if world == "offloading":
         changes += [f"edges.count={max(5, edge + 1)}"]
         changes += [f"services.count={services}"] if isinstance(services, int) else []
-    scenario: Scenario = load(name, changes)
-    slot_wall_s = None if clock == "lockstep" else 1.0
-    if scenario.rental is None:
-        return DeploymentFace(scenario, slot_wall_s, edge, build_network(scenario))
-    return RentalFace(scenario, slot_wall_s, edge, scenario.rental.units)
+    return load(name, changes)

@@ -18,10 +18,12 @@ from agents.manifest import Found
 from bus import agent_wire as wire
 from bus.keystore import Keystore, is_key
 from emulator.conformance import BEAT_S, END_S, LIVELINESS_S, START_S, Failed, Session
+from emulator.conformance_ours import Ours
 
 DECISIONS: Final = 20
 LOAD_S: Final = 3.0
 RETRY_S: Final = 0.3
+IMPOSSIBLE: Final = (math.nan, math.inf, -math.inf, -1.0, 1e300, 2.0**63, 0.5)
 EARLY_S: Final = 0.05
 """A clock that differs, or a poll that rounds, is no fault."""
 
@@ -34,11 +36,11 @@ class Finding(NamedTuple):
     detail: str
 
 
-def check(found: Found, edge: int, jobs: int = 1) -> Iterator[Finding]:
+def check(found: Found | Ours, edge: int, jobs: int = 1) -> Iterator[Finding]:
     """Run every check on a program, each with a program that was started for it.
 
     Args:
-        found: Its manifest.
+        found: Its manifest, or a policy of ours.
         edge: The edge server that it is to decide for.
         jobs: Checks at a time: most of what they do is to wait. That of the load is alone, and comes first.
     """
@@ -49,7 +51,7 @@ def check(found: Found, edge: int, jobs: int = 1) -> Iterator[Finding]:
             yield alone[name] if name in alone else others[name].result()
 
 
-def check_one(found: Found, edge: int, name: str) -> Finding:
+def check_one(found: Found | Ours, edge: int, name: str) -> Finding:
     """Run one check."""
     run = CHECKS[name]
     with tempfile.TemporaryDirectory(prefix="edgerig-check-") as folder:
@@ -169,17 +171,19 @@ def malformed(session: Session) -> str:
 def out_of_range(session: Session) -> str:
     """Numbers that cannot be: the same."""
     session.begin()
-    values = (math.nan, math.inf, -math.inf, -1.0, 1e300, 2.0**63, 0.5)
-    for value in values:
-        said = session.shown(0)
-        if isinstance(said, wire.Observation):
-            counts = np.full(len(said.counts) // 8, value)
-            said = msgspec.structs.replace(said, counts=counts.astype("<f8").tobytes())
-        else:
-            said = msgspec.structs.replace(said, users=value, delay_s=value)
+    for value in IMPOSSIBLE:
+        said = impossible(session.shown(0), value)
         _survives(session, wire.NUMBERS[type(said)], msgspec.msgpack.encode(said), f"an observation of {value}")
     session.decide()
-    return f"{len(values)} impossible numbers, and the frame after them was decided"
+    return f"{len(IMPOSSIBLE)} impossible numbers, and the frame after them was decided"
+
+
+def impossible(said: wire.Said, value: float) -> wire.Said:
+    """An observation with a number in it that cannot be."""
+    if isinstance(said, wire.Observation):
+        counts = np.full(len(said.counts) // 8, value)
+        return msgspec.structs.replace(said, counts=counts.astype("<f8").tobytes())
+    return msgspec.structs.replace(said, users=value, delay_s=value)
 
 
 def _survives(session: Session, kind: int, payload: bytes, what: str) -> None:

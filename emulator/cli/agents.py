@@ -7,13 +7,17 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agents.manifest import load, warning_of
+from agents.manifest import Found, load, warning_of
 from agents.signing import KEYRING, make_key, read_keyring, sign_manifest
 from emulator.cli import USAGE
+from emulator.specs import is_program, manifest_of
+
+if TYPE_CHECKING:
+    from emulator.conformance_ours import Ours
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,18 +70,20 @@ def sign_command(manifest: Path, key: Path) -> int:
 
 
 @agent_group.command("check")
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("agent", metavar="AGENT")
 @require_signed_option
 @click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True, help="Checks at a time.")
 @click.option("--edge", type=click.IntRange(0), default=0, show_default=True, help="The edge server it decides for.")
+@click.option("--scenario", help="Where a policy of ours is asked.  [default: quickstart]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def check_command(manifest: Path, jobs: int, edge: int, as_json: bool) -> int:
-    """Start the program of MANIFEST and see whether it keeps to docs/agent-protocol.md; exit code 2 if it does not."""
-    found = load(manifest)
-    if warning_of(found):
-        click.echo(warning_of(found), err=True)
+def check_command(agent: str, jobs: int, edge: int, scenario: str | None, as_json: bool) -> int:
+    """Start AGENT (a manifest, or a policy of ours) and see whether it keeps to docs/agent-protocol.md.
+
+    Exit code 2 if it does not.
+    """
     from emulator.conformance_checks import CHECKS, check
 
+    found = _whom(agent, scenario, edge)
     findings = []
     width = max(map(len, CHECKS))
     for finding in check(found, edge, jobs):
@@ -85,14 +91,35 @@ def check_command(manifest: Path, jobs: int, edge: int, as_json: bool) -> int:
         word = {True: "ok", False: "FAILED", None: "-"}[finding.passed]
         click.echo(f"{finding.name:{width}}  {word:6}  {finding.detail}", err=as_json)
     failed = [finding.name for finding in findings if finding.passed is False]
+    path, sha256 = (str(found.path), found.sha256) if isinstance(found, Found) else ("", "")
     if as_json:
         rows = [finding._asdict() for finding in findings]
-        facts = {"manifest": str(found.path), "name": found.manifest.name, "sha256": found.sha256, "edge": edge}
+        facts = {"manifest": path, "name": found.manifest.name, "sha256": sha256, "edge": edge}
         click.echo(json.dumps({**facts, "passed": not failed, "checks": rows}, indent=2))
     else:
         verdict = f"fails {len(failed)} of {len(findings)} checks: {', '.join(failed)}" if failed else "conforms"
-        click.echo(f"{found.manifest.name} {found.manifest.version} ({found.sha256[:12]}) {verdict}")
+        which = f" ({sha256[:12]})" if sha256 else ""
+        click.echo(f"{found.manifest.name} {found.manifest.version}{which} {verdict}")
     return USAGE if failed else 0
+
+
+def _whom(agent: str, scenario: str | None, edge: int) -> Found | Ours:
+    """Who is to be checked.
+
+    Raises: AgentError, ScenarioError: there is no such agent, or it cannot be asked there.
+    """
+    from emulator.conformance import BUDGET_S
+    from emulator.conformance_ours import ours
+
+    path = manifest_of(agent)
+    if not (is_program(agent) or "/" in agent or path.exists()):
+        return ours(agent, scenario or "quickstart", edge, BUDGET_S)
+    if scenario is not None:
+        raise click.ClickException("--scenario: is for policies of ours; a manifest says which world it is asked in")
+    found = load(path)
+    if warning_of(found):
+        click.echo(warning_of(found), err=True)
+    return found
 
 
 COMMANDS = [agent_group]
