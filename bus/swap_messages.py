@@ -144,12 +144,12 @@ class Control(Message, frozen=True):
     """Somebody wants to say at frame boundaries how a run goes on; without a name: does not want to any more.
 
     through_frame: the last frame that may pass before the next word; deadline_s: wall seconds that time in lockstep
-    waits for a word before the run ends.
+    waits for a word before the run ends; 0: the scenario's ``deadlines.controller_s``.
     """
 
     name: str
     through_frame: int = -1
-    deadline_s: float = 60.0
+    deadline_s: float = 0.0
 
 
 class GoOn(Message, frozen=True):

@@ -133,6 +133,9 @@ class Deadlines(Table, frozen=True):
     give_up_s: Annotated[float, Meta(gt=0, description="a slot longer than this ends the run")] = 120.0
     max_busy_s: Annotated[float, Meta(gt=0, description="longest announced silence that is believed")] = 30.0
     stop_s: Annotated[float, Meta(gt=0, description="until a stopped process is killed")] = 2.0
+    controller_s: Annotated[
+        float, Meta(gt=0, description="lockstep stands so long for a silent controller (a trial), then the run ends")
+    ] = 600.0
 
 
 class Link(Table, frozen=True, rename={"source": "from", "target": "to"}):

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from emulator.errors import RunFolderError, ScenarioError
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
 from emulator.trials import answer, several
-from emulator.trials.conduct import Driver, Live, Progress, hold
+from emulator.trials.conduct import Driver, Facts, Live, Progress, hold, hold_live
 from emulator.trials.episode import Note
 from emulator.trials.in_process import InProcess
+from emulator.trials.live_state import Line
 from emulator.trials.plan import Plan, load
 from emulator.trials.rules import Verdict
 
@@ -89,18 +90,23 @@ def trial_command(
         raise ScenarioError(f"{plan}: candidates: a live run takes one; try them without --hub, then name the best")
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(asking(find(hub, None), role=LAUNCHER)) if hub is not None else None
-        made = [_driver(each, bus=bus or rate is not None, rate=rate, run=run) for each in plans]
+        alone = _alone(read, run)
+        made = [] if alone else [_driver(each, bus=bus or rate is not None, rate=rate, run=run) for each in plans]
         name = f"trial-{read.name}", read.seed_list[0]
         folder = Path(resume) if resume is not None else run_folder.create(out, *name)
         try:
-            if read.candidates:
+            if alone is not None and run is not None:
+                hold_live(alone, folder, _live(alone, run))
+                found = answer.write(folder, alone)
+            elif read.candidates:
                 found = _several(read, made, folder, as_json)
             else:
                 driver = made[0](folder)
                 hold(driver, folder, Lines(read.name, as_json).show, _live(driver, run) if run is not None else None)
                 found = answer.write(folder, driver)
         except KeyboardInterrupt:
-            tell(f"interrupted; go on with: edgerig trial {plan} --resume {folder}")
+            how = f"--hub {hub} " if hub else f"--rate {rate:g} " if rate is not None else "--bus " if bus else ""
+            tell(f"interrupted; go on with: edgerig trial {plan} {how}--resume {folder}")
             return 130
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -121,16 +127,23 @@ def _several(plan: Plan, made: list[Callable[[Path], Driver]], folder: Path, qui
     return several.write(folder, plan, answers)
 
 
+def _alone(plan: Plan, run: Client | None) -> Facts | None:
+    """A trial that plays nothing beside the live run.
+
+    Raises: ScenarioError: it is one, and cannot be held.
+    """
+    if plan.switchback is None:
+        return None
+    from emulator.trials.live_only import LiveOnly
+
+    return LiveOnly(plan, None if run is None else _beside(plan, run))
+
+
 def _driver(plan: Plan, *, bus: bool, rate: float | None, run: Client | None) -> Callable[[Path], Driver]:
     """What holds the trial, once there is a folder; what cannot be held is said before.
 
     Raises: ScenarioError, AgentError: it cannot.
     """
-    if plan.switchback is not None:
-        from emulator.trials.live_only import LiveOnly
-
-        alone = LiveOnly(plan, None if run is None else _beside(plan, run))
-        return lambda _folder: alone
     if run is not None:
         _check_callable(plan)
     if not bus:
@@ -164,12 +177,12 @@ def _beside(plan: Plan, run: Client) -> Scenario:
     return msgspec.structs.replace(found, clock="lockstep")
 
 
-def _live(driver: Driver, run: Client) -> Live:
+def _live(driver: Facts, run: Client) -> Live:
     from emulator.trials.rollout import Rollout, scenario_of
 
-    def lead(note: Note) -> Verdict:
+    def lead(note: Note, lines: Sequence[Line]) -> Verdict:
         scenario = scenario_of(run, driver.scenario.name)
-        rollout = Rollout(run, driver.trial, scenario, note, tell)
+        rollout = Rollout(run, driver.trial, scenario, note, tell, lines)
         try:
             return rollout.hold()
         finally:

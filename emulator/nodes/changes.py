@@ -55,7 +55,10 @@ class Changes:
         self.swaps = Swaps(process, node, *at, events, again)
         self.shadows = Shadows(*at, lambda text: events.tell("shadow", text))
         wall = scenario.clock == "wall"
-        self.control = Controlled(process, registry, self._present, self.swaps.give_back, events, end, wall=wall)
+        silent_s = scenario.deadlines.controller_s
+        self.control = Controlled(
+            process, registry, self._present, self.swaps.give_back, events, end, wall=wall, deadline_s=silent_s
+        )
         self.successors = Successors(
             process.clock, process.after, members, 0.0 if wall else scenario.agent.successor_s, self._joins,
             self._takes_over, lambda: now()[0] == "running", events,

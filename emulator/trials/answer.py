@@ -10,14 +10,14 @@ from typing import Any
 from agents.manifest import load as load_manifest
 from emulator.folder import write_json
 from emulator.specs import is_program, manifest_of
-from emulator.trials.conduct import FORMAT, Driver
+from emulator.trials.conduct import FORMAT, Facts
 from emulator.trials.figures import HIGHER_IS_BETTER, UNITS, quantiles
 from emulator.trials.rules import Guard, RunFigures, Trial
 
 FRAMES = ("step", "stage", "kind", "seed", "frame", "counted", "run_delay", "twin_delay", "run_reward", "twin_reward")
 
 
-def document(driver: Driver) -> dict[str, Any]:
+def document(driver: Facts) -> dict[str, Any]:
     """The answer of a trial that is over."""
     trial, plan = driver.trial, driver.plan
     verdict = trial.verdict
@@ -88,7 +88,7 @@ def name_of(spec: str) -> str:
     return f"{manifest.name} {manifest.version}"
 
 
-def write(folder: Path, driver: Driver) -> dict[str, Any]:
+def write(folder: Path, driver: Facts) -> dict[str, Any]:
     """Write trial.json and frames.csv into a folder; returns the answer."""
     answer = document(driver)
     with (folder / "frames.csv").open("w", encoding="utf-8", newline="") as file:

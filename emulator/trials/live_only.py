@@ -6,9 +6,8 @@ from typing import Any
 
 from emulator.errors import ScenarioError
 from emulator.scenario import Scenario
-from emulator.trials.episode import Note
 from emulator.trials.plan import Plan
-from emulator.trials.rules import RunFigures, Trial
+from emulator.trials.rules import Trial
 from emulator.trials.switchback import CARRIED, dropped
 
 
@@ -43,7 +42,3 @@ class LiveOnly:
         self.live: dict[str, Any] | None = None
         for stage in plan.stage:
             self.trial.binding(stage)
-
-    def play(self, index: int, seed: int, note: Note) -> RunFigures:
-        """Nothing is played beside the network."""
-        raise NotImplementedError("a switchback has no runs beside the network")

@@ -29,6 +29,7 @@ from emulator.errors import ScenarioError
 from emulator.folder import read_table
 from emulator.keys import credential_of
 from emulator.launch import Launcher
+from emulator.nodes.deadlines import DECISION, RENTED
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
 from emulator.specs import is_program, manifest_of
@@ -136,7 +137,7 @@ class OnBus:
         folder, summary = self._run(f"{index}-{seed}", seed, frames, binding, residents)
         state = (summary.get("swaps") or [{}])[-1]
         run, twin = frames_of(folder, len(binding)), self._twin(index, seed, frames)
-        breach = _died(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames, self.mode == "wall"))
+        breach = _as_told(folder, self.scenario, state, breach_of(state, self.plan.warmup_frames, self.mode == "wall"))
         back = int(state.get("rolled_back_frame", -1))
         first, last = int(state.get("frame", -1)), back if back >= 0 else len(run)
         if breach is not None:
@@ -210,17 +211,33 @@ class OnBus:
         return folder, result.summary
 
 
-def _died(folder: Path, scenario: Scenario, state: dict[str, Any], breach: Incident | None) -> Incident | None:
-    """A decision that was late because the agent had died is a crash: on the wall clock the deadline comes first."""
+def _as_told(folder: Path, scenario: Scenario, state: dict[str, Any], breach: Incident | None) -> Incident | None:
+    """A breach as the run's events tell it.
+
+    A decision that was late because the agent had died is a crash: on the wall clock the deadline comes first. Its
+    frame is that of the slot in which the agent was lost, which nobody had to conclude from the rollback.
+    """
     path = folder / "events.jsonl"
-    if breach is None or breach.guardrail != "late" or not path.exists():
+    if breach is None or breach.guardrail == "infeasible" or not path.exists():
         return breach
     bound = {f"/agent/{part['edge']}" for part in state["parts"]}
+    last = max(breach.frame, state["rolled_back_frame"])
     for event in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         frame = event["slot"] // scenario.slots_per_frame
-        if event["kind"] == "lost" and bound & set(event["nodes"]) and state["frame"] <= frame <= breach.frame:
-            return replace(breach, guardrail="crash", text=f"{breach.text}; {event['text']}")
+        if event["kind"] == "lost" and bound & set(event["nodes"]) and state["frame"] <= frame <= last:
+            more = f"; {event['text']}" if breach.guardrail == "late" else ""
+            return replace(breach, guardrail="crash", frame=frame, text=breach.text + more)
+    if breach.guardrail == "late" and scenario.clock == "wall":
+        return replace(
+            breach, text=f"{breach.text}: not there at its deadline, {_deadline_s(scenario):g} s into the slot"
+        )
     return breach
+
+
+def _deadline_s(scenario: Scenario) -> float:
+    """How far into a slot of the wall clock a decision must be there, seconds."""
+    share = RENTED if scenario.world == "rental" else DECISION
+    return min(share * scenario.slot_s / scenario.rate, scenario.agent.decision_budget_s)
 
 
 def can_be_called(spec: str) -> bool:

@@ -7,49 +7,32 @@ everywhere, in this process, is the twin that its delay is shown against.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Final, Literal
 
 from bus.client import Client
-from bus.errors import BusError, CallFailed
+from bus.errors import BusError
 from bus.messages import Query, RunStatus, Setup
-from bus.swap_messages import Control, ControlStatus, GoOn, Swap, SwapEnd, SwapQuery, SwapState, SwapStates
-from emulator.errors import ScenarioError
-from emulator.nodes.swap_request import OVER, facts_of
+from bus.swap_messages import SwapState
+from emulator.errors import RunFolderError, ScenarioError
+from emulator.nodes.control import silenced
+from emulator.nodes.swap_request import facts_of
 from emulator.scenario import Scenario
 from emulator.scenario_file import parse
+from emulator.trials import live_state
 from emulator.trials.episode import Note
-from emulator.trials.figures import Arm, Incident
+from emulator.trials.figures import Arm, Guardrail, Incident
+from emulator.trials.lead import GOING, Lead
+from emulator.trials.live_state import Begun, From, Line, LiveStage
 from emulator.trials.on_bus import breach_of, can_be_called
 from emulator.trials.plan import Stage
 from emulator.trials.rules import Trial, Verdict
 from emulator.trials.switchback_run import Blocks
 from emulator.trials.worlds import OffloadingTrack
 
-LOOK_S: Final = 0.05
-SILENT_S: Final = 60.0
-READY_S: Final = 60.0
 SWITCHBACK: Final = Stage(kind="all", frames=1)
 """What reports call the blocks of a switchback: the candidate is everywhere in them."""
-FAR: Final = 2**62
-
-
-@dataclass
-class LiveStage:
-    """What a stage on the live run came to; on the wall clock its delay begins with the first look after the swap."""
-
-    kind: str
-    edges: list[int]
-    swap: int
-    from_frame: int = -1
-    frames: int = 0
-    run_delay: float | None = None
-    twin_delay: float | None = None
-    missed: int = 0
-    held_s: float = 0.0
-    swaps: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Twin:
@@ -74,7 +57,13 @@ class Rollout:
     """Leads a run through the canary and ``all`` stages of a trial."""
 
     def __init__(
-        self, client: Client, trial: Trial, scenario: Scenario, note: Note, tell: Callable[[str], None]
+        self,
+        client: Client,
+        trial: Trial,
+        scenario: Scenario,
+        note: Note,
+        tell: Callable[[str], None],
+        lines: Sequence[Line] = (),
     ) -> None:
         """Prepare; nothing is changed yet.
 
@@ -84,13 +73,14 @@ class Rollout:
             scenario: The run's.
             note: Told every binding before it is asked for.
             tell: Takes lines for people.
+            lines: The trial's journal, if it is gone on with.
         """
-        self._client, self.trial, self.scenario, self._note, self._tell = client, trial, scenario, note, tell
+        self.trial, self.scenario, self._note, self._tell = trial, scenario, note, tell
         self.name = f"trial {trial.plan.name}"
-        self._wall = scenario.clock == "wall"
-        self._pause = threading.Event()
+        self.lead = Lead(client, self.name, wall=scenario.clock == "wall", tell=tell)
+        self._was = live_state.read(lines)
         self._swaps: list[int] = []
-        self._from: RunStatus | None = None
+        self._from: From | None = None
         baseline = trial.plan.baseline
         twin = trial.plan.switchback is None and can_be_called(baseline)
         self._twin = Twin(scenario, baseline) if twin else None
@@ -102,52 +92,120 @@ class Rollout:
     def hold(self) -> Verdict:
         """Lead the run through the stages, and say how it ended; afterwards the run goes on by itself.
 
-        Raises: BusError: the hub is gone, or refuses. KeyboardInterrupt: the baseline is bound again before.
+        Raises: BusError: the hub is gone, or refuses. RunFolderError: the journal is of another run.
+            KeyboardInterrupt: the baseline is bound again before.
         """
-        self._client.call("control", Control(self.name, -1, SILENT_S), ControlStatus)
+        run = self.lead.run()
+        if self._was.run not in (None, run):
+            raise RunFolderError(
+                "its live run has ended, and this is another one; hold the trial anew, into another folder"
+            )
+        self.lead.take()
+        self._note({"event": "live_run", "run": run})
         ended = False
         try:
-            for stage in self.trial.plan.stage:
-                if stage.kind != "shadow":
-                    breach = self._stage(stage)
-                    if breach is not None:
-                        ended = True
-                        return self._back(stage, breach)
-            if self.trial.plan.switchback is not None:
-                verdict, ended = self._in_turns(), True
-                return verdict
-            self._end("drain")
+            verdict = self._held()
             ended = True
-            return self._promoted()
+            return verdict
         finally:
             if not ended:
+                self._note({"event": "bind", "live": True, "candidates": []})
                 self._end("rollback")
-            self._client.call("control", Control(""), ControlStatus)
+            self.lead.give_up()
 
-    def _stage(self, stage: Stage) -> Incident | None:
+    def _held(self) -> Verdict:
+        if self._was.run is not None:
+            self._take_up()
+        if self._was.broke is not None:
+            return self._broken(*self._was.broke)
+        for index, stage in enumerate(self.trial.plan.stage):
+            if stage.kind != "shadow" and index not in self._was.over:
+                breach = self._stage(index, stage)
+                if breach is not None:
+                    return self._back(stage, breach)
+        if self.trial.plan.switchback is not None:
+            return self._in_turns()
+        self._end("drain")
+        return self._promoted()
+
+    # -- a trial that is gone on with ----------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Find the swaps that the trial had asked for; where they were given back meanwhile, stages begin anew."""
+        was, states = self._was, {state.number: state for state in self.lead.states()}
+        self.stages = [was.over[index] for index in sorted(was.over)]
+        self._swaps = [live.swap for live in self.stages]
+        if was.begun is not None:
+            begun = was.begun[1]
+            begun.swap = begun.swap or self._asked_already(begun, states)
+            if begun.swap:
+                self._swaps.append(begun.swap)
+            else:
+                was.begun = None
+        lost = silenced(self.name)
+        if was.broke is None and any(states[number].reason == lost for number in self._swaps if number in states):
+            self._note({"event": "bind", "live": True, "candidates": []})
+            was.over, was.begun, self.stages, self._swaps = {}, None, [], []
+            self._tell(f"{self.name}: the baseline was bound again meanwhile; the stages begin anew")
+        else:
+            self._tell(f"{self.name}: in control again")
+
+    def _asked_already(self, begun: Begun, states: dict[int, SwapState]) -> int:
+        """The swap of a stage that the trial was killed in before it knew its number; 0: it was not asked for."""
+        mine = [n for n, state in states.items() if n not in self._swaps and _edges(state) == set(begun.edges)]
+        newest = max(mine, default=0)
+        return newest if newest and newest > max(self._swaps, default=0) and states[newest].stage != "done" else 0
+
+    # -- stages --------------------------------------------------------------------------------------------------------
+
+    def _stage(self, index: int, stage: Stage) -> Incident | None:
         """Bind the candidate where the stage wants it, and watch it for the stage's frames."""
-        bound = {edge for live in self.stages for edge in live.edges}
-        wanted = [m for m, arm in enumerate(self.trial.binding(stage)) if arm == "candidate" and m not in bound]
-        at = self._boundary()
-        self._note({"event": "bind", "live": True, "frame": at, "candidates": sorted(bound | set(wanted))})
-        state = self._client.call("swap", self._asked(wanted, at), SwapState)
-        live = LiveStage(stage.kind, wanted, state.number)
+        live = self._went_on(index, stage) or self._begin(index, stage)
         self.stages.append(live)
-        self._swaps.append(state.number)
-        self._from = None if self._wall else self._client.call("run_status", Query(), RunStatus)
         while True:
-            status = self.step()
-            found = self._states()
+            status, found = self.lead.look(), self._states()
             breach = next((each for each in map(self._breach, found) if each is not None), None)
             (mine,) = [each for each in found if each.number == live.swap]
-            self._book(live, mine, status)
+            self._book(index, live, mine, status)
             if breach is not None or live.frames >= stage.frames:
                 live.swaps = [facts_of(each) for each in found]
+                self._note({"event": "live_stage", "stage": index, "facts": asdict(live)})
                 return breach
-            if status.phase not in ("starting", "running"):
+            if status.phase not in GOING:
                 raise BusError(
                     f"the run ended in stage {stage.kind}, in frame {status.frame}; the trial needs more frames"
                 )
+            self.lead.step()
+
+    def _begin(self, index: int, stage: Stage) -> LiveStage:
+        bound = {edge for live in self.stages for edge in live.edges}
+        wanted = [m for m, arm in enumerate(self.trial.binding(stage)) if arm == "candidate" and m not in bound]
+        at = self.lead.boundary()
+        self._note(
+            {"event": "bind", "live": True, "stage": index, "frame": at, "candidates": sorted(bound | set(wanted))}
+        )
+        number = self.lead.swap(wanted, self.trial.plan.candidate, at).number
+        self._note({"event": "live_swap", "stage": index, "number": number})
+        self._swaps.append(number)
+        self._from = None
+        if not self.lead.wall:
+            self._counts_from(index, self.lead.look())
+        return LiveStage(stage.kind, wanted, number)
+
+    def _went_on(self, index: int, stage: Stage) -> LiveStage | None:
+        """The stage that was under way when the trial was killed."""
+        if self._was.begun is None or self._was.begun[0] != index:
+            return None
+        begun, self._was.begun = self._was.begun[1], None
+        self._from = begun.start
+        if self._from is None and not self.lead.wall:
+            self.lead.boundary()
+            self._counts_from(index, self.lead.look())
+        return LiveStage(stage.kind, begun.edges, begun.swap)
+
+    def _counts_from(self, index: int, status: RunStatus) -> None:
+        self._from = From.of(status)
+        self._note({"event": "live_from", "stage": index, **asdict(self._from)})
 
     # -- turns of a switchback -----------------------------------------------------------------------------------------
 
@@ -162,27 +220,27 @@ class Rollout:
             self._end("drain")
         else:
             self.bind("baseline")
-            self.step()
+            self.lead.step()
             self.blocks.facts["rolled_back_frame"] = max(state.rolled_back_frame for state in self._states())
         return found
 
     def bind(self, arm: Arm) -> int | Incident:
         """Let an arm decide everywhere; from which frame on it does, or what the candidate broke."""
-        at = self._boundary()
+        at = self.lead.boundary()
         everywhere = list(range(self.scenario.edges.count))
         if (arm == "candidate") == bool(self._turn):
-            return at if at >= 0 else self.look().frame + 1
+            return at if at >= 0 else self.lead.look().frame + 1
         self._note({"event": "bind", "live": True, "frame": at, "candidates": everywhere if arm == "candidate" else []})
         if arm == "baseline":
             number, self._turn = self._turn, 0
-            self._client.call("swap_end", SwapEnd(number, "rollback"), SwapState)
+            self.lead.end([state for state in self._states() if state.number == number], "rollback")
             return at if at >= 0 else self._seen(number, "rolled_back_frame")
-        self._turn = self._client.call("swap", self._asked(everywhere, at), SwapState).number
+        self._turn = self.lead.swap(everywhere, self.trial.plan.candidate, at).number
         self._swaps.append(self._turn)
         if at < 0:
             self._seen(self._turn, "frame")
         else:
-            self.step()
+            self.lead.step()
         return self.breach() or (at if at >= 0 else self._seen(self._turn, "frame"))
 
     def _seen(self, number: int, what: str) -> int:
@@ -191,60 +249,22 @@ class Rollout:
             (state,) = (each for each in self._states() if each.number == number)
             if getattr(state, what) >= 0 or state.stage == "failed":
                 return int(getattr(state, what))
-            self.step()
+            self.lead.step()
 
     def breach(self) -> Incident | None:
         """What the candidate broke in the block that is under way."""
         found = [self._breach(state) for state in self._states() if state.number == self._turn]
         return found[0] if found else None
 
-    def look(self) -> RunStatus:
-        """How far the run is."""
-        return self._client.call("run_status", Query(), RunStatus)
-
-    # -- time, and swaps -----------------------------------------------------------------------------------------------
-
-    def _asked(self, edges: list[int], at: int) -> Swap:
-        """The candidate as it stands by there, else to be started by the run's launcher."""
-        there = self._client.call("swap_status", SwapQuery(), SwapStates).standbys
-        ready = {each.edge for each in there if each.state == "ready"}
-        if set(edges) <= ready:
-            return Swap(tuple(edges), "", ("standby",) * len(edges), at, -1, READY_S)
-        return Swap(tuple(edges), self.trial.plan.candidate, (), at, -1, READY_S)
-
-    def _boundary(self) -> int:
-        """The frame before which time stands; -1 on the wall clock, where it does not."""
-        while not self._wall:
-            status = self._client.call("control_status", Query(), ControlStatus)
-            if status.paused_frame >= 0:
-                return status.paused_frame
-            if status.phase not in ("starting", "running"):
-                raise BusError(f"the run is {status.phase}; the trial needs one that goes on")
-            self._pause.wait(LOOK_S)
-        return -1
-
-    def step(self) -> RunStatus:
-        """Let a frame pass, or on the wall clock some time; how far the run is then."""
-        if self._wall:
-            self._client.call("go_on", GoOn(self.name, FAR), ControlStatus)
-            self._pause.wait(LOOK_S)
-        else:
-            at = self._boundary()
-            self._client.call("go_on", GoOn(self.name, at), ControlStatus)
-            while self._client.call("control_status", Query(), ControlStatus).paused_frame in (-1, at):
-                if self._client.call("run_status", Query(), RunStatus).phase not in ("starting", "running"):
-                    break
-                self._pause.wait(LOOK_S)
-        return self._client.call("run_status", Query(), RunStatus)
+    # -- swaps ---------------------------------------------------------------------------------------------------------
 
     def _states(self) -> list[SwapState]:
-        states = self._client.call("swap_status", SwapQuery(), SwapStates).swaps
-        return [state for state in states if state.number in self._swaps]
+        return [state for state in self.lead.states() if state.number in self._swaps]
 
     def _breach(self, state: SwapState) -> Incident | None:
-        return breach_of(facts_of(state), max(state.frame, 0), self._wall)
+        return breach_of(facts_of(state), max(state.frame, 0), self.lead.wall)
 
-    def _book(self, live: LiveStage, state: SwapState, status: RunStatus) -> None:
+    def _book(self, index: int, live: LiveStage, state: SwapState, status: RunStatus) -> None:
         """Note how far a stage is; its delay is that of the slots since the first look after the take-over."""
         if state.frame < 0:
             return
@@ -256,20 +276,23 @@ class Rollout:
         over = state.rolled_back_frame
         now = over if over >= 0 else (status.slot + 1) // self.scenario.slots_per_frame
         live.frames = now - state.frame
-        self._from = self._from or status  # on the wall clock nobody knows the very slot
-        if status.slot > self._from.slot:
-            done, before = _completed(status), _completed(self._from)
-            if done > before:
-                cost_s = status.delay_s * done - self._from.delay_s * before
-                live.run_delay = cost_s / (done - before)
+        if self._from is None:
+            self._counts_from(index, status)  # on the wall clock nobody knows the very slot
+        start, end = self._from, From.of(status)
+        if start is not None and end.slot > start.slot:
+            if end.done > start.done:
+                cost_s = end.delay_s * end.done - start.delay_s * start.done
+                live.run_delay = cost_s / (end.done - start.done)
             if self._twin is not None:
-                live.twin_delay = self._twin.delay_s(self._from.slot + 1, status.slot + 1)
+                live.twin_delay = self._twin.delay_s(start.slot + 1, end.slot + 1)
 
     def _back(self, stage: Stage, breach: Incident) -> Verdict:
-        self._note({"event": "bind", "live": True, "candidates": []})
+        return self._broken(breach.guardrail, f"{breach.guardrail} on the live run (stage {stage.kind}): {breach.text}")
+
+    def _broken(self, by: Guardrail, text: str) -> Verdict:
+        self._note({"event": "bind", "live": True, "candidates": [], "by": by, "text": text})
         self._end("rollback")
-        text = f"{breach.guardrail} on the live run (stage {stage.kind}): {breach.text}"
-        return Verdict("rolled_back", (text,), breach.guardrail)
+        return Verdict("rolled_back", (text,), by)
 
     def _promoted(self) -> Verdict:
         frames = sum(live.frames for live in self.stages)
@@ -277,20 +300,12 @@ class Rollout:
         held = f"held {frames} frames of the live run, {sum(live.missed for live in self.stages)} decisions missed"
         return Verdict("promoted", (*(before.reasons if before is not None else ()), held), "interval")
 
-    def _end(self, how: str) -> None:
-        """Drain those who stand by, or bind them again, wherever that is still to be said."""
-        for state in self._states():
-            if state.stage not in OVER:
-                try:
-                    self._client.call(
-                        "swap_end", SwapEnd(state.number, "drain" if how == "drain" else "rollback"), SwapState
-                    )
-                except CallFailed as error:
-                    self._tell(f"{self.name}: swap {state.number}: {error.text}")
+    def _end(self, how: Literal["drain", "rollback"]) -> None:
+        self.lead.end(self._states(), how)
 
 
-def _completed(status: RunStatus) -> float:
-    return sum(status.tasks.get(name, 0.0) for name in ("local", "peer", "cloud"))
+def _edges(state: SwapState) -> set[int]:
+    return {part.edge for part in state.parts}
 
 
 def scenario_of(client: Client, name: str) -> Scenario:

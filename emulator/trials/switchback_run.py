@@ -62,7 +62,7 @@ class Blocks:
         first, start = None, rollout.bind(arm)
         if isinstance(start, Incident):
             return -1, start
-        status = rollout.look()
+        status = rollout.lead.look()
         while True:
             over = (status.slot + 1) // rollout.scenario.slots_per_frame
             if first is None and over >= start + self._drop:
@@ -71,7 +71,7 @@ class Blocks:
                 return start, _between(first, status, rollout.scenario.slots_per_frame)
             if status.phase not in ("starting", "running"):
                 raise BusError(f"the run ended in frame {status.frame}; the switchback needs more frames")
-            status = rollout.step()
+            status = rollout.lead.step()
             breach = rollout.breach()
             if breach is not None:
                 return start, breach

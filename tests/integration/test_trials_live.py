@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from live_run import PATIENCE_S, ROOT, LiveRun, finished
+from live_run import PATIENCE_S, ROOT, LiveRun, finished, until
 
 from bus.client import Client
 from bus.messages import Query
@@ -51,7 +51,7 @@ def test_candidate_and_baseline_take_turns_where_no_twin_can_be_had(tmp_path: Pa
         assert all(pair["candidate"]["delay"] > 1.1 * pair["baseline"]["delay"] for pair in facts["pairs"])
         assert facts["rolled_back_frame"] in (starts[-1], starts[-1] + 4), "the baseline stays in the end"
         assert verdict.word != "promoted", "who sends everything to the cloud is worse in every block"
-        assert [note["candidates"] for note in notes if note["candidates"]], "bindings are written before they hold"
+        assert [note for note in notes if note.get("candidates")], "bindings are written before they hold"
         run.stop()
     finally:
         run.close()
@@ -89,6 +89,57 @@ def held(run: LiveRun, folder: Path, name: str, frames: int) -> dict[str, Any]:
     assert ended.returncode == 0, ended.stderr + run.log()
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    journal = folder / "journal.jsonl"
+    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
+def test_a_trial_that_is_killed_takes_its_run_up_again(tmp_path: Path) -> None:
+    """kill -9 in the middle of a stage: lockstep stands at the boundary, says for whom and how long, and goes on."""
+    run = LiveRun(tmp_path)
+    try:
+        run.go_on()
+        plan, folder = tmp_path / "live.toml", tmp_path / "live"
+        plan.write_text(PLAN.replace("FRAMES", "60"))
+        trial = run.helper("trial", str(plan), "--hub", run.address, "--out", str(folder))
+        until(lambda: any(line["event"] == "live_from" for line in lines(folder)), "the candidate to be bound")
+        run.go_on(20)
+        trial.kill()
+        trial.wait(PATIENCE_S)
+        with Client(run.address, PATIENCE_S) as client:
+
+            def paused() -> int:
+                return client.call("control_status", Query(), ControlStatus).paused_frame
+
+            stands = run.until(lambda: max(paused(), 0), "time to stand at a boundary")
+            told = json.loads(finished("clock", "status", "--hub", run.address, "--json").stdout)
+            (who,) = told["unacknowledged"]
+            assert who.startswith(f"frame {stands} waits for the controller 'trial live'; if it stays silent, the run")
+            assert told["stage"] == "held"
+            assert paused() == stands
+
+            alone = finished("trial", str(plan), "--resume", str(folder))
+            assert (alone.returncode, "name its hub again, with --hub" in alone.stderr) == (2, True), alone.stderr
+            again = finished("trial", str(plan), "--resume", str(folder), "--hub", run.address, "--json")
+            assert again.returncode == 0, again.stderr + run.log()
+            found = json.loads(again.stdout)
+            assert "in control again" in again.stderr
+            assert found["verdict"] == "promoted"
+            first, second = found["live"]["stages"]
+            assert (first["edges"], first["frames"], second["edges"], second["frames"]) == ([0], 60, [1], 3)
+            assert second["from_frame"] == first["from_frame"] + 60, "no frame passed without its controller"
+            assert (first["missed"], second["missed"]) == (0, 0)
+            assert first["run_delay"] != first["twin_delay"]
+            states = client.call("swap_status", SwapQuery(), SwapStates).swaps
+            assert [state.number for state in states] == [first["swap"], second["swap"]], "none was asked for twice"
+        over = finished("trial", str(plan), "--resume", str(folder), "--hub", run.address)
+        assert (over.returncode, "the trial is over in its live run" in over.stderr) == (2, True), over.stderr
+        run.go_on()
+        run.stop()
+    finally:
+        run.close()
 
 
 TURNS = """
@@ -147,8 +198,7 @@ def test_a_live_run_is_led_through_the_stages(tmp_path: Path) -> None:
             assert all(0.0 < stage["twin_delay"] < 60.0 for stage in good["live"]["stages"])
             states = client.call("swap_status", SwapQuery(), SwapStates).swaps
             assert {state.stage for state in states} <= {"rolled back", "bound", "done"}
-        lines = [json.loads(line) for line in (tmp_path / "good" / "journal.jsonl").read_text().splitlines()]
-        bound = [line["candidates"] for line in lines if line.get("live")]
+        bound = [line["candidates"] for line in lines(tmp_path / "good") if line.get("live")]
         assert bound == [[0], [0, 1]]
         run.stop()
     finally:

@@ -371,7 +371,8 @@ def test_time_stands_before_every_frame_that_a_controller_has_not_let_pass(tmp_p
     scene = Controlling(tmp_path, through=1)
     assert scene.run.play() == 0
     assert scene.paused == list(range(2, FRAMES))
-    assert scene.waiting == {f"frame {frame} waits for the controller 'trial'" for frame in range(2, FRAMES)}
+    told = "frame {} waits for the controller 'trial'; if it stays silent, the run ends in 30 s"
+    assert scene.waiting == {told.format(frame) for frame in range(2, FRAMES)}
     assert scene.run.slots() == ours.slots()
     assert scene.run.ledger()["digest"] == ours.ledger()["digest"]
 
@@ -383,13 +384,36 @@ def test_a_controller_that_says_nothing_ends_the_run_by_name(tmp_path: Path) -> 
     assert len(scene.run.slots()["slot"]) == 4
 
 
-def test_on_the_wall_clock_a_silent_controller_loses_control_and_those_before_are_bound() -> None:
-    gave: list[str] = []
-    frame = 5
+def test_who_takes_control_again_has_all_the_time_again_from_the_same_boundary() -> None:
+    passed: list[str] = []
     process = Process("hub")
     try:
         registry = Registry(process, {})
-        made = Controlled(process, registry, lambda: ("running", frame), gave.append, gave.append, _unasked, wall=True)
+        at = lambda: ("running", 4)  # noqa: E731
+        made = Controlled(process, registry, at, _unwanted, _unwanted, _unasked, wall=False, deadline_s=600.0)
+        made.take(Control("trial", 4, 0.5))
+        assert not made.may_begin(5, lambda: passed.append("frame 5"))
+        assert made.waiting() == ["frame 5 waits for the controller 'trial'; if it stays silent, the run ends in 0 s"]
+        assert made.take(Control("trial")).paused_frame == 5
+        assert made.waiting() == ["frame 5 waits for the controller 'trial'; if it stays silent, the run ends in 600 s"]
+        process.spin(None, 0.7)  # the deadline of before is no more
+        made.go_on(GoOn("trial", 5))
+        assert process.spin(lambda: passed == ["frame 5"], 10.0)
+    finally:
+        process.close()
+
+
+def _unwanted(text: str) -> None:
+    raise AssertionError(text)
+
+
+def test_on_the_wall_clock_a_silent_controller_loses_control_and_those_before_are_bound() -> None:
+    gave: list[str] = []
+    process = Process("hub")
+    try:
+        registry = Registry(process, {})
+        at, told = lambda: ("running", 5), gave.append
+        made = Controlled(process, registry, at, told, told, _unasked, wall=True, deadline_s=9.0)
         made.take(Control("trial"))
         assert [made.may_begin(f, _never) for f in (6, 7)] == [True, True]
         assert gave == []

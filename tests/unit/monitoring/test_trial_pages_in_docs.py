@@ -41,3 +41,15 @@ def test_a_page_in_docs_is_what_is_drawn_from_its_figures(plan: Path) -> None:
     first, *_ = plan.read_text().split("name =")
     word = "promoted" if "romoted" in first else "rolled_back"
     assert document["verdict"] == word, "what the example's own comment says"
+
+
+@pytest.mark.parametrize(("name", "guardrail"), [("bad", "infeasible"), ("crashing", "crash"), ("slow", "late")])
+def test_those_that_broke_something_were_rolled_back_on_the_wall_clock_at_the_next_boundary(
+    name: str, guardrail: str
+) -> None:
+    document = json.loads((PAGES / f"{name}-candidate.json").read_text())
+    at, (run,) = document["rolled_back_at"], document["stages"][0]["runs"]
+    assert (document["mode"], at["kind"], at["by"]) == ("wall", "canary", guardrail)
+    assert at["frame"] == run["breach"]["frame"] + 1
+    assert document["missed"]["elsewhere"] == 0
+    assert 1 <= document["missed"]["candidate"] <= len(document["stages"][0]["edges"])
