@@ -13,7 +13,7 @@ from emulator.scenario import Scenario
 from emulator.scenario_file import dump
 
 MEASUREMENTS, TRAININGS = "measurements", "trainings"
-BUS_ONLY = ("successor_s = ",)
+BUS_ONLY = ("successor_s = ", "controller_s = ")
 """Settings that came after the first measurements and say nothing of what is played in one process."""
 
 
