@@ -1,4 +1,4 @@
-"""Builds examples/agent-c, or a variant of it that does something wrong."""
+"""Builds examples/agent-c, or a variant of it that does something wrong; and finds examples/agent-node."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import zmq  # noqa: TID251 -- where its library is
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "agent-c"
+IN_NODE = Path(__file__).parents[1] / "examples" / "agent-node" / "agent.toml"
 
 
 def compiled(into: Path, old: str = "", new: str = "") -> Path:
@@ -30,3 +31,10 @@ def compiled(into: Path, old: str = "", new: str = "") -> Path:
     made = subprocess.run(["make", "-C", str(into), *settings], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     return into / "agent.toml"
+
+
+def runnable_in_node() -> Path:
+    """The manifest of the example in JavaScript."""
+    if shutil.which("node") is None:
+        pytest.skip("no Node.js: node is needed to run examples/agent-node")
+    return IN_NODE

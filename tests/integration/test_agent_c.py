@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from agent_c import compiled
+from agent_c import IN_NODE, compiled, runnable_in_node
 from live_run import PATIENCE_S, SMALL, LiveRun, finished
 
 from agents.manifest import load
@@ -41,12 +42,15 @@ def ran(tmp_path: Path, agent: str, *more: str) -> dict[str, Any]:
 
 
 def recorded(edge: int) -> tuple[list[Any], list[tuple[int, ...]]]:
-    """What edge server sees in 1,000 frames of the quickstart, and what the policy of the rule decides on it."""
+    """What edge server sees in 1,000 frames of the quickstart, then all of it at once (800,000 bytes, which come in
+    several packets), and what the policy of the rule decides on it.
+    """
     scenario = resolve(scenario_file.load("quickstart", []))
     world = World(scenario)
     setting = Setting(world.network, scenario.slots_per_frame, edge, scenario.seed)
     policy = make_policy("marginal-popularity", setting)
     shown = [np.zeros((0, world.network.services)), *(world.frame_arrivals(frame)[edge] for frame in range(999))]
+    shown.append(np.concatenate(shown))
     decided = [policy.decide(Observation(frame, counts)) for frame, counts in enumerate(shown)]
     return shown, [tuple(np.flatnonzero(each).tolist()) for each in decided]
 
@@ -68,10 +72,15 @@ def test_a_thousand_recorded_frames_are_decided_alike_in_c_and_in_python_and_by_
     tmp_path: Path, manifest: Path
 ) -> None:
     shown, expected = recorded(edge=3)
-    assert len(shown) == 1000
+    assert len(shown) == 1001
     assert len(set(expected)) > 100
     assert answers(manifest, tmp_path / "c", 3, shown) == expected
     assert answers(PYTHON, tmp_path / "python", 3, shown) == expected
+
+
+def test_in_javascript_without_any_package_a_thousand_frames_are_decided_alike_too(tmp_path: Path) -> None:
+    shown, expected = recorded(edge=1)
+    assert answers(runnable_in_node(), tmp_path / "node", 1, shown) == expected
 
 
 def test_it_can_be_one_among_others_and_the_copy_that_ran_is_kept(tmp_path: Path, manifest: Path) -> None:
@@ -83,11 +92,12 @@ def test_it_can_be_one_among_others_and_the_copy_that_ran_is_kept(tmp_path: Path
     assert copy.read_bytes() == (manifest.parent / "agent").read_bytes()
 
 
-def test_with_keys_both_examples_enrol_and_the_digest_is_as_without(tmp_path: Path, manifest: Path) -> None:
+def test_with_keys_all_examples_enrol_and_the_digest_is_as_without(tmp_path: Path, manifest: Path) -> None:
     keys = tmp_path / "keys"
     assert finished("keys", "create", str(keys)).returncode == 0
     small = ("--frames", "4", "--set", "edges.count=3")
-    programs = ran(tmp_path, f"0={manifest},1={PYTHON},marginal-popularity", *small, "--keys", str(keys))
+    in_node = f"2={IN_NODE}," if shutil.which("node") else ""  # the test before this one says so where there is none
+    programs = ran(tmp_path, f"0={manifest},1={PYTHON},{in_node}marginal-popularity", *small, "--keys", str(keys))
     assert programs["digest"] == ran(tmp_path, "marginal-popularity", *small)["digest"]
     assert programs["missed"] == 0
     lent = [folder / "agent.key" for folder in Path("/dev/shm").glob("edgerig-keys-*")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from agent_c import compiled
+from agent_c import compiled, runnable_in_node
 from live_run import finished
 
 from agents.manifest import load
@@ -18,7 +19,7 @@ from emulator.conformance import Failed, Session
 from emulator.conformance_checks import CHECKS
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = [ROOT / "examples" / name / "agent.toml" for name in ("agent-c", "agent-python")]
+EXAMPLES = [ROOT / "examples" / name / "agent.toml" for name in ("agent-c", "agent-node", "agent-python")]
 SHIPPED = sorted({*(ROOT / "agents").rglob("agent.toml"), *EXAMPLES})
 POLICIES = {"popularity": "quickstart", "madql": "quickstart-rental"}
 """One of each world, which stand for the host of all; what each decides is looked at in tests/unit/agents."""
@@ -66,6 +67,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Comp
     """Every shipped agent before the whole suite, several at a time: nearly all that a check does is to wait."""
     in_c = compiled(tmp_path_factory.mktemp("agent-c"))
     asked = {path.parent.name: [str(path if path != EXAMPLES[0] else in_c)] for path in SHIPPED}
+    if shutil.which("node") is None:
+        del asked["agent-node"]
     asked |= {name: [name, "--scenario", scenario] for name, scenario in POLICIES.items()}
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         made = {
@@ -76,7 +79,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Comp
 
 @pytest.mark.parametrize("name", [*(path.parent.name for path in SHIPPED), *POLICIES])
 def test_every_shipped_agent_conforms(checked: dict[str, CompletedProcess[str]], name: str) -> None:
-    done = checked[name]
+    done = checked[runnable_in_node().parent.name if name == "agent-node" else name]
     assert done.stdout, done.stderr
     told = json.loads(done.stdout)
     assert [check for check in told["checks"] if check["passed"] is not True] == []
