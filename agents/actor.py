@@ -50,6 +50,27 @@ class Actor:
             self._latest = counts, found[1]
         return np.asarray(found[0], dtype=np.float64)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it has a state."""
+        return len(self._state) > 0
+
+    def give(self) -> bytes:
+        """What it remembers: the rows of its state as float32, little-endian."""
+        return self._state.astype("<f4").tobytes()
+
+    def take(self, state: bytes) -> None:
+        """Remember this instead.
+
+        Raises: ValueError: it is none for as many services, or not made of numbers.
+        """
+        if len(state) != 4 * self._state.size:
+            raise ValueError(f"a state of {len(state)} bytes, not of {4 * self._state.size}")
+        found = np.frombuffer(state, "<f4").reshape(self._state.shape)
+        if not np.isfinite(found).all():
+            raise ValueError("a state that is not made of numbers")
+        self._state, self._latest = found.astype(np.float32), None
+
     def keep(self, counts: Floats) -> None:
         """A frame is over that was decided on these counts: remember them. Counts that were not seen leave no trace."""
         if not len(self._state) or not len(counts):

@@ -16,16 +16,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import msgspec
+
 from agents.errors import AgentError
 from agents.shown import counts_in
 from bus import agent_wire as wire
 from bus.agent_client import AgentClient, Decider, RefusedForGood
+from bus.agent_state import STATE
 from bus.credentials import Keys
 from bus.errors import KeystoreError, PeerLost
 from bus.keystore import Keystore
 from emulator.confined import limit
 
-USAGE: Final = "usage: python -m agents.host FILE:CLASS NAME VERSION WORLD [RESOURCES, of an ONNX file]"
+KEEPS: Final = "--state="
+NEEDS: Final = "--needs-state"
+USAGE: Final = (
+    f"usage: python -m agents.host FILE:CLASS NAME VERSION WORLD [RESOURCES, of an ONNX file] [{KEEPS}FORMAT [{NEEDS}]]"
+)
 
 
 class Hosted:
@@ -46,6 +53,20 @@ class Hosted:
         after = getattr(self._policy, "after_frame", None)
         if after is not None and isinstance(said, wire.Reward | wire.Outcome):
             after(header.frame, said)
+
+    def give_state(self) -> bytes:
+        """Ask a class that has ``give_state``. Raises: ValueError: it has none, or says so."""
+        return bytes(self._of_state("give_state")())
+
+    def take_state(self, state: bytes) -> None:
+        """Tell a class that has ``take_state``. Raises: ValueError: it has none, or does not take it."""
+        self._of_state("take_state")(state)
+
+    def _of_state(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] | None = getattr(self._policy, name, None)
+        if method is None:
+            raise ValueError(f"its class has no {name}")
+        return method
 
 
 def class_in(place: str) -> Callable[[wire.Setup], Any]:
@@ -94,11 +115,19 @@ def wants_standby() -> bool:
     return os.environ.get("EDGERIG_STANDBY", "") not in ("", "0")
 
 
+def with_state(hello: wire.Hello, state_format: str, *, needs: bool = False) -> wire.Hello:
+    """A Hello that says what state is given and taken, if any is."""
+    if not state_format:
+        return hello
+    return msgspec.structs.replace(hello, capabilities=(STATE,), state_format=state_format, needs_state=needs)
+
+
 def main(arguments: list[str]) -> int:
     """Host a class until the run is over; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    keeps = [given for given in arguments if given.startswith(KEEPS) or given == NEEDS]
     try:
-        place, name, version, world, *limits = arguments
+        place, name, version, world, *limits = (given for given in arguments if given not in keeps)
         made = _decider(place, world, *limits)
     except (ValueError, AgentError) as error:
         logging.getLogger(__name__).error("%s", error if isinstance(error, AgentError) else USAGE)
@@ -107,6 +136,8 @@ def main(arguments: list[str]) -> int:
     process = os.environ.get("EDGERIG_PROCESS", "")
     index = os.environ.get("EDGERIG_INDEX", "")
     hello = wire.Hello(role, world, name, version, process=process, pid=os.getpid(), standby=wants_standby())
+    formats = [given.removeprefix(KEEPS) for given in keeps if given != NEEDS]
+    hello = with_state(hello, formats[-1] if formats else "", needs=NEEDS in keeps)
     hub = os.environ.get("EDGERIG_HUB", "tcp://127.0.0.1:7400")
     try:
         client = AgentClient(hub, int(index) if index else None, hello, lambda setup: made(setup, client.number))

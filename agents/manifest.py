@@ -34,6 +34,13 @@ class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_bytes: Annotated[float, Meta(ge=0, description="of a file that it writes")] = 1e8
 
 
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an agent remembers between frames, and gives to its successor; needs: it takes over only with one."""
+
+    format: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+    needs: bool = False
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
@@ -45,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sha256: Of the file (of several: see ``Named.sha256``); where it is given, another file is refused.
         max_rate_hz: Decisions a second that it keeps up with.
         keys: It takes part in runs with keys.
+        state: Of what it remembers; None: it gives and takes none.
         deterministic: It decides the same when it is shown the same, from its start on.
     """
 
@@ -63,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deterministic: bool = False
     keys: bool = True
     resources: Resources = Resources()
+    state: State | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,11 @@ class Found:
     sha256: str
 
     def canonical(self) -> bytes:
-        """What is signed of it."""
-        return canonical(msgspec.to_builtins(self.manifest), self.sha256)
+        """What is signed of it; without a state as before there were any."""
+        facts = msgspec.to_builtins(self.manifest)
+        if self.manifest.state is None:
+            del facts["state"]
+        return canonical(facts, self.sha256)
 
 
 def load(path: Path, *, check: bool = True) -> Found:

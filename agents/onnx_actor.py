@@ -17,6 +17,8 @@ from agents.ttosc.features import facts_of
 from agents.ttosc.knapsack import best_packing, packing_of
 from emulator.model.offloading import Bools, Floats
 
+AVERAGES = "edgerig-averages-1"
+"""The state of our distilled actors: averages that forget, see ``ttosc.features.state_after``."""
 SHIPPED = Path(__file__).with_name("shipped_actors")
 
 
@@ -42,6 +44,8 @@ class OnnxActor:
         facts = facts_of(setting.network, self._edge)
         self._actor = Actor(session, setting.slots_per_frame, setting.network.services, facts)
         self._blind = Random(setting)
+        self.state_format = AVERAGES if self._actor.remembers else ""
+        """Of what it remembers, for whoever takes over; empty: nothing."""
 
     def decide(self, observation: Observation) -> Bools:
         """The packing of greatest value."""
@@ -61,6 +65,14 @@ class OnnxActor:
     def after_frame(self, observation: Observation, reward: Reward) -> None:
         """Remember what the frame was decided on; learns nothing. A frame that was not seen leaves no trace."""
         self._actor.keep(observation.counts)
+
+    def give_state(self) -> bytes:
+        """What it remembers, for whoever takes over."""
+        return self._actor.give()
+
+    def take_state(self, state: bytes) -> None:
+        """Remember what another one did. Raises: ValueError: it is none for this actor."""
+        self._actor.take(state)
 
 
 def shipped_for(setting: Setting) -> Path:

@@ -21,6 +21,7 @@ from agents.shown import counts_in, values_in
 from agents.ttosc.features import FACTS, facts_from
 from agents.ttosc.knapsack import best_packing, packing_of
 from bus import agent_wire as wire
+from bus.agent_state import NO_STATE
 from emulator.model.offloading import Bools, Floats
 
 FLOATS: Final = "tensor(float)"
@@ -59,6 +60,14 @@ class HostedActor:
         if counts is not None:
             self._actor.keep(counts)
 
+    def give_state(self) -> bytes:
+        """The rows of its state; without an input ``state`` it has none."""
+        return self._actor.give()
+
+    def take_state(self, state: bytes) -> None:
+        """Those of another one. Raises: ValueError: they do not fit."""
+        self._actor.take(state)
+
     def _first(self) -> Bools:
         ones: Floats = np.ones((1, len(self._sizes)))
         return best_packing(ones, self._packing)[0]
@@ -79,6 +88,14 @@ class HostedRenter:
 
     def hear(self, header: wire.Header, said: wire.Said) -> None:
         """It learns nothing."""
+
+    def give_state(self) -> bytes:
+        """Raises: ValueError: it remembers nothing."""
+        raise ValueError(NO_STATE)
+
+    def take_state(self, state: bytes) -> None:
+        """Raises: ValueError: it remembers nothing."""
+        raise ValueError(NO_STATE)
 
 
 def decider_in(file: Path, world: str) -> Callable[[wire.Setup, int], HostedActor | HostedRenter]:

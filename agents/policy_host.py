@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any, Final, cast
 
 from agents.errors import AgentError
-from agents.host import lease_keys, wants_standby
+from agents.host import lease_keys, wants_standby, with_state
 from agents.shown import counts_in, values_in
 from bus import agent_wire as wire
 from bus.agent_client import AgentClient, Decider, RefusedForGood
+from bus.agent_state import NO_STATE
 from bus.client import Client
 from bus.errors import BusError, CallTimeout, PeerLost
 from bus.messages import Query, Setup
@@ -40,6 +41,7 @@ class HostedDeployments:
     def __init__(self, policy: Any) -> None:
         self._policy = policy
         self._seen: dict[int, Any] = {}
+        self.state_format: str = getattr(policy, "state_format", "")
 
     def decide(self, header: wire.Header, observation: wire.Said) -> wire.Said:
         """Ask the policy."""
@@ -59,12 +61,25 @@ class HostedDeployments:
         if isinstance(said, wire.Reward) and seen is not None:
             self._policy.after_frame(seen, Reward(header.frame, said.reward_s, said.delay_s))
 
+    def give_state(self) -> bytes:
+        """What the policy remembers. Raises: ValueError: nothing."""
+        if not self.state_format:
+            raise ValueError(NO_STATE)
+        return bytes(self._policy.give_state())
+
+    def take_state(self, state: bytes) -> None:
+        """Let the policy remember that. Raises: ValueError: it does not take it."""
+        if not self.state_format:
+            raise ValueError(NO_STATE)
+        self._policy.take_state(state)
+
 
 class HostedRentals:
-    """A policy of the rental world."""
+    """A policy of the rental world; none that can be hosted remembers anything."""
 
     def __init__(self, policy: Any) -> None:
         self._policy = policy
+        self.state_format = ""
 
     def decide(self, header: wire.Header, observation: wire.Said) -> wire.Said:
         """Ask the policy."""
@@ -76,9 +91,17 @@ class HostedRentals:
     def hear(self, header: wire.Header, said: wire.Said) -> None:
         """What a slot came to teaches nothing to a policy that does not learn."""
 
+    def give_state(self) -> bytes:
+        """Raises: ValueError: there is none."""
+        raise ValueError(NO_STATE)
 
-def hosted(spec: str, scenario: Scenario, edge: int) -> Callable[[wire.Setup], Decider]:
-    """What makes a policy for an edge server, anew whenever time begins again.
+    def take_state(self, state: bytes) -> None:
+        """Raises: ValueError: there is none."""
+        raise ValueError(NO_STATE)
+
+
+def hosted(spec: str, scenario: Scenario, edge: int) -> tuple[Callable[[wire.Setup], Decider], str]:
+    """What makes a policy for an edge server, anew whenever time begins again, and the format of its state.
 
     Args:
         spec: Whom, as in ``--agent``.
@@ -88,8 +111,8 @@ def hosted(spec: str, scenario: Scenario, edge: int) -> Callable[[wire.Setup], D
     """
     make = _deployments if scenario.rental is None else _rentals
     check_hostable(spec, scenario.world)
-    make(spec, scenario, edge)  # what it lacks is to be said before anybody waits for it
-    return lambda _setup: make(spec, scenario, edge)
+    first = make(spec, scenario, edge)  # what it lacks is to be said before anybody waits for it
+    return lambda _setup: make(spec, scenario, edge), first.state_format
 
 
 def spec_of(scenario: Scenario, edge: int) -> str:
@@ -173,7 +196,7 @@ def main(arguments: list[str]) -> int:
     try:
         scenario = _scenario_of(hub)
         spec = spec or spec_of(scenario, int(index))
-        make = hosted(spec, scenario, int(index))
+        make, state_format = hosted(spec, scenario, int(index))
     except (AgentError, BusError) as error:
         log.error("%s", error)
         return 2 if isinstance(error, AgentError) else 3
@@ -182,7 +205,7 @@ def main(arguments: list[str]) -> int:
     hello = wire.Hello(
         role, scenario.world, spec, own_version(), process=process, pid=os.getpid(), standby=wants_standby()
     )
-    client = AgentClient(hub, int(index), hello, make)
+    client = AgentClient(hub, int(index), with_state(hello, state_format), make)
     client.keys = lease_keys()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

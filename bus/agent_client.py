@@ -13,6 +13,7 @@ import msgspec
 import zmq
 
 from bus import agent_wire as wire
+from bus.agent_state import AgentSide
 from bus.credentials import Credential, Keys
 from bus.errors import DecodeError, PeerLost
 from bus.sockets import show
@@ -38,6 +39,14 @@ class Decider(Protocol):
 
     def hear(self, header: wire.Header, said: wire.Said) -> None:
         """A reward, an outcome, a refusal or a state."""
+        ...
+
+    def give_state(self) -> bytes:
+        """All that it remembers, if its Hello says that it gives it. Raises: ValueError: it cannot say."""
+        ...
+
+    def take_state(self, state: bytes) -> None:
+        """Remember this instead. Raises: ValueError: it means nothing to it, and it is as it was."""
         ...
 
 
@@ -80,6 +89,7 @@ class AgentClient:
         self._beat_s, self._life_s = 1.0, 5.0
         self._setup: wire.Setup | None = None
         self._decider: Decider | None = None
+        self._side = AgentSide(self.hello.state_format)
         self._over = False
         self._slowest_s = math.inf  # of all decisions so far; nobody knows before the first
         self._began_s = self._heard_s = self._turned_s = time.monotonic()
@@ -176,8 +186,20 @@ class AgentClient:
             self._begin_anew(self._setup)
         elif isinstance(said, wire.Observation | wire.RentalObservation):
             self._decide(header, said)
+        elif isinstance(said, wire.StateQuery | wire.StatePiece):
+            self._hand(header, said)
         elif self._decider is not None:
             self._decider.hear(header, said)
+
+    def _hand(self, header: wire.Header, said: wire.StateQuery | wire.StatePiece) -> None:
+        """Somebody takes over from us, or we from somebody: what is remembered goes along."""
+        if self._server is None or self._decider is None:
+            return
+        if isinstance(said, wire.StateQuery):
+            for answer in self._side.asked(said, self._decider):
+                self._say(self._server, answer, header.epoch, header.frame)
+        elif (result := self._side.given(said, self._decider)) is not None:
+            self._say(self._server, result, header.epoch, header.frame)
 
     def _accepted(self, header: wire.Header, said: wire.Accepted) -> None:
         self._leave_server()

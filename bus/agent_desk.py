@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bus import agent_wire as wire
 from bus import messages
 from bus.agent_rates import Rates
+from bus.agent_state import LONGEST_FORMAT, STATE
 from bus.entries import SAID_GOODBYE
 from bus.errors import DecodeError
 from bus.keystore import is_key
@@ -219,7 +220,8 @@ class AgentDesk:
         hello = self._hellos.get(query.instance)
         if hello is None or self._edges.get(query.instance, (-1, 0))[0] != query.edge:
             return Failure(0, "unknown_instance", f"no agent for edge {query.edge} has instance {query.instance}")
-        return Seat(query.edge, query.instance, hello.name, hello.version, hello.capabilities)
+        state = self.state_of(query.instance)
+        return Seat(query.edge, query.instance, hello.name, hello.version, hello.capabilities, *state)
 
     def _seated(self, told: Seated) -> Message:
         hello, place = self._hellos.get(told.instance), self._edges.get(told.instance)
@@ -247,6 +249,12 @@ class AgentDesk:
         """What a foreign agent calls itself, and its version."""
         hello = self._hellos.get(instance)
         return ("", "") if hello is None else (hello.name, hello.version)
+
+    def state_of(self, instance: int) -> tuple[str, bool]:
+        """The format of the state that a foreign agent gives and takes (empty: none), and whether it needs one."""
+        hello = self._hellos.get(instance)
+        speaks = hello is not None and STATE in hello.capabilities and 0 < len(hello.state_format) <= LONGEST_FORMAT
+        return (hello.state_format, hello.needs_state) if hello is not None and speaks else ("", False)
 
     def knows(self, instance: int) -> bool:
         """Whether that is a foreign agent that is there."""

@@ -70,6 +70,8 @@ class Hello(Said, frozen=True):
 
     public_key: With keys, of a pair that was made for this lease; the frame itself comes under the role's key.
     standby: it wants to stand by for an edge server that has its agent, until somebody swaps them.
+    state_format: With capability ``state``, of what it remembers and can give and take; needs_state: it does not take
+    over without the state of the one before.
     """
 
     role: str
@@ -82,6 +84,8 @@ class Hello(Said, frozen=True):
     pid: int = 0
     public_key: str = ""
     standby: bool = False
+    state_format: str = ""
+    needs_state: bool = False
 
 
 class Accepted(Said, frozen=True):
@@ -219,6 +223,30 @@ class Reset(Said, frozen=True):
     seed: int
 
 
+class StateQuery(Said, frozen=True):
+    """Edge server to agent: give what you remember after the header's frame; pieces must be there in deadline_s."""
+
+    format: str
+    deadline_s: float
+
+
+class StatePiece(Said, frozen=True):
+    """Either way: bytes of a state from an offset on. size_bytes, sha256 (hex): of the whole."""
+
+    format: str
+    size_bytes: int
+    sha256: str
+    offset: int
+    data: bytes
+
+
+class StateResult(Said, frozen=True):
+    """Agent to edge server: done: the state that came is in place; if not, why none is given, or taken."""
+
+    done: bool
+    reason: str = ""
+
+
 KINDS: Final[dict[int, type[Said]]] = {
     1: Hello,
     2: Accepted,
@@ -236,9 +264,12 @@ KINDS: Final[dict[int, type[Said]]] = {
     23: Reward,
     24: Outcome,
     25: Reset,
+    26: StateQuery,
+    27: StatePiece,
+    28: StateResult,
 }
 NUMBERS: Final = {kind: number for number, kind in KINDS.items()}
-OF_AGENTS: Final = (Hello, Beat, Goodbye, Join, Deployment, Rental)
+OF_AGENTS: Final = (Hello, Beat, Goodbye, Join, Deployment, Rental, StatePiece, StateResult)
 """What agents may say; all else is ours."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode

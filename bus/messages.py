@@ -485,13 +485,18 @@ class SeatQuery(Message, frozen=True):
 
 
 class Seat(Message, frozen=True):
-    """A foreign agent that the hub has accepted for an edge server, as it calls itself."""
+    """A foreign agent that the hub has accepted for an edge server, as it calls itself.
+
+    state_format: Of the state that it gives and takes; empty: none. needs_state: it does not take over without.
+    """
 
     edge: int
     instance: int
     name: str
     version: str
     capabilities: tuple[str, ...] = ()
+    state_format: str = ""
+    needs_state: bool = False
 
 
 class Seated(Message, frozen=True):

@@ -58,6 +58,11 @@ class Standbys:
         desk = self._registry.desk
         return ("", "") if desk is None else desk.describe(instance)
 
+    def state_of(self, instance: int) -> tuple[str, bool]:
+        """The format of an agent's state, empty for processes of ours, and whether it needs that of the one before."""
+        desk = self._registry.desk
+        return ("", False) if desk is None else desk.state_of(instance)
+
     def all(self) -> tuple[Standby, ...]:
         """Everyone who stands by, for tools."""
         found = []

@@ -62,7 +62,12 @@ class SwapEnd(Message, frozen=True):
 
 
 class SwappedEdge(Message, frozen=True):
-    """One edge server of a swap: who came (0: not there yet), who was bound before, and the epoch that began."""
+    """One edge server of a swap: who came (0: not there yet), who was bound before, and the epoch that began.
+
+    state: What became of the state of the one before, if the one that came takes any: ``handed over``, or
+    ``cold start`` and why in state_reason. state_format, state_bytes, state_sha256: of what was handed over;
+    state_frame: after which it was taken; state_s: wall seconds that it took.
+    """
 
     edge: int
     process: str
@@ -70,6 +75,13 @@ class SwappedEdge(Message, frozen=True):
     ready: bool = False
     before: int = 0
     epoch: int = 0
+    state: Literal["", "handed over", "cold start"] = ""
+    state_reason: str = ""
+    state_format: str = ""
+    state_bytes: int = 0
+    state_sha256: str = ""
+    state_frame: int = -1
+    state_s: float = 0.0
 
 
 class SwapState(Message, frozen=True):
@@ -121,6 +133,21 @@ class SwapFailed(Message, frozen=True):
     instance: int
     frame: int
     reason: str
+
+
+class StateHanded(Message, frozen=True):
+    """An edge server tells what became of a state at a swap: given to an instance (reason empty), or why it was not.
+
+    frame: After which it was taken; size_bytes, sha256: of it; took_s: wall seconds.
+    """
+
+    edge: int
+    instance: int
+    frame: int
+    reason: str
+    size_bytes: int = 0
+    sha256: str = ""
+    took_s: float = 0.0
 
 
 class Swapped(Message, frozen=True):

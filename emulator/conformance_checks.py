@@ -19,6 +19,7 @@ from bus import agent_wire as wire
 from bus.keystore import Keystore, is_key
 from emulator.conformance import BEAT_S, END_S, LIVELINESS_S, START_S, Failed, Session
 from emulator.conformance_ours import Ours
+from emulator.conformance_state import state
 
 DECISIONS: Final = 20
 LOAD_S: Final = 3.0
@@ -334,5 +335,6 @@ CHECKS: Final[dict[str, Callable[[Session], str | None]]] = {
     "restart": restart,
     "load": load,
     "determinism": determinism,
+    "state": state,
     "goodbye": goodbye,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.manifest import Manifest
+from agents.manifest import Manifest, State
 from agents.policy_host import hosted, spec_of
 from bus.agent_wire import PROTOCOL
 from emulator.introduced import own_version
@@ -20,12 +20,14 @@ class Ours:
 
     spec: str
     scenario: Scenario
+    state_format: str = ""
 
     @property
     def manifest(self) -> Manifest:
         """What would stand in its manifest: it draws from streams of its seed, so it decides alike in every life."""
         world: Literal["offloading", "rental"] = "offloading" if self.scenario.rental is None else "rental"
-        return Manifest(self.spec, own_version(), PROTOCOL, world, "python", file="", deterministic=True)
+        state = State(self.state_format) if self.state_format else None
+        return Manifest(self.spec, own_version(), PROTOCOL, world, "python", file="", deterministic=True, state=state)
 
 
 def ours(spec: str, scenario: str, edge: int, budget_s: float) -> Ours:
@@ -39,5 +41,4 @@ def ours(spec: str, scenario: str, edge: int, budget_s: float) -> Ours:
     Raises: AgentError, ScenarioError: there is none, or it does not work there.
     """
     resolved = prepare(load(scenario, [f"agent.policy={spec}", f"agent.decision_budget_s={budget_s}"]), on_bus=True)
-    hosted(spec_of(resolved, edge), resolved, edge)
-    return Ours(spec, resolved)
+    return Ours(spec, resolved, hosted(spec_of(resolved, edge), resolved, edge)[1])

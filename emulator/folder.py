@@ -216,6 +216,8 @@ class Writer:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, str) and any(sign in value for sign in ',"\n'):
+        return '"' + value.replace('"', '""') + '"'  # a sentence
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 

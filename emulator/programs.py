@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from agents.host import KEEPS, NEEDS
 from agents.manifest import Found, ManifestError, load
 from emulator.confined import NOBODY
 from emulator.errors import RunFolderError
@@ -99,6 +100,8 @@ def _hosted(found: Found, copy: Path, name: str, edge: int, hub: str, store: Pat
     host += [manifest.name, manifest.version, manifest.world]
     if manifest.kind == "onnx":
         host.append(json.dumps(msgspec.to_builtins(manifest.resources)))
+    if manifest.state is not None:
+        host += [f"{KEEPS}{manifest.state.format}", *([NEEDS] if manifest.state.needs else [])]
     keys = {VARIABLE: str(store.resolve())} if store is not None else {}
     ours = {key: value for key, value in os.environ.items() if key != VARIABLE}
     return Command(host, {**ours, **ONE_THREAD, **told, **keys})

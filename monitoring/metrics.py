@@ -126,7 +126,7 @@ DECISIONS: Final = (
     Metric(
         "edgerig_swap_events_total",
         "counter",
-        "What became of swaps, for each edge server: asked, ready, bound, done, failed, rolled back.",
+        "What came of swaps, for each edge: asked, ready, handed over, cold start, bound, done, failed, rolled back.",
         "swap_events",
         ("reason",),
     ),

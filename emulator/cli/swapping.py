@@ -224,6 +224,12 @@ def sentence(state: SwapState) -> str:
         return f"{what} in stage {state.failed}: {state.reason}"
     held = f", time waited {state.held_s:.2f} s for it" if state.held_s else ""
     text = f"{what}; from frame {state.frame} on, gap {state.gap_frames} frames, missed decisions {state.missed}{held}"
+    for part in state.parts:
+        if part.state == "handed over":
+            size = f"{part.state_format}, {part.state_bytes:,} bytes in {part.state_s:.3f} s"
+            text += f"; edge {part.edge}: state handed over ({size})"
+        elif part.state:
+            text += f"; edge {part.edge}: {part.state}: {part.state_reason}"
     if state.rolled_back_frame >= 0:
         text += f"; those before decide from frame {state.rolled_back_frame} on: {state.reason}"
     return text

@@ -23,11 +23,15 @@ from bus.process import Process
 from bus.publisher import Publisher
 from bus.slots import SlotDriver
 from bus.swap_messages import BESIDE, Shadowed
+from emulator.nodes.handing import Handing
+from emulator.nodes.handover import Party
 from emulator.nodes.seat import ASKED, Face, Role, Seat
 from emulator.nodes.seat_keys import SeatKeys
-from emulator.nodes.takeover import Takeover
+from emulator.nodes.takeover import Takeover, Turn
 
 SLOTS_OVERHEARD: Final = 4
+STATES: Final = (wire.NUMBERS[wire.StatePiece], wire.NUMBERS[wire.StateResult])
+"""Kinds with which an agent gives or takes a state."""
 
 
 @dataclass(slots=True)
@@ -38,6 +42,8 @@ class Sitter:
     instance: int
     seat: Seat
     said: int = 0
+    state_format: str = ""
+    needs_state: bool = False
 
 
 class Gateway:
@@ -58,6 +64,7 @@ class Gateway:
         self._driver = driver
         self._latest = latest
         self._takeover = Takeover(node, edge, driver, face.nothing, self._publish)
+        self._handing = Handing(node, edge, driver, self._takeover, self._party, self._ask)
         self._node = node
         self._face = face
         self._name = f"/agent/{edge}"
@@ -80,7 +87,8 @@ class Gateway:
         if not isinstance(answer, Granted):
             self._say(identity, header.instance, wire.Refused("unknown_instance", str(answer.text), header.sequence))
             return
-        sitter = Sitter(identity, header.instance, None)  # type: ignore[arg-type]
+        state = answer.state_format, answer.needs_state
+        sitter = Sitter(identity, header.instance, None, 0, *state)  # type: ignore[arg-type]
         sitter.seat = Seat(
             self._face,
             lambda said, epoch, frame: self._tell(sitter, said, epoch, frame),
@@ -139,6 +147,7 @@ class Gateway:
         self._outcome = None
         self._overheard = {}
         self._takeover.begin_again()
+        self._handing.begin_again()
         for sitter in self._sitters.values():
             sitter.seat.begin_again(seed)
 
@@ -156,8 +165,13 @@ class Gateway:
         elif isinstance(said, wire.Goodbye):
             sitter.seat.state = "gone"
             self._sitters.pop(sitter.instance)
+            self._handing.gone(sitter.instance)
             request = Seated(self.edge, sitter.instance, f"{SAID_GOODBYE} {said.reason}".strip())
             self._node.process.membership.ask("seated", request, BeatAck, lambda _: None)
+        elif header.kind in STATES:
+            if not self._handing.hear(sitter.instance, header, said, problem):
+                refused = wire.Refused("unasked", "no state is wanted (any more)", header.sequence)
+                self._tell(sitter, refused, header.epoch, header.frame)
         elif said is None or isinstance(said, self._face.decides):
             sitter.seat.hear(header, said, problem)
         else:
@@ -171,6 +185,7 @@ class Gateway:
         before = {instance for instance, sitter in self._sitters.items() if sitter.seat.state in ASKED}
         self._bound = next(((b.instance, b.epoch) for b in own if b.role not in BESIDE), (0, 0))
         for instance in before - {binding.instance for binding in own}:
+            self._handing.gone(instance)
             if self._bound[0]:  # the hub says goodbye: it knows whether there is anything to come back for
                 self._sitters.pop(instance).seat.drain()
             else:
@@ -187,12 +202,23 @@ class Gateway:
             others = tuple(heard.get(topic) for topic in self._face.overheard)
             for told in self._sitters.values():
                 told.seat.rewarded(outcome, slot, others)
-        roles: list[tuple[int, Role]] = [(instance, "shadow") for instance in self._takeover.shadows()]
-        for instance, role in [*roles, (turn.held, "standby"), (turn.bound, "active")]:
-            sitter = self._sitters.get(instance)
-            if sitter is not None:
-                sitter.seat.ask(message, turn.frame, turn.epoch, turn.slot, turn.attempt, role)
-        self._takeover.asked(there=turn.bound in self._sitters)
+        for instance in self._takeover.shadows():
+            self._ask(message, turn, instance)
+        self._handing.ask(message, turn)
+
+    def _ask(self, message: Any, turn: Turn, instance: int) -> None:
+        sitter = self._sitters.get(instance)
+        if sitter is not None:
+            role: Role = {turn.bound: "active", turn.held: "standby"}.get(instance, "shadow")  # type: ignore[assignment]
+            sitter.seat.ask(message, turn.frame, turn.epoch, turn.slot, turn.attempt, role)
+
+    def _party(self, instance: int) -> Party | None:
+        """One of those at this gateway, as a hand-over of states knows it."""
+        sitter = self._sitters.get(instance)
+        if sitter is None:
+            return None
+        say, seat = partial(self._tell, sitter), sitter.seat
+        return Party(instance, sitter.state_format, sitter.needs_state, say, seat.awaits_reward)
 
     def _on_in_force(self, message: Any, header: Header) -> None:
         sitter = self._sitters.get(self._bound[0])
@@ -206,6 +232,7 @@ class Gateway:
             return
         for sitter in self._sitters.values():
             sitter.seat.rewarded(message, frame)
+        self._handing.look()
 
     def _on_overheard(self, topic: str, message: Any, header: Header) -> None:
         self._overheard.setdefault(header.slot, {})[topic] = message

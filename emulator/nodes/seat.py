@@ -177,6 +177,10 @@ class Seat:
         if self._pending is not None and self._asked is not None and not self._asked.sent:
             self._send(self._asked)
 
+    def awaits_reward(self, frame: int) -> bool:
+        """Whether it is still to be told what a frame was worth."""
+        return frame in self._unrewarded
+
     def judged(self, frame: int, refused: str) -> None:
         """The edge server has judged what was decided, or found that nothing was in time."""
         asked = self._asked

@@ -11,6 +11,7 @@ from bus.node import Node
 from bus.publisher import Publisher
 from bus.registry import Registry
 from bus.slots import Now
+from bus.standbys import Standbys
 from bus.swap_messages import Swap, Swapped, SwapState
 from emulator import records
 from emulator.folder import Writer
@@ -19,7 +20,7 @@ from emulator.nodes.swap_rules import choose
 
 TABLE: Final = "swaps.csv"
 FIELDS: Final = ("number", "event", "frame", "edge", "epoch", "agent", "reason")
-EVENTS: Final = ("asked", "ready", "bound", "done", "failed", "rolled back")
+EVENTS: Final = ("asked", "ready", "handed over", "cold start", "bound", "done", "failed", "rolled back")
 MOST_KEPT: Final = 1000
 
 
@@ -62,6 +63,11 @@ class SwapBook:
         for part in parts.values():
             self.row(request, "asked", frame, part)
         return request
+
+    def title(self, request: Request, standbys: Standbys) -> str:
+        """What those who come call themselves, with their versions."""
+        names = [standbys.describe(part.instance) for part in request.parts.values()]
+        return ", ".join(dict.fromkeys(" ".join(name).strip() for name in names))
 
     def _of_edge(self, edge: int) -> Request | None:
         """The swap that is under way at an edge server."""

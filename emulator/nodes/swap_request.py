@@ -23,6 +23,7 @@ class Part:
         ready: Whether its warm-up is over.
         before: Who was bound when it took over and stands by since; 0: nobody (any more).
         epoch: That began when it took over.
+        state: What became of the state of the one before; the rest of it as in ``SwappedEdge``.
     """
 
     edge: int
@@ -31,6 +32,17 @@ class Part:
     ready: bool = False
     before: int = 0
     epoch: int = 0
+    state: Literal["", "handed over", "cold start"] = ""
+    state_reason: str = ""
+    state_format: str = ""
+    state_bytes: int = 0
+    state_sha256: str = ""
+    state_frame: int = -1
+    state_s: float = 0.0
+
+    def shown(self) -> SwappedEdge:
+        """As tools see it."""
+        return SwappedEdge(**{name: getattr(self, name) for name in SwappedEdge.__struct_fields__})
 
 
 @dataclass(slots=True)
@@ -108,10 +120,7 @@ class Request:
 
     def state(self) -> SwapState:
         """As tools see it."""
-        parts = tuple(
-            SwappedEdge(part.edge, part.process, part.instance, part.ready, part.before, part.epoch)
-            for part in self.parts.values()
-        )
+        parts = tuple(part.shown() for part in self.parts.values())
         return SwapState(
             self.number, self.stage, self.asked.agent, parts, self.asked_frame, self.asked.at_frame, self.frame,
             self.failed, self.reason, self.missed, self.gap_frames, self.held_s, self.back_frame,

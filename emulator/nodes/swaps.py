@@ -28,6 +28,7 @@ from emulator.nodes.members import Members
 from emulator.nodes.swap_book import SwapBook
 from emulator.nodes.swap_request import TAKEN, Request, facts_of
 from emulator.nodes.swap_rules import check
+from emulator.nodes.swap_states import HandedStates
 from emulator.scenario import Scenario
 
 
@@ -65,6 +66,7 @@ class Swaps:
         self._scenario = scenario
         self._book = SwapBook(writer, node)
         self._requests = self._book.live
+        self._states = HandedStates(registry, members, self._book, note, self._retire)
         self._now = now
         self._note = note
         self._again = again
@@ -89,7 +91,7 @@ class Swaps:
         Raises: ValueError: not now, or not like this.
         """
         phase, now, _ = self._now()
-        frame = 0 if now is None else now.frame
+        frame = self._frame()
         check(asked, phase, now, self._scenario, self._registry)
         request = self._book.open(asked, frame, self._registry)
         if asked.agent:
@@ -102,14 +104,12 @@ class Swaps:
         return request.state()
 
     def _frame(self) -> int:
-        now = self._now()[1]
-        return 0 if now is None else now.frame
+        return 0 if (now := self._now()[1]) is None else now.frame
 
     def _expire_in(self, request: Request, seconds: float) -> None:
         def expire() -> None:
             if request.number in self._requests and request.stage in ("starting", "warm-up"):
-                who = "; ".join(request.lacking())
-                self._fail(request, f"not ready within {seconds:g} s: {who}")
+                self._fail(request, f"not ready within {seconds:g} s: {'; '.join(request.lacking())}")
 
         self._process.after(seconds, expire)
 
@@ -163,7 +163,10 @@ class Swaps:
             return False
         for request in list(self._requests.values()):
             if request.stage == "ready" and request.is_due(frame):
-                self._take_over(request, frame)
+                if lacking := self._states.lacks(request, frame):
+                    self._fail(request, lacking)
+                else:
+                    self._take_over(request, frame)
         return True
 
     def _look(self) -> None:
@@ -181,7 +184,7 @@ class Swaps:
 
     def _take_over(self, request: Request, frame: int) -> None:
         request.frame = frame
-        request.title = self._title(request)
+        request.title = self._book.title(request, self._standbys)
         for part in request.parts.values():
             part.before = self._members.bound(part.edge)
             part.epoch = self._members.bind(part.edge, part.instance, part.process, part.before)
@@ -233,10 +236,6 @@ class Swaps:
         for part in back:
             self._retire(part.instance, why)
 
-    def _title(self, request: Request) -> str:
-        names = [self._standbys.describe(part.instance) for part in request.parts.values()]
-        return ", ".join(dict.fromkeys(" ".join(name).strip() for name in names))
-
     def _retire(self, instance: int, reason: str) -> None:
         """Nobody needs an agent any more; one of ours sees that by the roster."""
         if (desk := self._registry.desk) is not None and desk.knows(instance):
@@ -262,7 +261,7 @@ class Swaps:
             if not request.revert:
                 request.counted = True
                 for part in request.parts.values():
-                    self._book.enter(request, part, frame, "bound")
+                    self._book.enter(request, part, frame, self._states.count(request, part))
                     self._book.row(request, "bound", frame, part)
         if bad and not request.revert:
             edge, reason = next(iter(bad.items()))
@@ -299,6 +298,7 @@ class Swaps:
             if part.before == instance != 0:
                 part.before = 0
                 self._members.hold(part.edge, 0)
+                self._states.orphaned(request, part)
             elif request.frame < 0 and not self._members.bound(part.edge):
                 request.at_once = True
 

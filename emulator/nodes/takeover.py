@@ -137,10 +137,10 @@ class Takeover:
         if turn is None or not turn.takes_over or turn.over:
             return
         if not there:
-            self._fail(turn, "gone")
+            self.fail(turn, "gone")
         elif self._driver.paced:
             left_s = self._driver.left_s(FALL_BACK) or 0.0
-            self._node.process.after(left_s, lambda: self._fail(turn, "late"))
+            self._node.process.after(left_s, lambda: self.fail(turn, "late"))
 
     def answered(self, instance: int, message: Message, slot: int, attempt: int, reason: str) -> None:
         """Somebody at the gateway has decided; reason: why that is no good, if it is not."""
@@ -152,7 +152,7 @@ class Takeover:
                 return
             if reason and turn.takes_over:
                 turn.bad = message
-                self._fail(turn, reason)
+                self.fail(turn, reason)
             else:
                 self._decide(turn, message)
         elif not reason:
@@ -178,7 +178,7 @@ class Takeover:
                 file(message, fields)
             self._decide(turn, message)
 
-    def _fail(self, turn: Turn, reason: str) -> None:
+    def fail(self, turn: Turn, reason: str) -> None:
         """The new one has no valid decision: the old one's of the same frame counts.
 
         On the wall clock it is taken here. In lockstep the hub computes the slot again with the old one bound, so that

@@ -46,7 +46,7 @@ def test_a_policy_decides_well_what_can_be_alike_in_two_lives_and_lives_on_after
 ) -> None:
     found = ours(spec, scenario, EDGE, BUDGET_S)
     face = face_of(found, EDGE, "lockstep")
-    make = hosted(spec, found.scenario, EDGE)
+    make, _ = hosted(spec, found.scenario, EDGE)
     frames = [drawn(face, EDGE, frame) for frame in range(FRAMES)]
 
     def lived(decider: Decider) -> list[wire.Said]:

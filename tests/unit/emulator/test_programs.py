@@ -18,7 +18,7 @@ from thread_run import small
 
 from agents.errors import AgentError
 from agents.host import class_in
-from agents.manifest import Manifest, Resources, load, load_programs, warning_of
+from agents.manifest import Manifest, Resources, State, load, load_programs, warning_of
 from agents.policy import per_edge_specs
 from bus.keystore import Keystore
 from emulator.launch import Child, Launcher, started
@@ -217,9 +217,9 @@ def test_the_page_has_every_key_with_its_default() -> None:
     rows = re.findall(r"^\| `([a-z0-9_.]+)` \|[^|]*\|([^|]*)\|", page, flags=re.MULTILINE)
     told = {key: default.strip().strip("`").strip('"') for key, default in rows}
     expected = {}
-    for prefix, table in (("", Manifest), ("resources.", Resources)):
+    for prefix, table in (("", Manifest), ("resources.", Resources), ("state.", State)):
         for field in msgspec.structs.fields(table):
-            if field.name != "resources":
+            if prefix or field.name not in ("resources", "state"):
                 expected[prefix + field.name] = field.default
     assert told.keys() == expected.keys()
     for key, default in expected.items():
