@@ -29,6 +29,12 @@ class LiveStage:
     swaps: list[dict[str, Any]] = field(default_factory=list)
 
 
+def served(status: RunStatus) -> float:
+    """Tasks that the delay of a run is the mean of: in the rental world those that edge servers served."""
+    names = ("edge",) if "edge" in status.tasks else ("local", "peer", "cloud")
+    return sum(status.tasks.get(name, 0.0) for name in names)
+
+
 @dataclass(frozen=True)
 class From:
     """A run as it was when a stage began: the slot, the tasks that were served until then, and their mean delay."""
@@ -40,7 +46,7 @@ class From:
     @classmethod
     def of(cls, status: RunStatus) -> From:
         """As a look at the run shows it."""
-        return cls(status.slot, sum(status.tasks.get(name, 0.0) for name in ("local", "peer", "cloud")), status.delay_s)
+        return cls(status.slot, served(status), status.delay_s)
 
 
 @dataclass

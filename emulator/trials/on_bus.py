@@ -39,6 +39,7 @@ from emulator.trials.episode import Note, binding_note, summed
 from emulator.trials.figures import Arm, FrameSeen, Guardrail, Incident
 from emulator.trials.in_process import InProcess
 from emulator.trials.plan import Plan
+from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack
 
@@ -85,16 +86,15 @@ class OnBus:
 
     def _check(self, scenario: Scenario) -> None:
         plan = self.plan
-        if scenario.world != "offloading":
-            raise ScenarioError(f"{plan.name}: scenario: trials of the {scenario.world} world are not done yet")
         if scenario.link:
             raise ScenarioError(f"{plan.name}: scenario: emulated links do not lead to agents that come by a swap")
         if plan.fault:
             raise ScenarioError(f"{plan.name}: fault: is of trials in one process; leave it out, or leave out --bus")
-        if is_program(plan.candidate):
-            load_programs([plan.candidate], scenario.world)
-        else:
-            check_hostable(plan.candidate, scenario.world)
+        for spec in (plan.candidate, plan.baseline):
+            if is_program(spec):
+                load_programs([spec], scenario.world)
+            elif spec == plan.candidate or scenario.world == "rental":
+                check_hostable(spec, scenario.world)
         named = Trial(plan, scenario.edges.count, scenario.world)
         for stage in plan.stage:
             named.binding(stage)
@@ -147,7 +147,7 @@ class OnBus:
         missed = int(state.get("missed", 0))
         held = {m: range(first, last) for m, arm in enumerate(binding) if arm == "candidate" and first >= 0}
         found = self._with_books(found, folder, binding, residents, held)
-        everywhere = int(summary.get("missed") or 0) + int(sum(read_table(folder / "frames.csv")["refused"]))
+        everywhere = int(summary.get("missed") or 0) + int(summary.get("refused") or 0)
         return msgspec.structs.replace(
             found, back_frame=back, missed=missed, missed_outside=max(everywhere - missed, 0)
         )
@@ -176,7 +176,8 @@ class OnBus:
         """The same frames with the baseline everywhere, in this process where that can be."""
         if can_be_called(self.plan.baseline):
             scenario = msgspec.structs.replace(self.scenario, seed=seed)
-            track = OffloadingTrack(scenario, {"baseline": self.plan.baseline}, float("inf"))
+            made = RentalTrack if scenario.world == "rental" else OffloadingTrack
+            track = made(scenario, {"baseline": self.plan.baseline}, float("inf"))
             return [track.frame() for _ in range(frames)]
         return frames_of(self._run(f"{index}-{seed}-twin", seed, frames, [])[0], self.trial.edges)
 
@@ -246,7 +247,9 @@ def can_be_called(spec: str) -> bool:
 
 
 def frames_of(folder: Path, cells: int) -> list[FrameSeen]:
-    """The frames of a run, from its folder."""
+    """The frames of a run, from its folder, of either world; a slot of the rental world is a frame."""
+    if (folder / "edges.csv").exists():
+        return _rental_frames(folder, cells)
     frames, table = read_table(folder / "frames.csv"), read_table(folder / "cells.csv")
     rows = list(zip(*(table[name] for name in ("frame", "local", "peer", "cloud", "delay_s")), strict=True))
     found = []
@@ -255,6 +258,17 @@ def frames_of(folder: Path, cells: int) -> list[FrameSeen]:
         completed = tuple(local + peer + cloud for _, local, peer, cloud, _ in mine)
         cost_s = tuple(done * row[4] for done, row in zip(completed, mine, strict=True))
         found.append(FrameSeen(int(frame), completed, cost_s, reward))
+    return found
+
+
+def _rental_frames(folder: Path, edges: int) -> list[FrameSeen]:
+    slots, table = read_table(folder / "slots.csv"), read_table(folder / "edges.csv")
+    rows = list(zip(table["tasks"], table["delay_s"], strict=True))
+    found = []
+    for k, (slot, reward) in enumerate(zip(slots["slot"], slots["reward"], strict=True)):
+        mine = rows[k * edges : (k + 1) * edges]
+        completed = tuple(tasks for tasks, _ in mine)
+        found.append(FrameSeen(int(slot), completed, tuple(tasks * delay_s for tasks, delay_s in mine), reward))
     return found
 
 

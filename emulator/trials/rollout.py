@@ -27,6 +27,7 @@ from emulator.trials.lead import GOING, Lead
 from emulator.trials.live_state import Begun, From, Line, LiveStage
 from emulator.trials.on_bus import breach_of, can_be_called
 from emulator.trials.plan import Stage
+from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.rules import Trial, Verdict
 from emulator.trials.switchback_run import Blocks
 from emulator.trials.worlds import OffloadingTrack
@@ -39,18 +40,25 @@ class Twin:
     """The live run with the baseline everywhere, slot by slot, as far as it is needed."""
 
     def __init__(self, scenario: Scenario, baseline: str) -> None:
-        self._track = OffloadingTrack(scenario, {"baseline": baseline}, float("inf"))
+        made = RentalTrack if scenario.world == "rental" else OffloadingTrack
+        self._track = made(scenario, {"baseline": baseline}, float("inf"))
         self._slots: list[tuple[float, float]] = []
 
     def delay_s(self, first: int, end: int) -> float | None:
         """Mean delay of the tasks of slots first..end-1, seconds; None without tasks."""
         while len(self._slots) < end:
-            self._track.frame()
-            for slot in self._track.latest.slots if self._track.latest is not None else ():
-                done = slot.row.local + slot.row.peer + slot.row.cloud
-                self._slots.append((done, done * slot.row.delay_s))
+            self._frame(self._track)
         done = sum(each[0] for each in self._slots[first:end])
         return sum(each[1] for each in self._slots[first:end]) / done if done else None
+
+    def _frame(self, track: RentalTrack | OffloadingTrack) -> None:
+        seen = track.frame()
+        if isinstance(track, RentalTrack):
+            self._slots.append((sum(seen.completed), sum(seen.cost_s)))
+            return
+        for slot in track.latest.slots if track.latest is not None else ():
+            done = slot.row.local + slot.row.peer + slot.row.cloud
+            self._slots.append((done, done * slot.row.delay_s))
 
 
 class Rollout:

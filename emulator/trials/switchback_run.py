@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bus.errors import BusError
 from bus.messages import RunStatus
 from emulator.trials import switchback
 from emulator.trials.figures import Arm, Incident
+from emulator.trials.live_state import served
 from emulator.trials.rules import Verdict
 from emulator.trials.switchback import Pair
 
 if TYPE_CHECKING:
     from emulator.trials.rollout import Rollout
-
-
-SERVED: Final = ("local", "peer", "edge", "cloud")
-"""Where tasks end that are served, in either world."""
 
 
 class Blocks:
@@ -79,7 +76,7 @@ class Blocks:
 
 def _between(first: RunStatus, last: RunStatus, slots_per_frame: int) -> dict[str, float]:
     """Delay of a task, and reward of a frame, of what came after a look up to a later one."""
-    done, before = (sum(each.tasks.get(name, 0.0) for name in SERVED) for each in (last, first))
+    done, before = served(last), served(first)
     cost_s = last.delay_s * done - first.delay_s * before
     frames = max(last.slot - first.slot, 1) / slots_per_frame
     delay_s = cost_s / (done - before) if done > before else 0.0

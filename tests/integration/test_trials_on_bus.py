@@ -54,6 +54,30 @@ def test_a_run_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
         assert found.run[name] != found.twin[name]
 
 
+RENTAL = {
+    "name": "rental",
+    "scenario": "quickstart-rental",
+    "set": ["edges.count=4"],
+    "baseline": "all1",
+    "candidate": "greedy-rule",
+    "stage": [{"kind": "canary", "edges": [0, 1], "frames": 6}],
+}
+
+
+def test_a_run_of_the_rental_world_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
+    plan = msgspec.convert(RENTAL, Plan)
+    found, notes = played(tmp_path, plan)
+    expected = InProcess(plan).play(0, 1, lambda _line: None)
+    assert (found.frames, found.breach, found.missed, found.missed_outside) == (6, None, 0, 0)
+    for name, values in expected.series.items():
+        assert found.series[name] == pytest.approx(values, rel=1e-12)
+    assert found.series["run_reward"] != found.series["twin_reward"]
+    assert found.cells == expected.cells
+    assert [note["candidates"] for note in notes] == [[], [0, 1]]
+    assert [len(found.decision_s[arm]) for arm in ("baseline", "candidate")] == [2 * 4 + 6 * 2, 6 * 2]
+    assert 20.0 < found.twin["message_bytes"] < found.run["message_bytes"] < 200.0
+
+
 @pytest.mark.parametrize(
     ("name", "guardrail", "missed"), [("bad-candidate", "infeasible", 1), ("crashing-candidate", "crash", 0)]
 )
