@@ -46,7 +46,7 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
             "set it to keep or empty"
         )
     if not on_bus:
-        _check_links(scenario)
+        check_links(scenario)
     resolved = resolve_rental(scenario)
     _check_policies(resolved, specs, on_bus=on_bus)
     return resolved
@@ -65,7 +65,7 @@ def _check_policies(scenario: Scenario, specs: list[str], *, on_bus: bool) -> No
         make_rental_policy(spec, RentalSetting(plan, edge, scenario.seed, scenario.name))
 
 
-def _check_links(scenario: Scenario) -> None:
+def check_links(scenario: Scenario) -> None:
     """In one process, links are those between agents, and all they can do is lose letters.
 
     Raises: ScenarioError: the scenario has others.
@@ -76,7 +76,7 @@ def _check_links(scenario: Scenario) -> None:
         if not between_agents or shape_of(link) != LinkShape(loss=link.loss):
             raise ScenarioError(
                 f"{scenario.name}: link: from {link.source} to {link.target}: in one process, links of the rental "
-                "world are between agents and have a loss only; use `edgerig run`"
+                "world are between agents and have a loss only; leave others out, or use `edgerig run`"
             )
 
 

@@ -13,9 +13,18 @@ NobodyThere = Callable[[int, int], bool]
 """Edge server and frame to whether a fault took its agent away."""
 
 
+Carry = Callable[[int, Any], str]
+"""Edge server and decision to why it did not come there over an emulated link; empty: it did."""
+
+
 def nobody_is_lost(_edge: int, _frame: int) -> bool:
     """No fault."""
     return False
+
+
+def it_comes(_edge: int, _decided: Any) -> str:
+    """No emulated link."""
+    return ""
 
 
 @dataclass
@@ -40,9 +49,16 @@ class Binding:
         return {"baseline": list(range(len(self.bound))), "candidate": sorted(bound | set(also))}
 
     def obey(
-        self, frame: int, answers: Mapping[Arm, Mapping[int, Answer]], take: Callable[[int, Any], None]
+        self,
+        frame: int,
+        answers: Mapping[Arm, Mapping[int, Answer]],
+        take: Callable[[int, Any], None],
+        carry: Carry = it_comes,
     ) -> tuple[list[Incident], list[str]]:
-        """Let decisions come into force; returns what went wrong, and why each edge server refused what it refused."""
+        """Let decisions come into force; returns what went wrong, and why each edge server refused what it refused.
+
+        What a link lost is nobody's fault, and so no incident.
+        """
         refused, incidents = [""] * len(self.bound), []
         for edge, arm in enumerate(self.bound):
             warming = answers.get("candidate", {}).get(edge)
@@ -52,14 +68,18 @@ class Binding:
                 continue
             answer = answers[arm][edge]
             if answer.wrong is None:
-                take(edge, answer.decided)
+                refused[edge] = carry(edge, answer.decided)
+                if not refused[edge]:
+                    take(edge, answer.decided)
                 continue
             # In the frame in which the candidate takes over, both decide.
             instead = answers["baseline"][edge].decided if arm != self.before[edge] else None
-            if instead is not None:
+            if instead is None:
+                refused[edge] = answer.wrong[0]
+            elif not (reason := carry(edge, instead)):
                 take(edge, instead)
             else:
-                refused[edge] = answer.wrong[0]
+                refused[edge] = reason
             incidents.append(Incident(answer.wrong[0], edge, frame, arm, answer.wrong[1], covered=instead is not None))
         self.before = list(self.bound)
         return incidents, refused

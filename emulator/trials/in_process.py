@@ -13,6 +13,7 @@ from agents.rental_policy import LearningRental, RentalSetting, make_rental_poli
 from emulator.assembly import build_network, resolve
 from emulator.errors import ScenarioError
 from emulator.rental_plan import build_plan, resolve_rental
+from emulator.rental_run import check_links
 from emulator.scenario import Scenario
 from emulator.scenario_file import load as load_scenario
 from emulator.trials import episode
@@ -43,9 +44,9 @@ class InProcess:
         """
         self.plan = plan
         scenario = scenario or load_scenario(plan.scenario, plan.set)
-        if scenario.link:
-            raise ScenarioError(f"{plan.name}: scenario: trials do not emulate links yet; take [[link]] out of it")
         self._rental = scenario.world == "rental"
+        if self._rental:
+            check_links(scenario)
         self.scenario = resolve_rental(scenario) if self._rental else resolve(scenario)
         self.trial = Trial(plan, self.scenario.edges.count, self.scenario.world)
         # What agents of the offloading world see is independent of what they decide, so their shadows' world is exact.
@@ -60,6 +61,11 @@ class InProcess:
             if isinstance(self._made(spec, None if everyone else 0), LearningPolicy | LearningRental):
                 raise AgentError(
                     f"agent {spec}: learns while it decides; export it, and let the trial judge the export"
+                )
+            if everyone and self.scenario.link and not self._rental:
+                raise AgentError(
+                    f"{self.plan.name}: {spec} decides for the whole network, which over [[link]] each edge server's "
+                    "agent sees otherwise; take [[link]] out"
                 )
             if everyone and any(stage.kind == "canary" for stage in self.plan.stage):
                 raise AgentError(

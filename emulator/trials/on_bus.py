@@ -87,7 +87,10 @@ class OnBus:
     def _check(self, scenario: Scenario) -> None:
         plan = self.plan
         if scenario.link:
-            raise ScenarioError(f"{plan.name}: scenario: emulated links do not lead to agents that come by a swap")
+            raise ScenarioError(
+                f"{plan.name}: scenario: emulated links do not lead to agents that come by a swap; hold the trial in "
+                "one process (leave out --bus and --rate), or take [[link]] out"
+            )
         if plan.fault:
             raise ScenarioError(f"{plan.name}: fault: is of trials in one process; leave it out, or leave out --bus")
         for spec in (plan.candidate, plan.baseline):

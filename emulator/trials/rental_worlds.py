@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from agents.n2o.network import withheld
 from agents.rental_networks import Together
 from agents.rental_policy import (
     RentalObservation,
@@ -17,6 +19,7 @@ from agents.rental_policy import (
 )
 from bus.messages import Array, Observation
 from emulator import records
+from emulator.linking import table_of
 from emulator.model.graph import Floats
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
@@ -32,7 +35,8 @@ class RentalCrew:
         self.everyone = observes(spec) == "network"
         self._most, self._budget_s, self._graph = world.most_units, budget_s, world.graph
         edges = [None] if self.everyone else list(range(world.edges))
-        settings = [RentalSetting(world.plan, edge, scenario.seed, scenario.name) for edge in edges]
+        lost = partial(withheld, table_of(scenario), scenario.seed) if scenario.link else None
+        settings = [RentalSetting(world.plan, edge, scenario.seed, scenario.name, lost) for edge in edges]
         self._policies = [make_rental_policy(spec, setting) for setting in settings]
         self._callees: Callees[RentalPolicy] = Callees(self._policies)
 

@@ -327,5 +327,8 @@ def scenario_of(client: Client, name: str) -> Scenario:
             f"scenario: the trial is of {name}, but the run at the hub is of {found.name}; give its trial"
         )
     if found.link:
-        raise ScenarioError(f"{found.name}: emulated links do not lead to agents that come by a swap")
+        raise ScenarioError(
+            f"{found.name}: emulated links do not lead to agents that come by a swap; leave out --hub, or start the "
+            "run without [[link]]"
+        )
     return found

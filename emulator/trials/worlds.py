@@ -20,10 +20,13 @@ from emulator import records
 from emulator.model.offloading import Bools, Floats, ordered_sum, refusal
 from emulator.records import services_of
 from emulator.scenario import Scenario
-from emulator.trials.arms import Binding, NobodyThere, nobody_is_lost
+from emulator.trials.arms import Binding, Carry, NobodyThere, it_comes, nobody_is_lost
 from emulator.trials.callees import Answer, Callees, judged
 from emulator.trials.figures import Arm, FrameSeen, Incident
 from emulator.world import FrameStep, World
+
+Shown = Sequence[Floats] | Floats
+"""What agents are shown of the frame before, by edge server, each of shape (slot, service)."""
 
 
 class Track(Protocol):
@@ -49,10 +52,10 @@ class Crew:
             [make_policy(spec, setting_in(scenario, world, edge)) for edge in edges]
         )
 
-    def decide(self, frame: int, counts: Floats, edges: Sequence[int]) -> dict[int, Answer]:
+    def decide(self, frame: int, counts: Shown, edges: Sequence[int]) -> dict[int, Answer]:
         """Ask for the decisions of some edge servers; a crash is an answer, too, and the last one."""
         if self.everyone:
-            plan, seconds, crash = self._callees.ask(0, Observation(frame, counts))
+            plan, seconds, crash = self._callees.ask(0, Observation(frame, np.asarray(counts)))
             return {edge: self._judged(edge, None if crash else plan[edge], seconds, crash) for edge in edges}
         shown = {edge: Observation(frame, counts[edge]) for edge in edges}
         return {edge: self._judged(edge, *self._callees.ask(edge, seen)) for edge, seen in shown.items()}
@@ -66,10 +69,10 @@ class Crew:
 
         return judged(row, seconds, crash, self._budget_s, unfit)
 
-    def after_frame(self, frame: int, counts: Floats, reward: Reward, edges: Sequence[int]) -> None:
+    def after_frame(self, frame: int, counts: Shown, reward: Reward, edges: Sequence[int]) -> None:
         """Tell those that were asked what the frame was worth."""
         for place in [0] if self.everyone else edges:
-            seen = Observation(frame, counts if self.everyone else counts[place])
+            seen = Observation(frame, np.asarray(counts) if self.everyone else counts[place])
             self._callees.tell(place, "after_frame", seen, reward)
 
 
@@ -104,16 +107,28 @@ class OffloadingTrack:
         """Play the next frame."""
         frame, counts = self._frame, self.world.counts
         here = self._arms.asked(asked)
-        answers = {arm: crew.decide(frame, counts, here[arm]) for arm, crew in self._crews.items()}
+        shown, carry = self._linked(frame, counts)
+        answers = {arm: crew.decide(frame, shown, here[arm]) for arm, crew in self._crews.items()}
         rows = self._in_force.copy()
-        incidents, refused = self._arms.obey(frame, answers, rows.__setitem__)
+        incidents, refused = self._arms.obey(frame, answers, rows.__setitem__, carry)
         self._in_force = rows
         step = self.latest = self.world.step_frame(rows, self._schedule, refused)
         for arm, crew in self._crews.items():
-            crew.after_frame(frame, counts, reward_of(step.row), here[arm])
+            crew.after_frame(frame, shown, reward_of(step.row), here[arm])
         self._frame = frame + 1
         seconds = {arm: [answer.seconds for answer in given.values()] for arm, given in answers.items()}
         return _seen(frame, step, self._message_bytes(counts), incidents, seconds)
+
+    def _linked(self, frame: int, counts: Floats) -> tuple[Shown, Carry]:
+        """What comes to agents over emulated links, if there are any, and how their decisions come back.
+
+        Who stands by, or warms up, sees what is shown to whoever is bound; only one decision is sent.
+        """
+        linked = self.world.linked
+        if linked is None:
+            return counts, it_comes
+        came = [linked.shown(edge, frame, counts, everyone=False) for edge in range(len(counts))]
+        return [shown for shown, _ in came], lambda edge, row: linked.decided(edge, frame, row, came[edge][1])
 
     def _message_bytes(self, counts: Floats) -> float:
         """What an agent is shown of other cells for one decision, payload bytes, mean over agents."""

@@ -36,6 +36,47 @@ def test_a_world_with_one_arm_is_the_in_process_world(policy: str) -> None:
     assert [sum(frame.completed) for frame in seen] == [row.tasks for row in rows]
 
 
+LINKS = (
+    'link=[{from="agent/*", to="edge/*", both=true, loss=0.2, latency_s=0.05, rate_bps=1e5}, '
+    '{from="cell/*", to="*", loss=0.1}, {from="edge/*", to="cloud", both=true, loss=0.1}]'
+)
+LINKED = [*FAST, LINKS]
+
+
+def test_over_emulated_links_a_world_with_one_arm_is_the_in_process_world() -> None:
+    """Another arm that stands by changes nothing: one observation comes to an agent, one decision goes."""
+    scenario = resolve(load("quickstart", [*LINKED, "frames=12"]))
+    rows = [played.step.row for played in rollout.play(scenario, World(scenario))]
+    for arms in ({"baseline": "popularity"}, {"baseline": "popularity", "candidate": "greedy"}):
+        track = OffloadingTrack(scenario, arms, BUDGET_S)
+        seen = [track.frame(asked=[0, 2] if len(arms) > 1 else ()) for _ in range(12)]
+        assert [frame.reward for frame in seen] == [row.reward_s for row in rows]
+        assert not [each for frame in seen for each in frame.incidents], "a link's loss is nobody's fault"
+    assert sum(row.refused for row in rows) > 3, "links did lose decisions"
+
+
+def test_over_emulated_links_equal_arms_differ_by_exactly_nothing() -> None:
+    found = InProcess(plan_of(set=LINKED, candidate="popularity")).play(0, 3, lambda _line: None)
+    assert (found.run, found.missed, found.breach) == (found.twin, 0, None)
+    other = InProcess(plan_of(set=LINKED, candidate="cloud-only")).play(0, 3, lambda _line: None)
+    assert other.twin == found.twin, "links do to the twin what they do to the run"
+    assert other.run["delay"] > other.twin["delay"]
+
+
+def test_letters_that_links_lose_are_lost_in_trials_of_the_rental_world_too() -> None:
+    links = ['link=[{from="agent/*", to="agent/*", loss=1.0}]']
+    plan = {"scenario": "quickstart-rental", "baseline": "owner", "candidate": "maxsum"}
+    found = []
+    for more in ([], links):
+        scenario = load("quickstart-rental", [*more, "frames=6", 'agent.policy="owner"'])
+        played = [each.step for each in rental_rollout.play(scenario, RentalWorld(scenario))]
+        made = InProcess(plan_of(**plan, set=more, stage=[{"kind": "all", "frames": 4}]))
+        _, twin = made.tracks(0, scenario.seed)
+        found.append([twin.frame().reward for _ in range(6)])
+        assert found[-1] == [float(step.reward[0].sum()) for step in played]
+    assert found[0] != found[1]
+
+
 def test_who_is_bound_decides() -> None:
     scenario = resolve(load("quickstart", [*FAST, "frames=12"]))
     both = OffloadingTrack(scenario, {"baseline": "popularity", "candidate": "greedy"}, BUDGET_S)
@@ -78,7 +119,14 @@ def test_shadows_in_the_offloading_world_are_exact() -> None:
             {"scenario": "quickstart-rental", "baseline": "greedy-rule", "candidate": "owner"},
             "owner decides for the whole network",
         ),
-        ({"scenario": "lossy"}, "do not emulate links yet"),
+        (
+            {"scenario": "lossy", "candidate": "ils:2", "stage": [{"kind": "all", "frames": 2}]},
+            "ils:2 decides for the whole network, which over",
+        ),
+        (
+            {"scenario": "quickstart-rental", "set": ['link=[{from="cell/*", to="*", loss=0.5}]']},
+            "are between agents and have a loss only; leave others out",
+        ),
     ],
 )
 def test_what_cannot_be_tried_is_refused_before_it_begins(change: dict[str, object], said: str) -> None:
