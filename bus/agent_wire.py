@@ -43,6 +43,7 @@ REASONS: Final = {
     "out_of_range": "an index or a number that does not exist in this run",
     "infeasible": "more than fits the edge server",
     "late": "later than the deadline",
+    "link": "an emulated link has lost it",
     "warm_up": "a decision of the warm-up was refused, so the agent is not bound",
     "flood": "more frames than anyone needs; nothing more is read",
 }

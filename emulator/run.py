@@ -93,9 +93,10 @@ def _with_programs(scenario: Scenario, tell: Callable[[str], None]) -> Scenario:
     for found in load_programs(specs, scenario.world, services):
         if warning_of(found):
             tell(warning_of(found))
-    if scenario.link:
+    if scenario.link and scenario.world == "rental":
         raise AgentError(
-            f"agent {policy}: emulated links do not lead to programs yet; take [[link]] out of the scenario"
+            f"agent {policy}: in the rental world emulated links do not lead to programs; take [[link]] out of the "
+            "scenario, or name a policy of ours"
         )
     return msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, policy=policy))
 

@@ -23,6 +23,7 @@ from bus.process import Process
 from bus.publisher import Publisher
 from bus.slots import SlotDriver
 from bus.swap_messages import BESIDE, Shadowed
+from emulator.nodes.agent_link import AgentLink
 from emulator.nodes.handing import Handing
 from emulator.nodes.handover import Party
 from emulator.nodes.seat import ASKED, Face, Role, Seat
@@ -67,6 +68,7 @@ class Gateway:
         self._handing = Handing(node, edge, driver, self._takeover, self._party, self._ask)
         self._node = node
         self._face = face
+        self._link = AgentLink(node, edge, face, self._on_observation)
         self._name = f"/agent/{edge}"
         self._sitters: dict[int, Sitter] = {}
         self._bound = (0, 0)  # instance and epoch
@@ -129,7 +131,7 @@ class Gateway:
         self._decision = node.publisher(face.decision)
         self._takeover.guard(face.decision)
         node.subscribe("/hub/roster", self._on_roster)
-        node.subscribe(face.observation, self._on_observation)
+        node.subscribe(face.observation, self._link)
         node.subscribe(face.in_force, self._on_in_force)
         node.subscribe(face.reward, self._on_reward)
         node.subscribe("/hub/shutdown", self._on_shutdown)
@@ -147,6 +149,7 @@ class Gateway:
         self._outcome = None
         self._overheard = {}
         self._takeover.begin_again()
+        self._link.begin_again()
         self._handing.begin_again()
         for sitter in self._sitters.values():
             sitter.seat.begin_again(seed)
@@ -260,7 +263,7 @@ class Gateway:
 
     def _publish(self, message: Message, slot: int, attempt: int) -> None:
         assert self._decision is not None  # noqa: S101 -- nobody sits before it is open
-        self._decision.publish(message, slot=slot, attempt=attempt)
+        self._decision.publish(message, slot=slot, attempt=attempt, t_sim_ns=self._link.leaves_ns(slot))
 
     def _tell(self, sitter: Sitter, said: wire.Said, epoch: int, frame: int) -> None:
         sitter.said += 1

@@ -39,7 +39,9 @@ def check(asked: Swap, phase: str, now: Now | None, scenario: Scenario, registry
     if asked.to and len(asked.to) != len(asked.edges):
         raise ValueError(f"to: names {len(asked.to)} agents for {len(asked.edges)} edge servers")
     if scenario.link:
-        raise ValueError("emulated links do not lead to agents that come by a swap; take [[link]] out")
+        raise ValueError(
+            "a run with emulated links has no swaps; take [[link]] out, or set links by hand after the swap"
+        )
     if now is not None and 0 <= asked.at_frame <= now.frame:
         raise ValueError(f"frame {asked.at_frame} has begun; it is frame {now.frame} now")
     if asked.at_frame >= scenario.frames:
