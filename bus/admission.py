@@ -13,7 +13,7 @@ from bus.keystore import Enrolled
 from bus.messages import Beat, Lease, Leave, LinkReport, Message, Peer, Ready, Register, Seated
 from bus.rights import Rights
 from bus.security import Security
-from bus.swap_messages import Shadowed, StateHanded, SwapFailed
+from bus.swap_messages import Shadowed, StateDue, StateHanded, SwapFailed
 from bus.topics import TABLE
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Admission:
             reason, text = self._forbids_lease(key, request)
         elif isinstance(request, Register | Beat | Ready | Leave | LinkReport):
             reason, text = self._forbids_speech(key, request)
-        elif isinstance(request, Seated | SwapFailed | Shadowed | StateHanded):
+        elif isinstance(request, Seated | SwapFailed | Shadowed | StateDue | StateHanded):
             reason, text = self._forbids_seated(key, request)
         elif reads or self._is_operator(key):
             return None
@@ -107,7 +107,9 @@ class Admission:
             return self._forbids_record(speaker, request.peer)
         return "", ""
 
-    def _forbids_seated(self, key: str, request: Seated | SwapFailed | Shadowed | StateHanded) -> tuple[str, str]:
+    def _forbids_seated(
+        self, key: str, request: Seated | SwapFailed | Shadowed | StateDue | StateHanded
+    ) -> tuple[str, str]:
         speaker = self._holders.get(self._security.instance_of(key) or 0)
         if speaker is None or f"/edge/{request.edge}" not in speaker.names:
             return "rights", f"it speaks for the agent of /edge/{request.edge}, which it does not hold"

@@ -37,6 +37,7 @@ class Swap(Message, frozen=True):
         hold_frames: Frames for which the agents before stand by after they were replaced; -1: until ``swap_end``.
         deadline_s: Wall seconds that may pass until they are ready, from now on, or from ``at_frame`` on.
         back_frame: From which on those before shall decide again; -1: they need not.
+        cold: No state goes over, though it could.
     """
 
     edges: tuple[int, ...]
@@ -46,6 +47,7 @@ class Swap(Message, frozen=True):
     hold_frames: int = 1
     deadline_s: float = 30.0
     back_frame: int = -1
+    cold: bool = False
 
 
 class SwapQuery(Message, frozen=True):
@@ -133,6 +135,13 @@ class SwapFailed(Message, frozen=True):
     instance: int
     frame: int
     reason: str
+
+
+class StateDue(Message, frozen=True):
+    """An edge server asks whether an instance that takes over there shall have the state of the one before."""
+
+    edge: int
+    instance: int
 
 
 class StateHanded(Message, frozen=True):

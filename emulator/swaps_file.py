@@ -46,5 +46,8 @@ def _swap(rows: Iterable[Mapping[str, str]]) -> Swap | None:
     if "bound" not in frames:
         return None
     first, back = frames["bound"], frames.get("rolled back", -1)
+    cold = "cold start" in frames and "handed over" not in frames  # whatever was the reason: to have the same numbers
     hold = frames["done"] - first if "done" in frames else -1
-    return Swap(tuple(edges), agent, at_frame=first, hold_frames=hold, deadline_s=DEADLINE_S, back_frame=back)
+    return Swap(
+        tuple(edges), agent, at_frame=first, hold_frames=hold, deadline_s=DEADLINE_S, back_frame=back, cold=cold
+    )

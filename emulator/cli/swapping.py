@@ -36,6 +36,7 @@ GOOD: Final = ("bound", "done")
               help="Frames for which the agent before stands by; -1: until --drain or --rollback.")  # fmt: skip
 @click.option("--deadline", "deadline_s", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True,
               help="Seconds until it must be ready (with --at in lockstep: for which the frame waits).")  # fmt: skip
+@click.option("--cold", is_flag=True, help="It starts without the state of the one before, though it could have it.")
 @click.option("--shadow", "shadows", is_flag=True,
               help="Obeyed by nobody: it decides beside the one that does (with --drain: no longer).")  # fmt: skip
 @click.option("--list", "shows", is_flag=True, help="Show who stands by, and how swaps stand.")
@@ -50,6 +51,7 @@ def swap_command(
     at_frame: str | None,
     hold_frames: int,
     deadline_s: float,
+    cold: bool,
     shadows: bool,
     shows: bool,
     end: str | None,
@@ -86,6 +88,7 @@ def swap_command(
                     _frame(at_frame),
                     hold_frames,
                     deadline_s,
+                    cold=cold,
                 )
                 state = client.call("swap", asked, SwapState)
             state = _await(client, state)

@@ -1,7 +1,7 @@
 """States that are handed over at one edge server: when, how long anybody waits for it, and who is asked what meanwhile.
 
 In lockstep the slot waits, for the deadline at most, and then goes on cold or with the one before. On the wall clock
-the one before is asked at once, and the one that comes after a share of the slot, with the state or without.
+the one before decides meanwhile, and the one that comes after a share of the slot, with the state or without.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bus import agent_state
 from bus.messages import BeatAck
 from bus.node import Node
 from bus.slots import SlotDriver
-from bus.swap_messages import StateHanded
+from bus.swap_messages import StateDue, StateHanded
 from emulator.nodes.handover import Handover, Outcome, Party
 from emulator.nodes.takeover import Takeover, Turn
 
@@ -62,7 +62,7 @@ class Handing:
     def _forget(self) -> None:
         self._now: Handover | None = None
         self._outcome: Outcome | None = None
-        self._begun = self._settled = False
+        self._begun = self._asked = self._settled = False
         self._wanted: tuple[Any, Turn] | None = None
 
     def ask(self, message: Any, turn: Turn) -> None:
@@ -98,14 +98,39 @@ class Handing:
             if not self._driver.paced and now.giver is not None and now.giver.awaits(now.frame):
                 return
             self._begun = True
-            share_s = self._driver.left_s(HAND_OVER)
-            deadline_s = agent_state.DEADLINE_S if share_s is None else min(agent_state.DEADLINE_S, share_s)
-            now.begin(deadline_s, self._node.process.after)
-            self._watch(now)
+            self._ask_hub(now)
         if self._settled:
             self._go_on(message, turn)
-        else:
+        elif self._asked:  # what it is shown now must not be in the state that it gives
             self._ask(message, turn, turn.held)
+
+    def _left_s(self) -> float:
+        share_s = self._driver.left_s(HAND_OVER)
+        return agent_state.DEADLINE_S if share_s is None else min(agent_state.DEADLINE_S, share_s)
+
+    def _ask_hub(self, now: Handover) -> None:
+        """Whoever asked for the swap may not want a state to go over; on the wall clock the hub is not waited for."""
+        process, due = self._node.process, StateDue(self._edge, now.taker.instance)
+
+        def told(answer: Any) -> None:
+            if now is not self._now or now.stage == "over":
+                return
+            if isinstance(answer, BeatAck) and answer.known:
+                now.begin(self._left_s(), process.after)
+                self._asked = True
+                self._watch(now)
+                self.look()
+            else:
+                now.cancel()
+                self._settle(now)
+
+        def too_late() -> None:
+            if now is self._now and not self._asked:
+                now.end("too late: the hub did not say whether it shall go over")
+
+        process.membership.ask("state_due", due, BeatAck, told)
+        if self._driver.paced:
+            process.after(self._left_s(), too_late)
 
     def hear(self, instance: int, header: Any, said: Any, problem: str) -> bool:
         """Take what an agent says of a state; False: nobody asked for that."""
@@ -135,21 +160,22 @@ class Handing:
             outcome.took_s,
         )  # fmt: skip
 
-        def settle(_answer: Any = None) -> None:
-            if now is self._now and not self._settled:
-                self._settled = True
-                self._node.process.later(self.look)
-
-        self._node.process.membership.ask("state_handed", told, BeatAck, settle)
+        ask = self._node.process.membership.ask
+        ask("state_handed", told, BeatAck, lambda _answer: self._settle(now))
         if self._driver.paced:
-            settle()
+            self._settle(now)
+
+    def _settle(self, now: Handover) -> None:
+        if now is self._now and not self._settled:
+            self._settled = True
+            self._node.process.later(self.look)
 
     def _go_on(self, message: Any, turn: Turn) -> None:
         now, outcome = self._now, self._outcome
         self._wanted = None
-        if now is None or outcome is None:
+        if now is None:
             return
-        if outcome.reason and now.taker.needs and turn.frame == now.frame + 1:
+        if outcome is not None and outcome.reason and now.taker.needs and turn.frame == now.frame + 1:
             self._ask(message, turn, turn.held)
             self._takeover.fail(turn, f"no state: {outcome.reason}")
         else:

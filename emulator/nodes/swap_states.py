@@ -7,7 +7,7 @@ from typing import Final
 
 from bus.messages import BeatAck
 from bus.registry import Registry
-from bus.swap_messages import StateHanded
+from bus.swap_messages import StateDue, StateHanded
 from emulator.nodes.events import Events
 from emulator.nodes.handover import NOBODY, lacks
 from emulator.nodes.members import Members
@@ -16,6 +16,7 @@ from emulator.nodes.swap_request import TAKEN, Part, Request
 
 HANDED: Final = "handed over"
 COLD: Final = "cold start"
+ASKED_COLD: Final = "a cold start was asked for"
 
 
 class HandedStates:
@@ -39,29 +40,39 @@ class HandedStates:
         self._requests: Mapping[int, Request] = book.live
         self._note = note
         self._retire = retire
+        registry.serve("state_due", StateDue, self._on_due, BeatAck)
         registry.serve("state_handed", StateHanded, self._on_handed, BeatAck)
 
     def lacks(self, request: Request, frame: int) -> str:
         """Why a swap that is ready must not take over at a boundary: somebody needs a state that nobody gives."""
         for part in request.parts.values() if frame else ():  # before the first frame nobody remembers anything
             wanted, needs = self._standbys.state_of(part.instance)
+            if not needs:
+                continue
             bound = self._members.bound(part.edge)
-            why = (lacks(self._standbys.state_of(bound)[0], wanted) if bound else NOBODY) if needs else ""
-            if why:
-                return f"edge {part.edge}: {part.process} needs a state, but {why}"
+            why = lacks(self._standbys.state_of(bound)[0], wanted) if bound else NOBODY
+            if request.asked.cold or why:
+                return (
+                    f"edge {part.edge}: {part.process} needs a state, but {ASKED_COLD if request.asked.cold else why}"
+                )
         return ""
 
     def count(self, request: Request, part: Part) -> str:
         """The frame of a take-over counts; returns what the digest covers: that it came to be, and how."""
         wanted = self._standbys.state_of(part.instance)[0]
         if wanted and not part.state and request.frame:
-            self._cold(request, part, NOBODY)
+            self._cold(request, part, ASKED_COLD if request.asked.cold else NOBODY)
         return ", ".join(word for word in ("bound", part.state, part.state_format) if word)
 
     def orphaned(self, request: Request, part: Part) -> None:
         """The one before is gone: who comes and needs its state, but has none, does not decide at all."""
         if request.stage == "taking over" and part.state != HANDED and self._standbys.state_of(part.instance)[1]:
             self._retire(part.instance, f"it needs a state, but {NOBODY}")
+
+    def _on_due(self, asked: StateDue) -> BeatAck:
+        """known: it shall."""
+        found = [request for request in self._requests.values() if request.part_of(asked.instance) is not None]
+        return BeatAck(any(request.stage in TAKEN and not request.asked.cold for request in found))
 
     def _on_handed(self, told: StateHanded) -> BeatAck:
         for request in list(self._requests.values()):

@@ -95,9 +95,9 @@ class Lead:
         there = self._client.call("swap_status", SwapQuery(), SwapStates).standbys
         ready = {each.edge for each in there if each.state == "ready"}
         if set(edges) <= ready:
-            asked = Swap(tuple(edges), "", ("standby",) * len(edges), at, -1, READY_S)
+            asked = Swap(tuple(edges), "", ("standby",) * len(edges), at, -1, READY_S, cold=True)
         else:
-            asked = Swap(tuple(edges), agent, (), at, -1, READY_S)
+            asked = Swap(tuple(edges), agent, (), at, -1, READY_S, cold=True)
         return self._client.call("swap", asked, SwapState)
 
     def end(self, states: Iterable[SwapState], how: Literal["drain", "rollback"]) -> None:

@@ -203,7 +203,7 @@ class OnBus:
             started.append(launcher)
             if edges and launcher.address:
                 with Client(launcher.address, READY_S, credential=credential_of(LAUNCHER)) as client:
-                    asked = Swap(edges, self.plan.candidate, (), self.plan.warmup_frames, -1, READY_S)
+                    asked = Swap(edges, self.plan.candidate, (), self.plan.warmup_frames, -1, READY_S, cold=True)
                     client.call("swap", asked, SwapState)
 
         result = runs.on_bus(scenario, str(folder), look, swap)

@@ -19,6 +19,7 @@ from thread_run import ThreadRun, small
 
 from bus import agent_state
 from bus.swap_messages import Swap, SwapQuery, SwapState
+from emulator import swaps_file
 
 QUERY, PIECE, RESULT = 26, 27, 28
 FORMAT = "toy-totals/1"
@@ -110,7 +111,7 @@ class Scene:
 
     def __init__(
         self, folder: Path, *, swaps: bool = True, answer: Answer | None = None, takes: str = "",
-        before: dict[str, Any] | None = None, after: dict[str, Any] | None = None, **more: Any,
+        before: dict[str, Any] | None = None, after: dict[str, Any] | None = None, cold: bool = False, **more: Any,
     ) -> None:  # fmt: skip
         scenario = small(frames=FRAMES, agent={"policy": "marginal-popularity"}, **more)
         others = [(m, 1) for m in range(1, scenario.edges.count)]
@@ -120,6 +121,7 @@ class Scene:
         self.before, self.after = before or {}, after or {}
         self.agents: list[Remembers] = []
         self.number = 0
+        self.cold = cold
 
     def agent(self, declares: dict[str, Any], **facts: Any) -> None:
         made = type("Made", (Remembers,), {"declares": declares, "run": self.run, **facts})
@@ -134,7 +136,7 @@ class Scene:
             run.registry.standbys.expected.add("next")
             self.agent(self.after, process="next", takes=self.takes)
         if len(self.agents) == 2 and not self.number and run.registry.standbys.of("/agent/0"):
-            self.number = run.hub._changes.swaps.ask(Swap((0,), to=("next",), at_frame=AT)).number
+            self.number = run.hub._changes.swaps.ask(Swap((0,), to=("next",), at_frame=AT, cold=self.cold)).number
         for agent in self.agents:
             agent.step()
 
@@ -178,6 +180,7 @@ def test_the_state_goes_over_and_no_number_changes_where_a_cold_start_changes_th
     ]
     assert kinds[kinds.index(QUERY) - 1 : kinds.index(QUERY) + 2] == [REWARD, QUERY, OBSERVATION]
     assert [event for event, _ in scene.rows("handed over", "bound")] == ["handed over", "bound"]
+    assert not swaps_file.read(scene.run.folder / "swaps.csv")[0].cold
     assert scene.run.ledger()["swaps"][0]["parts"][0]["state"] == "handed over"
     told = [json.loads(line) for line in (scene.run.folder / "events.jsonl").read_text().splitlines()]
     assert [event["slot"] for event in told if "was handed over" in event["text"]] == [2 * AT]
@@ -192,6 +195,7 @@ def test_the_state_goes_over_and_no_number_changes_where_a_cold_start_changes_th
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no capability": ({"before": {"capabilities": []}}, "the one before gives no state"),
     "another format": ({"before": {"state_format": "x"}}, "a state of the format 'x', not 'toy-totals/1'"),
+    "asked for": ({"cold": True}, "a cold start was asked for"),
     "wrong hash": ({"answer": changed(sha256="0" * 64)}, "wrong hash"),
     "malformed": ({"answer": changed(data="text")}, "malformed"),
     "late": ({"answer": silent}, "too late: it was not given within 0.3 s"),
@@ -210,6 +214,8 @@ def test_whatever_is_wrong_is_a_cold_start_with_its_reason(
     assert (state.stage, state.frame, state.missed) == ("done", AT, 0)
     assert (state.parts[0].state, state.parts[0].state_bytes) == ("cold start", 0)
     assert why in state.parts[0].state_reason
+    (again,) = swaps_file.read(scene.run.folder / "swaps.csv")
+    assert again.cold
     assert [event for event, _ in scene.rows("cold start", "bound")] == [
         "cold start",
         "bound",
@@ -230,7 +236,7 @@ def test_one_that_needs_a_state_and_gets_none_does_not_take_over_and_none_is_mis
     assert scene.run.slots() == ours.slots()
 
 
-@pytest.mark.parametrize("name", ["no capability", "another format"])
+@pytest.mark.parametrize("name", ["no capability", "another format", "asked for"])
 def test_what_is_known_to_be_missing_is_said_before_anybody_is_bound(
     tmp_path: Path, ours: ThreadRun, name: str
 ) -> None:
