@@ -262,7 +262,7 @@ class Registry:
 
     def _lease(self, request: Lease) -> Leased | Failure:
         try:
-            names = self._pool.choose(request, self._held())
+            names = self._pool.choose(request, {**self.standbys.kept(), **self._held()})
         except Refusal as refusal:
             return Failure(0, refusal.kind, refusal.text)
         if self._admission is not None and any(

@@ -30,6 +30,7 @@ class Standbys:
         """Told of an instance that has done its warm-up."""
         self.on_gone: list[Callable[[int, str], None]] = []
         """Told of every instance that is no more, and why."""
+        self._kept: dict[str, int] = {}
         self._registry = registry
         self._entries = entries
         self._admit = admit
@@ -95,6 +96,18 @@ class Standbys:
         entry.observer = False
         entry.names += (name,)
         self._show(entry)
+
+    def keep(self, name: str, instance: int) -> None:
+        """From now on nobody else gets a name that is free again: it passes back to an instance that stands by."""
+        self._kept[name] = instance
+
+    def let_go(self, name: str) -> None:
+        """Whoever comes may have it again."""
+        self._kept.pop(name, None)
+
+    def kept(self) -> dict[str, str]:
+        """Names that are kept, and the processes for which they are; the dead need none."""
+        return {name: self.process(one) for name, one in self._kept.items() if self.is_there(one)}
 
     def _show(self, entry: Entry) -> None:
         """A foreign agent is in the graph under the name that it has; processes of ours say theirs themselves."""

@@ -37,6 +37,7 @@ from emulator.nodes.deciders import Deciders
 from emulator.nodes.events import Events
 from emulator.nodes.hub_links import HandLinks
 from emulator.nodes.members import Members
+from emulator.nodes.presence import Presence
 from emulator.nodes.progress import run_status
 from emulator.nodes.reports import Reports
 from emulator.nodes.resets import Resets, takes_part
@@ -96,7 +97,7 @@ class Hub:
         self._frame = node.publisher("/hub/frame")
         self._roster_topic = node.publisher("/hub/roster")
         self._shutdown = node.publisher("/hub/shutdown")
-        self._node_up = process.measurements.gauge
+        self._presence = Presence(process.measurements, self._members)
         self._slots_late = process.measurements.counter("slots_late")
         self._registry = registry
         registry.states.takes_part = lambda name: name in self._members.names if role_of(name) in IN_ROSTERS else None
@@ -158,8 +159,7 @@ class Hub:
     def on_join(self, peer: Peer) -> None:
         """The registry knows a new process."""
         _log.info("%s joins (%s)", peer.process, ", ".join(node.name for node in peer.nodes))
-        for node in peer.nodes:
-            self._node_up("node_up", node=node.name).value = 1.0
+        self._presence.came(peer)
         if peer.process not in self._followed and any(role_of(node.name) in ACTING for node in peer.nodes):
             self._followed.add(peer.process)
             self._node.subscribe(f"/process/{peer.process}/done", self._on_done)
@@ -179,8 +179,7 @@ class Hub:
     def on_lost(self, peer: Peer, reason: str) -> None:
         """The registry declares a process lost."""
         gone = [node.name for node in peer.nodes]
-        for name in gone:
-            self._node_up("node_up", node=name).value = 0.0
+        self._presence.gone(peer)
         if self.phase == "ending":
             return
         if RECORDER in gone:
@@ -218,6 +217,7 @@ class Hub:
         self._compute(slot, 0)
 
     def _publish_roster(self, slot: int, attempt: int) -> None:
+        self._presence.take_part()
         self._roster_topic.publish(self._members.roster(self._links.rules), slot=slot, attempt=attempt)
 
     def _attempt_again(self) -> None:

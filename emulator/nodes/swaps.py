@@ -189,6 +189,7 @@ class Swaps:
             part.before = self._members.bound(part.edge)
             part.epoch = self._members.bind(part.edge, part.instance, part.process, part.before)
             self._standbys.exchange(f"/agent/{part.edge}", part.instance)
+            self._standbys.keep(f"/agent/{part.edge}", part.before)
             if part.edge in self._decided:
                 request.last_decided[part.edge] = self._decided[part.edge]
         edges = ", ".join(map(str, request.parts))
@@ -384,6 +385,8 @@ class Swaps:
     def _over(self, request: Request) -> None:
         self._book.close(request)
         for part in request.parts.values():
+            if request.frame >= 0:
+                self._standbys.let_go(f"/agent/{part.edge}")
             if part.process in self._standbys.expected:
                 self._standbys.expected.discard(part.process)
                 if request.frame < 0:

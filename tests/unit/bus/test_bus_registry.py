@@ -116,6 +116,24 @@ def test_a_spare_waits_until_a_name_is_free(run: Run) -> None:
     assert spare.membership.names == ("/cell/1",)
 
 
+def test_a_name_that_is_kept_for_who_stands_by_is_no_spares(run: Run) -> None:
+    run.start()
+    standbys, (first, second, third) = run.registry.standbys, run.cells
+    second.on_lease_lost(lambda: None)
+    standbys.keep("/cell/1", first.instance)
+    run.registry.drop(second.instance, "killed")
+    spare = run.bus.process("spare", instance=0)
+    with pytest.raises(LeaseRefused, match="0 of 3"):
+        run.bus.join(spare, "cell", wait_s=0.5)
+    standbys.keep("/cell/1", third.instance)
+    run.registry.drop(third.instance, "killed")
+    assert standbys.kept() == {}, "the dead need none"
+    standbys.keep("/cell/1", first.instance)
+    standbys.let_go("/cell/1")
+    run.bus.join(spare, "cell", wait_s=0.5)
+    assert spare.membership.names == ("/cell/1",)
+
+
 def test_a_spare_that_is_told_to_stop_asks_no_more(run: Run) -> None:
     run.start()
     spare = run.bus.process("spare", instance=0)

@@ -9,9 +9,7 @@ from monitoring.metric import LABELS
 from monitoring.metrics import METRICS, markdown
 
 ROOT = Path(__file__).parents[3]
-COUNTED = re.compile(
-    r"""(?:measurements|count)\.(counter|gauge|histogram)\(\s*f?"([a-z_]+)"|_node_up\(\s*"(node_up)\""""
-)
+COUNTED = re.compile(r"""(?:measurements|count)\.(?:counter|gauge|histogram)\(\s*f?"([a-z_]+)\"""")
 ALIASED = re.compile(r"(?m)^\s*(\w+) = [\w.]*measurements\.(counter|gauge|histogram)$")
 
 
@@ -21,7 +19,7 @@ def counted() -> set[str]:
     for folder in ("agents", "bus", "emulator"):
         for path in (ROOT / folder).rglob("*.py"):
             text = path.read_text()
-            found |= {name or node_up for _, name, node_up in COUNTED.findall(text)}
+            found |= set(COUNTED.findall(text))
             for alias, _ in ALIASED.findall(text):
                 found |= set(re.findall(rf'\b{alias}\(\s*"([a-z_]+)"', text))
     return found
