@@ -25,40 +25,14 @@ from emulator.trials.episode import Note
 from emulator.trials.figures import Arm, Guardrail, Incident
 from emulator.trials.lead import GOING, Lead
 from emulator.trials.live_state import Begun, From, Line, LiveStage
+from emulator.trials.live_twin import Twin
 from emulator.trials.on_bus import breach_of, can_be_called
 from emulator.trials.plan import Stage
-from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.rules import Trial, Verdict
 from emulator.trials.switchback_run import Blocks
-from emulator.trials.worlds import OffloadingTrack
 
 SWITCHBACK: Final = Stage(kind="all", frames=1)
 """What reports call the blocks of a switchback: the candidate is everywhere in them."""
-
-
-class Twin:
-    """The live run with the baseline everywhere, slot by slot, as far as it is needed."""
-
-    def __init__(self, scenario: Scenario, baseline: str) -> None:
-        made = RentalTrack if scenario.world == "rental" else OffloadingTrack
-        self._track = made(scenario, {"baseline": baseline}, float("inf"))
-        self._slots: list[tuple[float, float]] = []
-
-    def delay_s(self, first: int, end: int) -> float | None:
-        """Mean delay of the tasks of slots first..end-1, seconds; None without tasks."""
-        while len(self._slots) < end:
-            self._frame(self._track)
-        done = sum(each[0] for each in self._slots[first:end])
-        return sum(each[1] for each in self._slots[first:end]) / done if done else None
-
-    def _frame(self, track: RentalTrack | OffloadingTrack) -> None:
-        seen = track.frame()
-        if isinstance(track, RentalTrack):
-            self._slots.append((sum(seen.completed), sum(seen.cost_s)))
-            return
-        for slot in track.latest.slots if track.latest is not None else ():
-            done = slot.row.local + slot.row.peer + slot.row.cloud
-            self._slots.append((done, done * slot.row.delay_s))
 
 
 class Rollout:
@@ -108,6 +82,8 @@ class Rollout:
             raise RunFolderError(
                 "its live run has ended, and this is another one; hold the trial anew, into another folder"
             )
+        if self._twin is not None:  # before: who is in control must not be silent
+            self._twin.catch_up(lambda: self.lead.look().slot + 1, lambda text: self._tell(f"{self.name}: {text}"))
         self.lead.take()
         self._note({"event": "live_run", "run": run})
         ended = False
