@@ -102,5 +102,5 @@ class ContainerRun:
         return max((path for path in to.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
 
     def down(self) -> None:
-        """Remove containers, networks and volumes."""
-        self.compose("--profile", "*", "down", "--volumes", "--timeout", "3")
+        """Remove containers, also those of single commands, networks and volumes."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "3")

@@ -62,6 +62,10 @@ class Stack(ContainerRun):
         found = self.series(expression)
         return {labels.get("node") or labels.get("instance", ""): value for labels, value in found}
 
+    def deciding(self) -> dict[str, str]:
+        """Who decides, by edge server, as Prometheus sees it."""
+        return {labels["edge"]: labels["agent"] for labels, _ in self.series('edgerig_agent_info{role="active"} == 1')}
+
     def is_whole(self) -> bool:
         """Whether everyone takes part, as hub and Prometheus see it."""
         up = self.query("edgerig_node_up")

@@ -37,12 +37,7 @@ def restored(stack: Stack) -> Iterator[Stack]:
     stack.compose("rm", "-sf", "agent-next")
     stack.compose("up", "-d", "--no-deps", *ALL, "agent")
     ours = {"popularity"}
-    stack.until(lambda: stack.is_whole() and set(deciding(stack).values()) == ours, "ours decide again")
-
-
-def deciding(stack: Stack) -> dict[str, str]:
-    """Who decides, by edge server, as Prometheus sees it."""
-    return {labels["edge"]: labels["agent"] for labels, _ in stack.series('edgerig_agent_info{role="active"} == 1')}
+    stack.until(lambda: stack.is_whole() and set(stack.deciding().values()) == ours, "ours decide again")
 
 
 def gaps_of(events: str) -> list[dict[str, float]]:
@@ -62,11 +57,11 @@ def test_agent_next_takes_over_and_no_decision_is_missed(restored: Stack, in_c: 
 
     found = json.loads(stack.until(taken_over, "it has come, and takes over", 240.0))
     assert (found["stage"], found["missed"], found["gap_frames"]) == ("done", 0, 0)
-    stack.until(lambda: deciding(stack).get("3") == agent, "Prometheus sees who decides")
+    stack.until(lambda: stack.deciding().get("3") == agent, "Prometheus sees who decides")
     # Who was swapped out has ended; started again it is a spare, and takes the place when the other one goes.
     stack.compose("up", "-d", "--no-deps", *ALL, "agent")
     stack.compose("rm", "-sf", "agent-next")
-    stack.until(lambda: stack.is_whole() and deciding(stack).get("3") == "popularity", "one of ours decides again")
+    stack.until(lambda: stack.is_whole() and stack.deciding().get("3") == "popularity", "one of ours decides again")
 
 
 def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(restored: Stack, in_c: str) -> None:
@@ -74,7 +69,7 @@ def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(resto
     stack.env["EDGERIG_AGENT_IMAGE"] = in_c
     stack.compose("up", "-d", "--no-deps", *ALL, "agent")
     everyone = dict.fromkeys(map(str, range(EDGES)), "agent-c")
-    stack.until(lambda: deciding(stack) == everyone, "the agents in C decide")
+    stack.until(lambda: stack.deciding() == everyone, "the agents in C decide")
     age = "max(edgerig_decision_age_slots)"
     stack.until(lambda: stack.series(age)[0][1] < FRAME_SLOTS, "what they decide is in force")
     # The old ones stop before the new ones start: on the wall clock frames pass meanwhile, which is shown.
@@ -99,10 +94,10 @@ def test_in_lockstep_time_stands_while_agents_are_exchanged_and_none_is_missed(
     lockstep: Stack, in_c: str, tmp_path: Path
 ) -> None:
     ours = dict.fromkeys(map(str, range(EDGES)), "popularity")
-    lockstep.until(lambda: deciding(lockstep) == ours, "everyone decides")
+    lockstep.until(lambda: lockstep.deciding() == ours, "everyone decides")
     lockstep.env["EDGERIG_AGENT_IMAGE"] = in_c
     lockstep.compose("up", "-d", "--no-deps", "agent")
-    lockstep.until(lambda: deciding(lockstep) == dict.fromkeys(ours, "agent-c"), "the agents in C decide")
+    lockstep.until(lambda: lockstep.deciding() == dict.fromkeys(ours, "agent-c"), "the agents in C decide")
     lockstep.compose("stop", "hub")
     folder = lockstep.folder(tmp_path / "runs")
     summary = json.loads((folder / "summary.json").read_text())
