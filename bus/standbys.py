@@ -84,8 +84,12 @@ class Standbys:
         entry = self._entries.get(instance)
         return entry is not None and entry.peer is not None
 
-    def exchange(self, name: str, bound: int) -> None:
-        """Let an instance have a name; whoever had it stands by for it from now on."""
+    def exchange(self, name: str, bound: int, before: int = 0) -> None:
+        """Let an instance have a name; whoever had it stands by for it from now on.
+
+        before: An instance that it is kept for: should it be free again, nobody else gets it, until ``let_go``.
+        """
+        self._kept[name] = before
         for entry in self._entries.values():
             if name in entry.names and entry.instance != bound:
                 entry.names = tuple(held for held in entry.names if held != name)
@@ -96,10 +100,6 @@ class Standbys:
         entry.observer = False
         entry.names += (name,)
         self._show(entry)
-
-    def keep(self, name: str, instance: int) -> None:
-        """From now on nobody else gets a name that is free again: it passes back to an instance that stands by."""
-        self._kept[name] = instance
 
     def let_go(self, name: str) -> None:
         """Whoever comes may have it again."""

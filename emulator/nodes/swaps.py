@@ -1,11 +1,10 @@
 """Swaps: other agents come to decide for edge servers, at a frame boundary, while those before stand by.
 
-How to use it, from a tool or a controller (docs/swap.md has the whole of it): call ``swap`` at the hub's address with
-``Swap(edges=(1, 3), agent="popularity", at_frame=40, hold_frames=-1)``; it answers ``SwapState``, with a number.
-Ask ``swap_status`` (``SwapQuery(number)`` to ``SwapStates``) until ``stage`` is ``bound``, ``done``, ``failed`` or
-``rolled back``. With ``hold_frames = -1`` those before stand by until ``swap_end`` (``SwapEnd(number, "drain")``, or
-``"rollback"``, which binds them again at the next boundary). While they stand by, a crash or a refused decision of
-those who came binds them again by itself.
+How to use it (more in docs/swap.md): call ``swap`` at the hub's address with ``Swap(edges=(1, 3), agent="popularity",
+at_frame=40, hold_frames=-1)``; it answers ``SwapState``, with a number. Ask ``swap_status`` (``SwapQuery(number)`` to
+``SwapStates``) until ``stage`` is ``bound``, ``done``, ``failed`` or ``rolled back``. With ``hold_frames = -1`` those
+before stand by until ``swap_end`` (``SwapEnd(number, "drain")``, or ``"rollback"``, which binds them again at the next
+boundary). While they stand by, a crash or a refused decision of those who came binds them again by itself.
 """
 
 from __future__ import annotations
@@ -188,8 +187,7 @@ class Swaps:
         for part in request.parts.values():
             part.before = self._members.bound(part.edge)
             part.epoch = self._members.bind(part.edge, part.instance, part.process, part.before)
-            self._standbys.exchange(f"/agent/{part.edge}", part.instance)
-            self._standbys.keep(f"/agent/{part.edge}", part.before)
+            self._standbys.exchange(f"/agent/{part.edge}", part.instance, part.before)
             if part.edge in self._decided:
                 request.last_decided[part.edge] = self._decided[part.edge]
         edges = ", ".join(map(str, request.parts))
@@ -209,6 +207,7 @@ class Swaps:
     def _drain(self, request: Request, frame: int) -> None:
         for part in request.parts.values():
             self._members.hold(part.edge, 0)
+            self._standbys.let_go(f"/agent/{part.edge}")
             self._retire(part.before, "another agent has taken over")
             self._book.row(request, "done", frame, part)
         request.end = "done"
@@ -385,8 +384,6 @@ class Swaps:
     def _over(self, request: Request) -> None:
         self._book.close(request)
         for part in request.parts.values():
-            if request.frame >= 0:
-                self._standbys.let_go(f"/agent/{part.edge}")
             if part.process in self._standbys.expected:
                 self._standbys.expected.discard(part.process)
                 if request.frame < 0:

@@ -119,19 +119,31 @@ def test_a_spare_waits_until_a_name_is_free(run: Run) -> None:
 def test_a_name_that_is_kept_for_who_stands_by_is_no_spares(run: Run) -> None:
     run.start()
     standbys, (first, second, third) = run.registry.standbys, run.cells
-    second.on_lease_lost(lambda: None)
-    standbys.keep("/cell/1", first.instance)
-    run.registry.drop(second.instance, "killed")
-    spare = run.bus.process("spare", instance=0)
-    with pytest.raises(LeaseRefused, match="0 of 3"):
-        run.bus.join(spare, "cell", wait_s=0.5)
-    standbys.keep("/cell/1", third.instance)
+    for cell in run.cells:
+        cell.on_lease_lost(lambda: None)
+    standbys.exchange("/cell/1", third.instance, second.instance)  # third has two names now
     run.registry.drop(third.instance, "killed")
-    assert standbys.kept() == {}, "the dead need none"
-    standbys.keep("/cell/1", first.instance)
-    standbys.let_go("/cell/1")
+    spare, other = (run.bus.process(name, instance=0) for name in ("spare", "other"))
     run.bus.join(spare, "cell", wait_s=0.5)
-    assert spare.membership.names == ("/cell/1",)
+    assert spare.membership.names == ("/cell/2",), "of the two that are free, the one that is not kept"
+    with pytest.raises(LeaseRefused, match="0 of 3"):
+        run.bus.join(other, "cell", wait_s=0.5)
+    standbys.exchange("/cell/1", second.instance)
+    standbys.exchange("/cell/1", first.instance, second.instance)
+    standbys.let_go("/cell/1")
+    run.registry.drop(first.instance, "killed")
+    run.bus.join(other, "cell", wait_s=0.5)
+    assert other.membership.names == ("/cell/0",)
+
+
+def test_a_name_is_not_kept_for_the_dead(run: Run) -> None:
+    run.start()
+    standbys, (_, second, third) = run.registry.standbys, run.cells
+    standbys.exchange("/cell/1", third.instance, second.instance)
+    assert standbys.kept() == {"/cell/1": "cell-1"}
+    second.on_lease_lost(lambda: None)
+    run.registry.drop(second.instance, "killed")
+    assert standbys.kept() == {}
 
 
 def test_a_spare_that_is_told_to_stop_asks_no_more(run: Run) -> None:
