@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ from emulator.specs import is_program, manifest_of
 if TYPE_CHECKING:
     from emulator.conformance_ours import Ours
 
+SEES: Final = {"local": "its own cell", "network": "all cells"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -66,6 +67,29 @@ def sign_command(manifest: Path, key: Path) -> int:
     found = load(manifest, check=False)
     place = sign_manifest(found.path, found.canonical(), key)
     click.echo(f"{place}: {found.manifest.name} {found.manifest.version}, files {found.sha256}")
+    return 0
+
+
+@agent_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def list_command(as_json: bool) -> int:
+    """Show the agents that come with edgerig, by world: policies for --agent, and manifests."""
+    from agents import policy, rental_policy
+    from agents.rental_networks import talks
+
+    rows = []
+    for world, known in (("offloading", policy), ("rental", rental_policy)):
+        for name in known.names():
+            sees = "its neighbours' letters" if world == "rental" and talks(name) else SEES[known.observes(name)]
+            rows.append({"world": world, "agent": name, "sees": sees})
+    rows += [
+        {"world": load(path, check=False).manifest.world, "agent": str(path), "sees": SEES["local"]}
+        for path in sorted(Path(policy.__file__).parent.rglob("agent.toml"))
+    ]
+    if as_json:
+        click.echo(json.dumps({"agents": rows}, indent=2))
+    for row in () if as_json else rows:
+        click.echo(f"{row['world']:10}  {row['sees']:23}  {row['agent']}")
     return 0
 
 
