@@ -12,6 +12,7 @@ import numpy as np
 from agents.frames import FrameFollower
 from agents.lessons import Lessons
 from agents.policy import LearningPolicy, Observation, Policy, Reward
+from agents.state_giving import StateGiver
 from agents.study import HEADROOM, QUICK_S
 from bus.codec import Header
 from bus.gather import Absent
@@ -57,6 +58,7 @@ class AgentNode:
         self._deployment = node.publisher(f"/agent/{edge}/deployment")
         for m in self._shown:
             node.collect("observation", f"/edge/{m}/frame_observation", f"/edge/{m}")
+        self._giver = StateGiver(node, lambda: self._policy)
         self._follower = FrameFollower(node, slots_per_frame, self._begin)
         node.subscribe("/ledger/frame_reward", self._on_reward)
 
@@ -66,6 +68,7 @@ class AgentNode:
         if self._lessons is not None and isinstance(policy, LearningPolicy):
             self._lessons.begin_again(policy)
         self._follower.begin_again()
+        self._giver.through = -1
         self._unrewarded = None
         self._observed = {}
 
@@ -147,6 +150,7 @@ class AgentNode:
             self._policy.after_frame(
                 observation, Reward(reward.frame, reward.reward_s, reward.delay_s, reward.all_cloud_s)
             )
+        self._giver.through = reward.frame
         if self._unrewarded is not None:
             decide, self._unrewarded = self._unrewarded, None
             decide()

@@ -137,6 +137,24 @@ class SwapFailed(Message, frozen=True):
     reason: str
 
 
+class AgentStateQuery(Message, frozen=True):
+    """Ask an agent's process for what it remembers after a frame (-1: by now), from a byte on; 0 begins anew."""
+
+    frame: int
+    offset: int = 0
+
+
+class AgentState(Message, frozen=True):
+    """A piece of it; settled is false while it does not know yet what that frame was worth."""
+
+    settled: bool
+    format: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+    offset: int = 0
+    data: bytes = b""
+
+
 class StateDue(Message, frozen=True):
     """An edge server asks whether an instance that takes over there shall have the state of the one before."""
 

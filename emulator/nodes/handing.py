@@ -14,6 +14,7 @@ from bus.messages import BeatAck
 from bus.node import Node
 from bus.slots import SlotDriver
 from bus.swap_messages import StateDue, StateHanded
+from emulator.nodes.asked_state import AskedState
 from emulator.nodes.handover import Handover, Outcome, Party
 from emulator.nodes.takeover import Takeover, Turn
 
@@ -76,12 +77,21 @@ class Handing:
                 self._ask_both(message, turn)
                 return
             process = self._node.process
-            party = self._party(turn.held)
+            party = self._party(turn.held) or self._ours(turn.held, comes.format)
             self._now = Handover(turn.epoch, turn.frame - 1, party, comes, process.clock, self._over)
         self._wanted = message, turn
         if self._driver.paced and not self._settled:
             self._takeover.asked(there=comes is not None)
         self.look()
+
+    def _ours(self, instance: int, state_format: str) -> Party | None:
+        """The one before as a process of ours, which is no agent at this gateway."""
+        process = self._node.process
+        peer = process.membership.peers.get(instance)
+        if peer is None or not peer.call_endpoint:
+            return None
+        asked = AskedState(process, peer, self._edge, waits=not self._driver.paced, hear=self.hear)
+        return asked.party(state_format)
 
     def _ask_both(self, message: Any, turn: Turn) -> None:
         self._ask(message, turn, turn.held)

@@ -50,7 +50,9 @@ class HandedStates:
             if not needs:
                 continue
             bound = self._members.bound(part.edge)
-            why = lacks(self._standbys.state_of(bound)[0], wanted) if bound else NOBODY
+            why = "" if bound else NOBODY
+            if bound and self._standbys.describe(bound)[0]:  # a program; what one of ours has shows when it is asked
+                why = lacks(self._standbys.state_of(bound)[0], wanted)
             if request.asked.cold or why:
                 return (
                     f"edge {part.edge}: {part.process} needs a state, but {ASKED_COLD if request.asked.cold else why}"

@@ -31,7 +31,7 @@ class Table:
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.now_s = 0.0
         self.unrewarded: set[int] = set()
-        self.peers = {OLD, NEW}
+        self.peers = {OLD: None, NEW: None}
         process = SimpleNamespace(
             clock=lambda: self.now_s,
             after=lambda seconds, then: self.timers.append((self.now_s + seconds, then)),
@@ -172,7 +172,7 @@ def test_the_one_before_dies_without_a_word() -> None:
     table = Table(paced=False)
     table.begin()
     table.hub()
-    table.peers.discard(OLD)
+    table.peers.pop(OLD)
     table.pass_time(0.1)
     assert table.hub().reason == "the one before is gone"
     assert table.shown() == [OLD, NEW]
