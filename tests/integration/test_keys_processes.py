@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live_run import SMALL, LiveRun, edgerig, finished, until
@@ -13,10 +14,11 @@ from live_run import SMALL, LiveRun, edgerig, finished, until
 pytestmark = pytest.mark.processes
 
 
-def run(*arguments: str) -> dict[str, object]:
-    done = finished("run", "quickstart", "--frames", "2", "--json", *arguments)
+def told(*arguments: str) -> dict[str, Any]:
+    """What a command says of a short run."""
+    done = finished(*arguments, "--frames", "2", "--json")
     assert done.returncode == 0, done.stderr
-    document: dict[str, object] = json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
     return document
 
 
@@ -26,17 +28,21 @@ def create(tmp_path: Path) -> Path:
     return keys
 
 
-def test_a_run_with_keys_has_the_same_digest_and_no_secret_in_its_folder(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    assert finished("keys", "create", str(keys)).returncode == 0
-    kept = run("--keys", str(keys), "--out", str(tmp_path / "kept"))
-    plain = run("--out", str(tmp_path / "plain"))
-    assert kept["digest"] == plain["digest"]
-    assert json.loads((tmp_path / "kept" / "hub.json").read_text())["keys"] == str(keys)
+def test_a_run_with_keys_has_the_same_digest_is_recorded_whole_and_leaves_no_secret_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    keys, kept = create(tmp_path), tmp_path / "kept"
+    document = told("run", "quickstart", "--record", "--keys", str(keys), "--out", str(kept))
+    assert document["digest"] == told("sim", "quickstart", "--out", str(tmp_path / "sim"))["digest"]
+    assert json.loads((kept / "hub.json").read_text())["keys"] == str(keys)
     secrets = [line.split('"')[1] for path in keys.glob("*.key") for line in path.read_text().splitlines()[3:]]
     assert len(secrets) == 8
-    written = [path.read_text(errors="replace") for path in (tmp_path / "kept").rglob("*") if path.is_file()]
-    assert not any(secret in text for secret in secrets for text in written)
+    written = [path.read_bytes() for path in kept.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in held for secret in secrets for held in written)
+    assert document["recording"]["complete"]
+    computed = finished("bag", "digest", str(kept / "run.mcap"), "--json")
+    assert computed.returncode == 0, computed.stderr
+    assert json.loads(computed.stdout)["digest"] == document["digest"]
 
 
 def test_listening_beyond_this_machine_without_keys_takes_a_word(tmp_path: Path) -> None:
@@ -46,24 +52,11 @@ def test_listening_beyond_this_machine_without_keys_takes_a_word(tmp_path: Path)
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    assert finished("keys", "create", str(keys)).returncode == 0
+    keys = create(tmp_path)
     (keys / "launcher.key").chmod(0o644)
     done = finished("run", "quickstart", "--frames", "1", "--keys", str(keys), "--out", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "chmod 600" in done.stderr
-
-
-def test_a_run_with_keys_is_recorded_whole_and_has_the_same_digest(tmp_path: Path) -> None:
-    document = run("--record", "--keys", str(create(tmp_path)), "--out", str(tmp_path / "kept"))
-    plain = run("--out", str(tmp_path / "plain"))
-    assert document["digest"] == plain["digest"]
-    recording = document["recording"]
-    assert isinstance(recording, dict)
-    assert recording["complete"]
-    computed = finished("bag", "digest", str(tmp_path / "kept" / "run.mcap"), "--json")
-    assert computed.returncode == 0, computed.stderr
-    assert json.loads(computed.stdout)["digest"] == plain["digest"]
 
 
 # -- tools on a live run -----------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ SWAPS = """number,event,frame,edge,epoch,agent,reason
 """
 
 
-def play(folder: Path, *arguments: str) -> dict[str, Any]:
-    done = finished("run", str(folder / "small.toml"), "--frames", "9", "--json", *arguments)
+def play(folder: Path, *arguments: str, how: str = "run") -> dict[str, Any]:
+    done = finished(how, str(folder / "small.toml"), "--frames", "9", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
     assert (summary["missed"], summary["refused"]) == (0, 0)
@@ -36,7 +36,7 @@ def test_a_run_with_the_swaps_of_another_has_its_digest(tmp_path: Path) -> None:
     (tmp_path / "swaps.csv").write_text(SWAPS)
     first = play(tmp_path, "--record", "--out", str(tmp_path / "first"), "--swaps", str(tmp_path / "swaps.csv"))
     again = play(tmp_path, "--out", str(tmp_path / "again"), "--swaps", str(tmp_path / "first" / "swaps.csv"))
-    plain = play(tmp_path, "--out", str(tmp_path / "plain"))
+    plain = play(tmp_path, "--out", str(tmp_path / "plain"), how="sim")
     assert again["digest"] == first["digest"] != plain["digest"]
     stages = {swap["agent"]: (swap["stage"], swap["frame"], swap["rolled_back_frame"]) for swap in first["swaps"]}
     assert stages == {"marginal-popularity": ("rolled back", 3, 6), "popularity": ("done", 4, -1)}
