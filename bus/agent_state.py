@@ -96,6 +96,8 @@ class AgentSide:
     def asked(self, query: wire.StateQuery, keeper: Keeper) -> Iterator[wire.Said]:
         """The pieces of what it remembers, or why it gives none."""
         try:
+            if not self._format:
+                raise StateError(NO_STATE)
             if query.format != self._format:
                 raise StateError(f"wrong format: {query.format[:LONGEST_FORMAT]!r}, not {self._format!r}")
             yield from pieces_of(keeper.give_state(), self._format)
@@ -107,6 +109,8 @@ class AgentSide:
         if piece.offset == 0:
             self._pieces = Pieces(self._format)
         try:
+            if not self._format:
+                raise StateError(NO_STATE)
             state = self._pieces.add(piece)
             if state is None:
                 return None

@@ -60,22 +60,24 @@ def swaps_table(swaps: Sequence[Document]) -> Markup:
         end = str(swap.get("stage", ""))
         tone = "good" if end == "done" else "bad" if end == "failed" else "warn"
         frame = swap.get("frame", -1)
+        parts = swap.get("parts") or []
         why = " in ".join(part for part in (str(swap.get("reason") or ""), str(swap.get("failed") or "")) if part)
         rows.append(
             [
                 str(swap.get("number")),
-                ", ".join(str(part.get("edge")) for part in swap.get("parts") or []),
+                ", ".join(str(part.get("edge")) for part in parts),
                 str(swap.get("agent") or "who stood by"),
                 tag("span", end, class_=tone),
                 why,
+                ", ".join(dict.fromkeys(str(part.get("state")) for part in parts if part.get("state"))) or NOTHING,
                 str(frame) if isinstance(frame, int) and frame >= 0 else NOTHING,
                 str(swap.get("gap_frames", NOTHING)),
                 str(swap.get("missed", NOTHING)),
                 with_unit(duration(swap.get("held_s"))),
             ]
         )
-    head = ["swap", "edge servers", "agent", "outcome", "why", "from frame", "gap [frames]", "missed", "time held"]
-    return table(head, rows, numbers=4)
+    head = ["swap", "edge servers", "agent", "outcome", "why", "state"]
+    return table([*head, "from frame", "gap [frames]", "missed", "time held"], rows, numbers=4)
 
 
 def joined_kind(sign: Markup, kind: str) -> Markup:

@@ -110,6 +110,46 @@ def test_a_wrong_agent_is_found_by_the_check_that_is_meant_for_it(tmp_path: Path
         session.close()
 
 
+REMEMBERS = """
+class Counts:
+    def __init__(self, setup):
+        self.frames = 0
+    def decide(self, frame, counts):
+        return [self.frames % 4]
+    def after_frame(self, frame, reward):
+        self.frames += 1
+    def give_state(self):
+        return {gives}
+    def take_state(self, state):
+        {takes}
+"""
+STATES = {
+    "right": ('b"%d" % self.frames', "self.frames = int(state)", ""),
+    "gives none": ("int('lost')", "pass", "StateQuery: expected StatePiece, got StateResult"),
+    "forgets": ('b"%d" % self.frames', "self.frames = 0", "with its state it decides"),
+    "refuses": ('b"%d" % self.frames', 'raise ValueError("no")', "does not take what it gave itself: no"),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_class_that_remembers_is_found_out_if_it_gives_or_takes_its_state_badly(tmp_path: Path, name: str) -> None:
+    gives, takes, told = STATES[name]
+    (tmp_path / "agent.py").write_text(REMEMBERS.format(gives=gives, takes=takes))
+    (tmp_path / "agent.toml").write_text(
+        'name = "counts"\nversion = "1"\nprotocol = 1\nworld = "offloading"\nkind = "python"\nfile = "agent.py"\n'
+        'factory = "Counts"\ndeterministic = true\n[state]\nformat = "frames-1"\nneeds = true\n'
+    )
+    session = Session(load(tmp_path / "agent.toml"), 0, tmp_path)
+    try:
+        if told:
+            with pytest.raises(Failed, match=told):
+                CHECKS["state"](session)
+        else:
+            assert str(CHECKS["state"](session)).startswith("1 bytes given and taken, a wrong hash refused")
+    finally:
+        session.close()
+
+
 def test_a_program_that_is_none_fails_every_check_in_words_and_with_an_exit_code(tmp_path: Path) -> None:
     (tmp_path / "no.sh").write_text("echo I am no agent\nexit 9\n")
     (tmp_path / "agent.toml").write_text(

@@ -102,6 +102,14 @@ def test_the_agents_side_gives_and_takes_or_says_why_not() -> None:
     ]
 
 
+def test_who_keeps_no_state_is_never_asked_for_one() -> None:
+    nobody = Keeps(b"lost")
+    told = wire.StateResult(False, agent_state.NO_STATE)
+    assert [*AgentSide("").asked(wire.StateQuery("", 5.0), nobody)] == [told]
+    (piece,) = pieces_of(b"x", "")
+    assert AgentSide("").given(piece, nobody) == told
+
+
 def test_a_state_of_no_bytes_is_one() -> None:
     (piece,) = pieces_of(b"", FORMAT)
     assert (piece.data, piece.sha256) == (b"", hashlib.sha256(b"").hexdigest())
