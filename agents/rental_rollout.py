@@ -49,7 +49,7 @@ class RentalTeam:
         self, scenario: Scenario, world: RentalWorld, folder: Path | None = None, totals: Totals | None = None
     ) -> None:
         specs = per_edge_specs(scenario.agent.policy, world.edges, observes)
-        self._graph, self._most = world.graph, world.most_units
+        self._graph, self._most, self._is_lost = world.graph, world.most_units, scenario.agent.is_lost
         self._policies: list[RentalPolicy] = []
         self._unlearned: dict[int, tuple[Floats, RentalOutcome]] = {}
         shared: dict[str, RentalPolicy] = {}
@@ -93,6 +93,8 @@ class RentalTeam:
                     plans[id(policy)] = policy.decide(RentalObservation(slot, observed.copy()))
                 wanted = plans[id(policy)][edge]
             seconds.append(time.perf_counter() - start)
+            if self._is_lost(edge, slot):
+                continue
             if isinstance(wanted, int | np.integer) and 0 <= wanted <= self._most:
                 units[edge] = wanted
             else:

@@ -196,8 +196,13 @@ def play(
             wanted, seconds = team.decide(frame, counts)
         else:
             wanted, seconds, absent = team.decide_linked(frame, counts, world.linked)
-        refused = [absent[edge] or refusal(services_of(row), edge, world.network) for edge, row in enumerate(wanted)]
-        in_force = np.where(np.array([not reason for reason in refused])[:, None], wanted, in_force)
+        lost = [scenario.agent.is_lost(edge, frame) for edge in range(len(wanted))]
+        refused = [
+            "" if lost[edge] else absent[edge] or refusal(services_of(row), edge, world.network)
+            for edge, row in enumerate(wanted)
+        ]
+        heard = np.array([not reason for reason in refused]) & ~np.array(lost)
+        in_force = np.where(heard[:, None], wanted, in_force)
         step = world.step_frame(in_force, schedule, refused)
         team.after_frame(frame, counts, reward_of(step.row))
         team.taught(frame, counts, wanted, step)

@@ -51,6 +51,6 @@ def refuse_untrainable(scenario: Scenario) -> None:
     if scenario.world != "offloading":
         what = f"is of the {scenario.world} world; TTOSC's agents and schedulers learn in the offloading world"
         raise AgentError(f"{scenario.name}: {what}")
-    if scenario.tasks == "queued" or scenario.link:
-        what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links"
+    if scenario.tasks == "queued" or scenario.link or scenario.agent.lost:
+        what = "tasks = 'queued'" if scenario.tasks == "queued" else "emulated links" if scenario.link else "agent.lost"
         raise AgentError(f"{scenario.name}: training does not know {what}; train without, and run the export with it")

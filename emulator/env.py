@@ -47,9 +47,13 @@ def parallel_env(
         step: ``frame``: edge servers deploy and the exact scheduler schedules. ``slot``: the agent ``scheduler``
             schedules every slot.
         max_frames: Frames of an episode; the scenario's ``frames`` if not given, or its ``rental.episode_slots``.
-    Raises: ValueError: no such step, no frames, or emulated links between agents and edge servers: what an agent sees
-        and decides passes none here.
+    Raises: ValueError: no such step, no frames, agents that are not heard, or emulated links between agents and edge
+        servers: what an agent sees and decides passes none here.
     """
+    if scenario.agent.lost:
+        raise ValueError(
+            "agent.lost is of the agents of a run; in an environment, leave out what you do not want heard"
+        )
     if scenario.world == "rental":
         return rental_env(resolve(scenario), max_frames)
     table, edges = table_of(scenario), range(scenario.edges.count)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import msgspec
 
+from emulator.agent_checks import lost_contradictions
 from emulator.linking import link_contradictions
 from emulator.rental_plan import DAY_S
 from emulator.scenario import Scenario
@@ -24,7 +25,7 @@ def rental_contradictions(scenario: Scenario) -> list[str]:
     """Every contradiction found, one line each: what, where, remedy."""
     rental = scenario.rental or Rental()
     problems = [*_of_the_other_world(scenario), *_time(scenario, rental), *_sites(scenario, rental)]
-    problems += [*_demand(rental), *_users(rental), *_membership(scenario, rental)]
+    problems += [*_demand(rental), *_users(rental), *_membership(scenario, rental), *lost_contradictions(scenario)]
     return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 

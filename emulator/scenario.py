@@ -89,6 +89,14 @@ class Agent(Table, frozen=True):
         Meta(ge=0, description="in lockstep time stands so long, wall seconds, for who comes after one that left"),
     ] = 0.0
     decision_budget_s: Annotated[float, Meta(gt=0, description="a decision that takes longer is refused (late)")] = 30.0
+    lost: Annotated[
+        tuple[tuple[Natural, Natural, Natural], ...],
+        Meta(description="edge servers that hear nothing of their agents in some frames, [[edge, first, end]]"),
+    ] = ()
+
+    def is_lost(self, edge: int, frame: int) -> bool:
+        """Whether an edge server hears nothing of its agent in a frame, so that what it decided before stays."""
+        return any(m == edge and first <= frame < end for m, first, end in self.lost)
 
 
 class Scheduler(Table, frozen=True):

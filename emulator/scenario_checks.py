@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
+from emulator.agent_checks import lost_contradictions
 from emulator.linking import link_contradictions
 from emulator.rental_checks import rental_contradictions
 from emulator.scenario import Scenario
@@ -27,7 +28,7 @@ def contradictions(scenario: Scenario) -> list[str]:
     problems = [*_sizes(scenario), *_edges(scenario), *_services(scenario), *_demand(scenario), *_deadlines(scenario)]
     if scenario.rental is not None:
         problems.append('rental: is only read with world = "rental"; set the world or leave the table out')
-    problems += scheduler_contradictions(scenario)
+    problems += [*scheduler_contradictions(scenario), *lost_contradictions(scenario)]
     return [*problems, *link_contradictions(scenario), *start_contradictions(scenario)]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from agents.checkpoint import CURVE
 from agents.curve import Axes, draw_curve
+from agents.errors import AgentError
 from agents.extras import require_torch
 from agents.n2o.checkpoint import Folder, LogRow
 from agents.n2o.copies import Copies, Played
@@ -76,6 +77,8 @@ def train(
     """
     require_torch()
     scenario, preset = folder.scenario(), folder.preset()
+    if scenario.agent.lost:
+        raise AgentError(f"{scenario.name}: agent.lost: in training every agent is heard; leave it out")
     world = copies_to_train(scenario, preset.copies)
     from agents.n2o.joint import learner_of
 

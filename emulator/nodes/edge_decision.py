@@ -105,6 +105,9 @@ class DeploymentKeeper:
         self._asked_s = self._node.process.clock()
         self._shown = message = records.frame_observation(self._edge, now.frame, self._next.last_frame)
         self._driver.publish(self._observation, message, now)
+        if self._rules.is_lost(self._edge, now.frame):
+            self._publish(now, "")
+            return
         self._node.gather(
             "deployment",
             (self._agent,),

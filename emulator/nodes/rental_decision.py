@@ -65,6 +65,10 @@ class RentalKeeper:
             self._hold()
             then(self._next.units, "")
             return
+        if self._rules.is_lost(self._edge, now.frame):
+            self._next = self._kept
+            then(self._next.units, "")
+            return
         self._asked_s = self._node.process.clock()
         self._node.gather(
             "rental",

@@ -47,6 +47,7 @@ class InProcess:
         self._rental = scenario.world == "rental"
         if self._rental:
             check_links(scenario)
+        scenario = plan.with_faults(scenario)
         self.scenario = resolve_rental(scenario) if self._rental else resolve(scenario)
         self.trial = Trial(plan, self.scenario.edges.count, self.scenario.world)
         # What agents of the offloading world see is independent of what they decide, so their shadows' world is exact.
@@ -89,12 +90,9 @@ class InProcess:
         )
 
     def _check_plan(self) -> None:
-        plan, edges = self.plan, self.scenario.edges.count
+        plan = self.plan
         for stage in plan.stage:
             self.trial.binding(stage)
-        for fault in plan.fault:
-            if fault.edge >= edges:
-                raise ScenarioError(f"{plan.name}: fault: edge {fault.edge}: there are 0..{edges - 1}")
         for guard in self.trial.guards:
             if guard.figure not in FIGURES:
                 raise ScenarioError(
@@ -114,11 +112,7 @@ class InProcess:
         alone: dict[Arm, str] = {"baseline": self.plan.baseline}
         both: dict[Arm, str] = {**alone, "candidate": self.plan.candidate}
         if not self._rental:
-            twin = OffloadingTrack(scenario, alone, budget_s, self._nobody)
-            return OffloadingTrack(scenario, both, budget_s, self._nobody), twin
-        live = RentalTrack(scenario, alone, budget_s, self._nobody)
+            return OffloadingTrack(scenario, both, budget_s), OffloadingTrack(scenario, alone, budget_s)
+        live = RentalTrack(scenario, alone, budget_s)
         shown_by = live if self.plan.stage[index].kind == "shadow" else None
-        return RentalTrack(scenario, both, budget_s, self._nobody, shown_by), live
-
-    def _nobody(self, edge: int, frame: int) -> bool:
-        return any(each.edge == edge and each.frame <= frame < each.frame + each.frames for each in self.plan.fault)
+        return RentalTrack(scenario, both, budget_s, shown_by), live

@@ -67,7 +67,7 @@ class OnBus:
         self.plan, self._folder = plan, Path("runs")
         self.live: dict[str, Any] | None = None
         self.mode = "lockstep" if rate is None else "wall"
-        read = load_scenario(plan.scenario, plan.set)
+        read = plan.with_faults(load_scenario(plan.scenario, plan.set))
         agent = msgspec.structs.replace(
             read.agent,
             policy=plan.baseline,
@@ -91,8 +91,6 @@ class OnBus:
                 f"{plan.name}: scenario: emulated links do not lead to agents that come by a swap; hold the trial in "
                 "one process (leave out --bus and --rate), or take [[link]] out"
             )
-        if plan.fault:
-            raise ScenarioError(f"{plan.name}: fault: is of trials in one process; leave it out, or leave out --bus")
         for spec in (plan.candidate, plan.baseline):
             if is_program(spec):
                 load_programs([spec], scenario.world)

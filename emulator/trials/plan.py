@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from emulator.errors import ScenarioError
+from emulator.scenario import Scenario
 from emulator.scenario_file import parse_table, shipped_names
 from emulator.scenario_tables import Natural, NotNegative, Positive, Table
 from emulator.specs import with_whole_paths
@@ -87,6 +88,11 @@ class Fault(Table, frozen=True, kw_only=True):
     frame: Annotated[int, Meta(ge=0, description="of every run, its warm-up included")]
     frames: Annotated[int, Meta(ge=1)] = 1
 
+    def into(self, scenario: Scenario) -> Scenario:
+        """A scenario with it."""
+        lost = (*scenario.agent.lost, (self.edge, self.frame, self.frame + self.frames))
+        return msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, lost=lost))
+
 
 class Plan(Table, frozen=True, kw_only=True):
     """A whole trial."""
@@ -129,6 +135,17 @@ class Plan(Table, frozen=True, kw_only=True):
             msgspec.structs.replace(self, candidate=spec, candidates=(), guardrails=guardrails, rule=rule)
             for spec in self.candidates
         ]
+
+    def with_faults(self, scenario: Scenario) -> Scenario:
+        """A scenario with everything that goes wrong in it.
+
+        Raises: ScenarioError: a fault is of an edge server that there is not.
+        """
+        for fault in self.fault:
+            if fault.edge >= scenario.edges.count:
+                raise ScenarioError(f"{self.name}: fault: edge {fault.edge}: there are 0..{scenario.edges.count - 1}")
+            scenario = fault.into(scenario)
+        return scenario
 
     def seeds_of(self, stage: Stage) -> list[int]:
         """The seeds a stage runs through."""

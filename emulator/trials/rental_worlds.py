@@ -23,7 +23,7 @@ from emulator.linking import table_of
 from emulator.model.graph import Floats
 from emulator.rental_world import Played, RentalWorld
 from emulator.scenario import Scenario
-from emulator.trials.arms import Binding, NobodyThere, nobody_is_lost
+from emulator.trials.arms import Binding
 from emulator.trials.callees import Answer, Callees, judged
 from emulator.trials.figures import Arm, FrameSeen
 
@@ -87,7 +87,6 @@ class RentalTrack:
         scenario: Scenario,
         arms: Mapping[Arm, str],
         budget_s: float,
-        nobody: NobodyThere = nobody_is_lost,
         shown_by: RentalTrack | None = None,
     ) -> None:
         """Stand before slot 0 with the baseline bound everywhere.
@@ -96,13 +95,12 @@ class RentalTrack:
             scenario: Resolved.
             arms: The SPEC of each arm.
             budget_s: What a decision may take.
-            nobody: Faults.
             shown_by: Of shadows: the live world, whose next slot is the same; its observations are what they see.
         """
         self.world = RentalWorld(scenario)
         self._shown_by = shown_by
         self._crews = {arm: RentalCrew(spec, scenario, self.world, budget_s) for arm, spec in arms.items()}
-        self._arms = Binding(["baseline"] * self.world.edges, nobody)
+        self._arms = Binding(["baseline"] * self.world.edges, scenario.agent.is_lost)
         self._units = np.zeros(self.world.edges, dtype=np.int64)
 
     def bind(self, arms: Sequence[Arm]) -> None:

@@ -20,7 +20,7 @@ from emulator import records
 from emulator.model.offloading import Bools, Floats, ordered_sum, refusal
 from emulator.records import services_of
 from emulator.scenario import Scenario
-from emulator.trials.arms import Binding, Carry, NobodyThere, it_comes, nobody_is_lost
+from emulator.trials.arms import Binding, Carry, it_comes
 from emulator.trials.callees import Answer, Callees, judged
 from emulator.trials.figures import Arm, FrameSeen, Incident
 from emulator.world import FrameStep, World
@@ -79,16 +79,13 @@ class Crew:
 class OffloadingTrack:
     """The offloading world with its arms; ``latest`` is the last frame as the world has it."""
 
-    def __init__(
-        self, scenario: Scenario, arms: Mapping[Arm, str], budget_s: float, nobody: NobodyThere = nobody_is_lost
-    ) -> None:
+    def __init__(self, scenario: Scenario, arms: Mapping[Arm, str], budget_s: float) -> None:
         """Stand before frame 0 with the baseline bound everywhere.
 
         Args:
             scenario: Resolved.
             arms: The SPEC of each arm.
             budget_s: What a decision may take.
-            nobody: Faults.
         """
         self.world = World(scenario)
         self.latest: FrameStep | None = None
@@ -96,7 +93,7 @@ class OffloadingTrack:
         self._schedule = scheduler_of(scenario)
         edges, services = self.world.network.edges, self.world.network.services
         self._in_force = np.zeros((edges, services), dtype=np.bool_)
-        self._arms = Binding(["baseline"] * edges, nobody)
+        self._arms = Binding(["baseline"] * edges, scenario.agent.is_lost)
         self._frame = 0
 
     def bind(self, arms: Sequence[Arm]) -> None:

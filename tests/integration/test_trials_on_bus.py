@@ -9,7 +9,7 @@ import pytest
 from emulator.folder import read_table
 from emulator.trials.in_process import InProcess
 from emulator.trials.on_bus import OnBus
-from emulator.trials.plan import Plan, load
+from emulator.trials.plan import Fault, Plan, load
 from emulator.trials.rules import RunFigures
 
 pytestmark = pytest.mark.processes
@@ -54,6 +54,22 @@ def test_a_run_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
         assert found.run[name] != found.twin[name]
 
 
+FAULTS = (Fault(kind="agent_lost", edge=0, frame=3, frames=2), Fault(kind="agent_lost", edge=2, frame=4, frames=5))
+"""Of an edge server with the candidate, and of another; longer than ``hold_decision_frames``."""
+
+
+def test_faults_of_the_plan_hit_a_run_on_the_bus_as_they_hit_its_twin(tmp_path: Path) -> None:
+    plan = plan_of("bad-candidate", 6, candidate="marginal-popularity", fault=FAULTS)
+    found, _ = played(tmp_path, plan)
+    expected = InProcess(plan).play(0, 1, lambda _line: None)
+    whole = InProcess(msgspec.structs.replace(plan, fault=())).play(0, 1, lambda _line: None)
+    assert (found.breach, found.missed, found.missed_outside) == (None, 0, 0), "nobody was asked"
+    for name, values in expected.series.items():
+        assert found.series[name] == pytest.approx(values, rel=1e-12)
+        assert found.series[name][:3] == pytest.approx(whole.series[name][:3], rel=1e-12)
+        assert found.series[name] != pytest.approx(whole.series[name], rel=1e-6)
+
+
 RENTAL = {
     "name": "rental",
     "scenario": "quickstart-rental",
@@ -66,6 +82,7 @@ RENTAL = {
 
 def test_a_run_of_the_rental_world_on_the_bus_is_that_of_one_process(tmp_path: Path) -> None:
     plan = msgspec.convert(RENTAL, Plan)
+    plan = msgspec.structs.replace(plan, fault=FAULTS)
     found, notes = played(tmp_path, plan)
     expected = InProcess(plan).play(0, 1, lambda _line: None)
     assert (found.frames, found.breach, found.missed, found.missed_outside) == (6, None, 0, 0)
@@ -74,7 +91,7 @@ def test_a_run_of_the_rental_world_on_the_bus_is_that_of_one_process(tmp_path: P
     assert found.series["run_reward"] != found.series["twin_reward"]
     assert found.cells == expected.cells
     assert [note["candidates"] for note in notes] == [[], [0, 1]]
-    assert [len(found.decision_s[arm]) for arm in ("baseline", "candidate")] == [2 * 4 + 6 * 2, 6 * 2]
+    assert [len(found.decision_s[arm]) for arm in ("baseline", "candidate")] == [2 * 4 + 6 * 2 - 4, 6 * 2 - 2]
     assert 20.0 < found.twin["message_bytes"] < found.run["message_bytes"] < 200.0
 
 

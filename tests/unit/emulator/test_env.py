@@ -184,6 +184,12 @@ def test_without_pettingzoo_the_import_names_the_extra() -> None:
     assert "install the extra 'learn'" in result.stderr.strip().splitlines()[-1]
 
 
+def test_an_agent_that_is_not_heard_is_told() -> None:
+    lost = msgspec.structs.replace(small().agent, lost=((1, 2, 3),))
+    with pytest.raises(ValueError, match=r"agent\.lost is of the agents of a run"):
+        parallel_env(msgspec.structs.replace(small(), agent=lost))
+
+
 @pytest.mark.parametrize(("arguments", "text"), [({"step": "task"}, "choose frame or slot"), ({"max_frames": 0}, "1")])
 def test_a_wrong_argument_is_told(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):

@@ -58,6 +58,8 @@ BROKEN = [
     (HEAD + "[demand]\nusers_min = 60", "x.toml:3: demand.users_min: 60 is more than users_max (50)"),
     (HEAD + "[demand]\nactivity = 1.1", "x.toml:3: demand.activity: must be a number <= 1.0, is 1.1"),
     (HEAD + "[deadlines]\ngive_up_s = 1", "x.toml:3: deadlines.give_up_s: 1 is less than dump_s (10)"),
+    (HEAD + "[agent]\nlost = [[5, 1, 2]]", "agent.lost[0]: edge 5: there are 0..4"),
+    (HEAD + "[agent]\nlost = [[1, 2, 2]]", "agent.lost[0]: [1, 2, 2] is empty; the end is the first frame it is heard"),
     (HEAD + '"a\\nb" = 1', "x.toml: 'a\\nb': unknown key"),
     (HEAD + HEAD, "x.toml: not TOML: Cannot overwrite a value"),
     (HEAD + "x", "x.toml: not TOML: Expected '='"),

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from emulator.scenario_file import load
 from emulator.trials import answer
 from emulator.trials.conduct import hold
 from emulator.trials.in_process import InProcess
+from emulator.trials.plan import Fault
 from emulator.trials.rental_worlds import RentalTrack
 from emulator.trials.worlds import OffloadingTrack
 from emulator.world import World
@@ -88,13 +90,39 @@ def test_who_is_bound_decides() -> None:
 
 def test_a_lost_agent_leaves_its_deployment_in_force() -> None:
     scenario = resolve(load("quickstart", [*FAST, "frames=12"]))
-    lost = OffloadingTrack(scenario, {"baseline": "popularity"}, BUDGET_S, lambda edge, frame: edge == 1 and frame > 2)
+    fault = Fault(kind="agent_lost", edge=1, frame=3, frames=99)
+    lost = OffloadingTrack(fault.into(scenario), {"baseline": "popularity"}, BUDGET_S)
     kept = []
     for _ in range(6):
         seen = lost.frame()
         kept.append(lost.world.deployed[1].copy())
         assert seen.incidents == ()
     assert all(np.array_equal(each, kept[2]) for each in kept[3:])
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "policy"),
+    [("quickstart", FAST, "popularity"), ("quickstart-rental", ["edges.count=4"], "random")],
+)
+def test_agents_that_are_not_heard_are_so_in_either_world_of_one_process(
+    name: str, more: list[str], policy: str
+) -> None:
+    scenario = resolve(load(name, [*more, "frames=8", f"agent.policy={policy}", "agent.lost=[[1,2,4],[0,3,9]]"]))
+    made, rewards = (RentalTrack, []) if name == "quickstart-rental" else (OffloadingTrack, [])
+    for plain in (False, True):
+        played = (
+            msgspec.structs.replace(scenario, agent=msgspec.structs.replace(scenario.agent, lost=()))
+            if plain
+            else scenario
+        )
+        track = made(played, {"baseline": policy}, BUDGET_S)
+        rewards.append([track.frame().reward for _ in range(8)])
+    if name == "quickstart":
+        expected = [each.step.row.reward_s for each in rollout.play(scenario, World(scenario))]
+    else:
+        steps = rental_rollout.play(scenario, RentalWorld(scenario))
+        expected = [float(each.step.reward[0].sum()) for each in steps]
+    assert rewards[0] == expected != rewards[1]
 
 
 def test_shadows_in_the_offloading_world_are_exact() -> None:

@@ -11,7 +11,6 @@ from agents.errors import AgentError
 from emulator.errors import ScenarioError
 from emulator.trials.on_bus import OnBus
 
-FAULT = [{"kind": "agent_lost", "edge": 2, "frame": 3}]
 RENTAL = {"scenario": "quickstart-rental", "baseline": "onnx", "candidate": "greedy-rule"}
 
 
@@ -22,7 +21,7 @@ RENTAL = {"scenario": "quickstart-rental", "baseline": "onnx", "candidate": "gre
             {"scenario": "lossy"},
             r"hold the trial in one process \(leave out --bus and --rate\), or take \[\[link\]\] out",
         ),
-        ({"fault": FAULT}, "fault: .*leave it out, or leave out --bus"),
+        ({"fault": [{"kind": "agent_lost", "edge": 7, "frame": 3}]}, r"fault: edge 7: there are 0\.\.4"),
         ({**RENTAL, "candidate": "owner"}, "agent owner: negotiates with its neighbours"),
         ({**RENTAL, "baseline": "maxsum"}, "agent maxsum: negotiates with its neighbours"),
         ({"candidate": "ils:2"}, "agent ils:2: observes the whole network"),
