@@ -208,12 +208,17 @@ def _end(client: Client, edges: tuple[int, ...], how: str) -> SwapState:
 def _await(client: Client, state: SwapState) -> SwapState:
     """Wait until a swap is over, or rests with those before standing by; the hub has the deadlines."""
     pause, ends = threading.Event(), state.stage == "bound"
-    while state.stage not in OVER and not (state.stage == "bound" and state.hold_frames < 0 and not ends):
-        pause.wait(AGAIN_S)
-        (now,) = client.call("swap_status", SwapQuery(state.number), SwapStates).swaps
-        if now.stage != state.stage:
-            click.echo(f"swap {now.number}: {now.stage}", err=True)
-        state = now
+    try:
+        while state.stage not in OVER and not (state.stage == "bound" and state.hold_frames < 0 and not ends):
+            pause.wait(AGAIN_S)
+            (now,) = client.call("swap_status", SwapQuery(state.number), SwapStates).swaps
+            if now.stage != state.stage:
+                click.echo(f"swap {now.number}: {now.stage}", err=True)
+            state = now
+    except KeyboardInterrupt:
+        edges = ",".join(str(part.edge) for part in state.parts)
+        click.echo(f"swap {state.number} goes on; `edgerig swap {edges} --rollback` calls it off", err=True)
+        raise
     return state
 
 
