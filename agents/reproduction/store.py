@@ -13,14 +13,14 @@ from emulator.scenario import Scenario
 from emulator.scenario_file import dump
 
 MEASUREMENTS, TRAININGS = "measurements", "trainings"
-BUS_ONLY = ("successor_s = ", "controller_s = ")
-"""Settings that came after the first measurements and say nothing of what is played in one process."""
+LATER = ("successor_s = ", "controller_s = ", "lost = []")
+"""Settings that came after the first measurements: of runs on the bus alone, or as they are where nobody sets them."""
 
 
 def world_text(scenario: Scenario) -> str:
     """The scenario as keys have it: hours of measurements are not lost to a new setting that does not concern them."""
     lines = dump(scenario).splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith(BUS_ONLY))
+    return "".join(line for line in lines if not line.startswith(LATER))
 
 
 class Versioned(Protocol):

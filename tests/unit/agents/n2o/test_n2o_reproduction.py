@@ -97,7 +97,7 @@ def test_whatever_changes_the_world_or_the_training_changes_the_key():
 
 
 def test_what_is_measured_stays_found():
-    """Hours of measurements are lost where this key changes; see ``agents.reproduction.store.BUS_ONLY`` first."""
+    """Hours of measurements are lost where this key changes; see ``agents.reproduction.store.LATER`` first."""
     assert training_key(plan.case_of(FULL, "P", 4, 1, 2), LOCAL) == "976dc2bf1accb78577cd368a"
 
 

@@ -87,7 +87,9 @@ def test_whatever_changes_the_world_or_the_way_changes_the_key():
     }
     assert len(keys) == 8
     on_the_bus = ONE._replace(overrides=(*ONE.overrides, "agent.successor_s=60.0"))
-    assert key_of(on_the_bus) == key_of(ONE)
+    assert (
+        key_of(on_the_bus) == key_of(ONE) != key_of(ONE._replace(overrides=(*ONE.overrides, "agent.lost=[[0, 0, 1]]")))
+    )
 
 
 def test_the_workload_is_the_default_one_everywhere():
