@@ -57,7 +57,9 @@ COPY --from=build-node /opt/edgerig /opt/edgerig
 
 # -- tools: report, plots, compiled scheduling -------------------------------------------------------------------------
 FROM build AS build-tools
-RUN --mount=type=cache,target=/root/.cache/pip install-small ".[fast,report]"
+# "report" leaves compiled scheduling out, which takes seconds to compile at every start.
+ARG EXTRAS=fast,report
+RUN --mount=type=cache,target=/root/.cache/pip install-small ".[${EXTRAS}]"
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/pip install-small --no-deps --force-reinstall .
 
