@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from live_run import ROOT, until
 from emulator.container_run import ContainerRun, EngineFailed
 
 TAG = "test"
+PINS = " ".join(f"{name}=={metadata.version(name)}" for name in ("numpy", "msgspec", "pyzmq"))
+"""Packages whose version may change the last bits of a number; images get those that run here."""
+
 WITHOUT_GRAFANA = ROOT / "tests" / "containers" / "without-grafana.yaml"
 """No image of it can be had where these tests run; everything else is as it is."""
 
@@ -36,7 +40,7 @@ class Stack(ContainerRun):
     """The containers of one run of tests."""
 
     def __init__(self, name: str, file: Path = ROOT / "compose.yaml", **env: str) -> None:
-        told = {"EDGERIG_TAG": TAG, "PROMETHEUS_PORT": "0", **env}
+        told = {"EDGERIG_TAG": TAG, "PINS": PINS, "PROMETHEUS_PORT": "0", **env}
         super().__init__(f"edgerig-{name}-{os.getpid()}", (file, WITHOUT_GRAFANA), told)
 
     def inspect(self, container: str) -> dict[str, Any]:
