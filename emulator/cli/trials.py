@@ -32,6 +32,8 @@ from emulator.trials.plan import Plan, load
 from emulator.trials.rules import Verdict
 
 LINE_EVERY_S = 2.0
+HUB_S = 30.0
+"""A trial that leads a run does not give it up because its hub is slow for once."""
 
 
 class Lines:
@@ -89,7 +91,7 @@ def trial_command(
     if hub is not None and len(plans) > 1:
         raise ScenarioError(f"{plan}: candidates: a live run takes one; try them without --hub, then name the best")
     with contextlib.ExitStack() as stack:
-        run = stack.enter_context(asking(find(hub, None), role=LAUNCHER)) if hub is not None else None
+        run = stack.enter_context(asking(find(hub, None), HUB_S, LAUNCHER)) if hub is not None else None
         alone = _alone(read, run)
         made = [] if alone else [_driver(each, bus=bus or rate is not None, rate=rate, run=run) for each in plans]
         name = f"trial-{read.name}", read.seed_list[0]
