@@ -43,7 +43,7 @@ test: $(STAMP)  ## all tests but the soak; those of containers where an engine c
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not soak and not learn and not containers" tests
 	@$(BIN)/python -m pytest -m "processes and not soak" tests
 	@$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory learn-setup
-	@$(BIN)/python -m pytest -m learn tests/learn
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m learn tests/learn
 	@$(BIN)/python -m pytest -m containers tests/containers
 
 containers: $(STAMP)  ## the real compose.yaml on a container engine, and every panel's query
