@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,10 +14,17 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "agent-c"
 IN_NODE = Path(__file__).parents[1] / "examples" / "agent-node" / "agent.toml"
 
 
+def needed(example: str, *programs: str) -> None:
+    """Leave a test out where there are not the tools for it; in CI they are there."""
+    lacking = [program for program in programs if shutil.which(program) is None]
+    if lacking:
+        assert not os.environ.get("CI"), f"CI must have {', '.join(lacking)}, for {example}"
+        pytest.skip(f"{example} needs {', '.join(lacking)}, which is not here")
+
+
 def compiled(into: Path, old: str = "", new: str = "") -> Path:
     """The example's manifest, with the agent built beside it; another agent where ``old`` is replaced in its source."""
-    if shutil.which("gcc") is None or shutil.which("make") is None:
-        pytest.skip("no C compiler: gcc and make are needed to build examples/agent-c")
+    needed("examples/agent-c", "gcc", "make")
     for name in ("agent.c", "agent.toml", "Makefile"):
         shutil.copy(EXAMPLE / name, into / name)
     source = (into / "agent.c").read_text()
@@ -35,6 +43,5 @@ def compiled(into: Path, old: str = "", new: str = "") -> Path:
 
 def runnable_in_node() -> Path:
     """The manifest of the example in JavaScript."""
-    if shutil.which("node") is None:
-        pytest.skip("no Node.js: node is needed to run examples/agent-node")
+    needed("examples/agent-node", "node")
     return IN_NODE
