@@ -15,12 +15,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 # Of the project only what it depends on: a layer that is made anew when that changes, not with every line of code.
 COPY pyproject.toml LICENSE ./
-# Tests of other packages, and tools that convert models, are never run here.
+# Tests of other packages, tools that convert models, and a library for other languages (34 MB) are never used here.
 RUN printf '%s\n' '#!/bin/sh -e' \
         'pip --python /opt/edgerig/bin/python install --constraint /tmp/pins "$@"' \
         'cd /opt/edgerig/lib/python3*/site-packages' \
         'find . -type d -name tests -prune -exec rm -rf {} +' \
-        'rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools' >/usr/local/bin/install-small \
+        'rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/capi/libonnxruntime.so*' >/usr/local/bin/install-small \
     && chmod +x /usr/local/bin/install-small \
     && touch README.md \
     && printf '%s\n' ${PINS} >/tmp/pins \

@@ -18,15 +18,25 @@ BASE_IMAGE = "python:3.11-slim-bookworm"
 
 FRAME_SLOTS = 5
 ALL = ("--scale", f"agent={EDGES + 1}")
-IN_C = f"edgerig-agent-c:{TAG}"
+IN_C, IN_NODE = f"edgerig-agent-c:{TAG}", f"edgerig-agent-node:{TAG}"
+
+
+def built(example: str, picture: str) -> str:
+    """The image of an agent that has nothing of edgerig's."""
+    base = os.environ.get("BASE_IMAGE") or BASE_IMAGE
+    folder = str(ROOT / "examples" / example)
+    run("docker", "build", "-q", "--build-arg", f"BASE_IMAGE={base}", "-t", picture, folder)
+    return picture
 
 
 @pytest.fixture(scope="module")
 def in_c(image: str) -> str:
-    """The image of the agent in C, which has nothing of edgerig's."""
-    base = os.environ.get("BASE_IMAGE") or BASE_IMAGE
-    run("docker", "build", "-q", "--build-arg", f"BASE_IMAGE={base}", "-t", IN_C, str(ROOT / "examples" / "agent-c"))
-    return IN_C
+    return built("agent-c", IN_C)
+
+
+@pytest.fixture(scope="module")
+def in_node(image: str) -> str:
+    return built("agent-node", IN_NODE)
 
 
 @pytest.fixture
@@ -91,13 +101,15 @@ def lockstep(image: str) -> Iterator[Stack]:
 
 
 def test_in_lockstep_time_stands_while_agents_are_exchanged_and_none_is_missed(
-    lockstep: Stack, in_c: str, tmp_path: Path
+    lockstep: Stack, in_c: str, in_node: str, tmp_path: Path
 ) -> None:
     ours = dict.fromkeys(map(str, range(EDGES)), "popularity")
     lockstep.until(lambda: lockstep.deciding() == ours, "everyone decides")
-    lockstep.env["EDGERIG_AGENT_IMAGE"] = in_c
-    lockstep.compose("up", "-d", "--no-deps", "agent")
-    lockstep.until(lambda: lockstep.deciding() == dict.fromkeys(ours, "agent-c"), "the agents in C decide")
+    for name, picture in (("agent-c", in_c), ("agent-node", in_node)):
+        lockstep.env["EDGERIG_AGENT_IMAGE"] = picture
+        lockstep.compose("up", "-d", "--no-deps", "agent")
+        theirs = dict.fromkeys(ours, name)
+        lockstep.until(lambda theirs=theirs: lockstep.deciding() == theirs, f"every {name} decides")
     lockstep.compose("stop", "hub")
     folder = lockstep.folder(tmp_path / "runs")
     summary = json.loads((folder / "summary.json").read_text())
