@@ -1,4 +1,4 @@
-"""How often trials are wrong: A-A trials, in which nothing differs but the seeds, and a planted difference.
+"""How often trials are wrong: A-A trials, in which nothing differs but the seeds, a planted difference, an example.
 
 Two arms of one policy on disjoint seeds differ by chance alone. The fixed-size t test should call that a difference in
 5 % of trials, the always-valid test, though it looks after every run, in 5 % at most.
@@ -18,13 +18,23 @@ from emulator.assembly import resolve
 from emulator.scenario import Scenario
 from emulator.scenario_file import load
 from emulator.trials.figures import totals
+from emulator.trials.in_process import InProcess
 from emulator.trials.plan import Plan, Stage
+from emulator.trials.plan import load as load_plan
 from emulator.trials.rules import RunFigures, Trial
 from emulator.trials.worlds import OffloadingTrack
 
 Tell = Callable[[str], None]
 SMALL: Final = ("edges.count=2", "services.count=5", "slots_per_frame=1")
-PLANTED: Final = "exec:" + str(Path(__file__).parents[1] / "examples" / "trials" / "agents" / "sparing.toml")
+EXAMPLES: Final = Path(__file__).parents[1] / "examples" / "trials"
+PLANTED: Final = f"exec:{EXAMPLES / 'agents' / 'sparing.toml'}"
+SUBTLE: Final = EXAMPLES / "subtly-worse-candidate.toml"
+PATIENT_S: Final = 60.0
+"""What a decision may take: a busy machine is not what is measured."""
+
+FAR: Final = 100_000
+"""Seeds of the example's trials are beyond those of the others."""
+
 LINE_EVERY_S: Final = 5.0
 
 
@@ -40,6 +50,7 @@ class Options:
         planted: Trials with a planted difference.
         planted_seeds: Most seeds that one of them may take.
         planted_frames: Of each run in them.
+        subtle: Trials of examples/trials/subtly-worse-candidate.toml, each with seeds of its own.
     """
 
     seed: int = 1
@@ -49,9 +60,10 @@ class Options:
     planted: int = 40
     planted_seeds: int = 30
     planted_frames: int = 100
+    subtle: int = 40
 
 
-QUICK: Final = Options(trials=200, planted=20)
+QUICK: Final = Options(trials=200, planted=20, subtle=10)
 
 
 class Clock:
@@ -72,7 +84,7 @@ class Clock:
 
 def run(options: Options, tell: Tell = lambda _text: None) -> dict[str, Any]:
     """Measure the error rates of trials, and what they find."""
-    return {**a_a(options, tell), **planted(options, tell)}
+    return {**a_a(options, tell), **planted(options, tell), **subtle(options, tell)}
 
 
 def a_a(options: Options, tell: Tell) -> dict[str, Any]:
@@ -129,6 +141,31 @@ def planted(options: Options, tell: Tell) -> dict[str, Any]:
     }
 
 
+def subtle(options: Options, tell: Tell) -> dict[str, Any]:
+    """The trial of a candidate that is a little worse, from its first stage on: how many roll it back, how soon."""
+    plan = load_plan(SUBTLE)
+    clock = Clock(tell, "subtly worse candidate", options.subtle)
+    count = len(plan.seed_list)
+    took: list[int] = []
+    for number in range(options.subtle):
+        first = options.seed + FAR + number * count
+        seeds = f"{first}-{first + count - 1}"
+        patient = msgspec.structs.replace(plan.guardrails, decision_budget_s=PATIENT_S)
+        driver = InProcess(msgspec.structs.replace(plan, seeds=seeds, guardrails=patient))
+        trial = driver.trial
+        while (order := trial.next_run()) is not None:
+            trial.take(driver.play(*order, lambda _line: None))
+        if trial.verdict is not None and trial.verdict.by == "sequential":
+            took.append(sum(each.frames for each in trial.results))
+        clock.done(number + 1)
+    return {
+        "subtle_trials": options.subtle,
+        "subtle_rolled_back": len(took) / options.subtle,
+        "subtle_frames_mean": sum(took) / max(len(took), 1),
+        "subtle_frames_most": max(took, default=0),
+    }
+
+
 def plan_of(seeds: int, frames: int) -> Plan:
     """A trial of one stage, so that its test has all of alpha."""
     return Plan(
@@ -143,5 +180,5 @@ def plan_of(seeds: int, frames: int) -> Plan:
 
 def delay_s(scenario: Scenario, policy: str, seed: int, frames: int, warmup_frames: int = 2) -> float:
     """Mean delay of a run with one policy everywhere, seconds per task, after its warm-up."""
-    track = OffloadingTrack(msgspec.structs.replace(scenario, seed=seed), {"baseline": policy}, 60.0)
+    track = OffloadingTrack(msgspec.structs.replace(scenario, seed=seed), {"baseline": policy}, PATIENT_S)
     return totals([track.frame() for _ in range(warmup_frames + frames)][warmup_frames:])["delay"]

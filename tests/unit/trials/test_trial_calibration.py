@@ -2,7 +2,7 @@
 
 from scipy.stats import binom
 
-from emulator.bench_trials import Options, a_a, planted
+from emulator.bench_trials import Options, a_a, planted, subtle
 
 CHANCE = 0.001
 """Probability of a failure of a test that is as good as it claims; seeds are fixed, so it happens once or never."""
@@ -23,3 +23,9 @@ def test_a_difference_of_five_percent_is_found() -> None:
     assert found["planted_found"] == 1.0
     assert 0.03 < found["planted_share"] < 0.08
     assert found["planted_seeds_most"] <= 12
+
+
+def test_the_subtly_worse_candidate_is_rolled_back_whatever_the_seeds() -> None:
+    found = subtle(Options(subtle=2), lambda _text: None)
+    assert found["subtle_rolled_back"] == 1.0
+    assert 40 <= found["subtle_frames_mean"] <= found["subtle_frames_most"] <= 400
