@@ -64,3 +64,14 @@ def stack(image: str) -> Iterator[Stack]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture
+def lockstep(image: str) -> Iterator[Stack]:
+    """A run of a test's own, without a spare: every frame waits for everybody, so that nobody is late."""
+    made = Stack("in-lockstep", EDGERIG_SLOT_WALL_S="0")
+    try:
+        made.compose("up", "-d")
+        yield made
+    finally:
+        made.down()

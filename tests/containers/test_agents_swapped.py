@@ -89,17 +89,6 @@ def test_agents_are_exchanged_by_their_image_alone_with_a_gap_that_is_told(resto
     assert all(gap["last_frame"] - gap["first_frame"] + 1 == gap["missed"] > gap["held_s"] == 0.0 for gap in gaps)
 
 
-@pytest.fixture
-def lockstep(image: str) -> Iterator[Stack]:
-    """A run that goes as fast as it can until it is stopped, without a spare."""
-    made = Stack("exchanged", EDGERIG_SLOT_WALL_S="0")
-    try:
-        made.compose("up", "-d")
-        yield made
-    finally:
-        made.down()
-
-
 def test_in_lockstep_time_stands_while_agents_are_exchanged_and_none_is_missed(
     lockstep: Stack, in_c: str, in_node: str, tmp_path: Path
 ) -> None:

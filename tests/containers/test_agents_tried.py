@@ -110,17 +110,6 @@ def test_a_candidate_that_dies_in_the_canary_is_rolled_back(
     assert stack.holders()[f"/agent/{CANARY}"] == baselines, "the name was kept for who stood by, and is no spare's"
 
 
-@pytest.fixture
-def lockstep(image: str) -> Iterator[Stack]:
-    """A run whose every frame waits for everybody, so that nobody is late on a machine that is busy."""
-    made = Stack("tried", EDGERIG_SLOT_WALL_S="0")
-    try:
-        made.compose("up", "-d")
-        yield made
-    finally:
-        made.down()
-
-
 def test_a_good_candidate_goes_from_canary_to_all_and_stays(lockstep: Stack, tools: None, tmp_path: Path) -> None:
     standing_by(lockstep, range(EDGES))
     found = held(lockstep, tmp_path, 2)
