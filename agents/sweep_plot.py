@@ -30,6 +30,9 @@ COLOURS = (
 """Okabe and Ito's first, told apart by colour-blind eyes; marks tell the rest apart."""
 
 
+LINE_IN, LETTER_IN = 0.6, 0.075
+"""In a legend: a line with its margins, and a letter."""
+
 WIDEST_NAME_IN = 2.0
 """Room for a name in the legend, inches."""
 
@@ -81,7 +84,8 @@ def finish(plt: Any, figure: Any, first: Any, path: Path, title: str) -> None:
     """Add title and legend, and write the file."""
     figure.suptitle(title, fontsize=11)
     marks, names = first.get_legend_handles_labels()
-    columns = min(int(figure.get_figwidth() / WIDEST_NAME_IN), len(names))
+    widest_in = max(WIDEST_NAME_IN, LINE_IN + LETTER_IN * max(map(len, names), default=0))
+    columns = max(1, min(int(figure.get_figwidth() / widest_in), len(names)))
     figure.legend(marks, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)

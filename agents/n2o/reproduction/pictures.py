@@ -17,6 +17,10 @@ WHISKERS = 3
 """Seeds from which on an interval is drawn; that of two would dwarf everything."""
 
 
+FEW = 5
+"""Places on the axis below that are each written there."""
+
+
 class Bars(NamedTuple):
     """One panel of bars: its title, names of the groups, and who has which value in each group."""
 
@@ -124,6 +128,8 @@ def draw_curves(path: Path, title: str, ylabel: str, panels: Sequence[Curves], *
     for place, panel in zip(places[0], panels, strict=True):
         for curve in panel.curves:
             _curve(place, curve)
+        if panel.curves and len(panel.curves[0].at) <= FEW:
+            place.set_xticks(panel.curves[0].at, [f"{at:g}" for at in panel.curves[0].at])
         if panel.logarithmic:
             place.set_xscale("log")
             place.set_yscale("log")
