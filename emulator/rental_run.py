@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,8 @@ from emulator.specs import is_program
 INTERRUPTED = 130
 
 
-def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
-    """Resolve a rental scenario and check what only the agents know.
+def prepare(scenario: Scenario, *, on_bus: bool, may_lack: tuple[type[Exception], ...] = ()) -> Scenario:
+    """Resolve a rental scenario and check what only the agents know, but for what may be missing here (``may_lack``).
 
     Raises: ScenarioError, AgentError: it cannot be run like this.
     """
@@ -48,21 +49,24 @@ def prepare(scenario: Scenario, *, on_bus: bool) -> Scenario:
     if not on_bus:
         check_links(scenario)
     resolved = resolve_rental(scenario)
-    _check_policies(resolved, specs, on_bus=on_bus)
+    _check_policies(resolved, specs, on_bus=on_bus, may_lack=may_lack)
     return resolved
 
 
-def _check_policies(scenario: Scenario, specs: list[str], *, on_bus: bool) -> None:
+def _check_policies(
+    scenario: Scenario, specs: list[str], *, on_bus: bool, may_lack: tuple[type[Exception], ...]
+) -> None:
     """Let each policy say what it lacks, before any process is started.
 
-    Raises: AgentError: it cannot work here.
+    Raises: AgentError: it cannot work here, for another reason than it may.
     """
     plan = build_plan(scenario)
     for spec in dict.fromkeys(specs):
         if on_bus and is_program(spec):
             continue
         edge = None if observes(spec) == "network" else specs.index(spec)
-        make_rental_policy(spec, RentalSetting(plan, edge, scenario.seed, scenario.name))
+        with contextlib.suppress(*may_lack):
+            make_rental_policy(spec, RentalSetting(plan, edge, scenario.seed, scenario.name))
 
 
 def check_links(scenario: Scenario) -> None:

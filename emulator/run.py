@@ -63,8 +63,9 @@ def prepare(
     """
     if on_bus:
         scenario = _with_programs(scenario, tell)
+    may_lack = (ExtraMissing,) if elsewhere else ()
     if scenario.world == "rental":
-        return rental_run.prepare(scenario, on_bus=on_bus)
+        return rental_run.prepare(scenario, on_bus=on_bus, may_lack=may_lack)
     resolved = resolve(scenario)
     specs = per_edge_specs(scenario.agent.policy, scenario.edges.count)
     if on_bus and any(spec.partition(":")[0] == "oracle" for spec in specs):
@@ -72,7 +73,7 @@ def prepare(
     if scenario.agent.orphan not in ("keep", "empty"):
         per_edge_specs(scenario.agent.orphan, scenario.edges.count)
     make_scheduler(resolved.scheduler.kind, resolved.scheduler.backend)
-    _check_policies(resolved, specs, on_bus=on_bus, may_lack=(ExtraMissing,) if elsewhere else ())
+    _check_policies(resolved, specs, on_bus=on_bus, may_lack=may_lack)
     if on_bus and resolved.scheduler.backend == "numba":
         if not any(Path(scheduling.__file__).parent.glob("__pycache__/*.nbi")):
             tell("compiling the scheduler and the planners (once; up to half a minute)")

@@ -58,7 +58,10 @@ def test_an_agent_that_does_not_exist_is_usage(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_agent_may_need_what_only_its_own_installation_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("scenario", "agent"), [("quickstart", "ttosc"), ("quickstart-rental", "madql-online")])
+def test_an_agent_may_need_what_only_its_own_installation_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenario: str, agent: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _name: None)
     started: list[argparse.Namespace] = []
@@ -67,10 +70,10 @@ def test_an_agent_may_need_what_only_its_own_installation_has(tmp_path: Path, mo
         started.append(made)
         return 3
 
-    run_unlaunched(options("--agent-spec", "ttosc"), start)
+    run_unlaunched(options("--scenario", scenario, "--agent-spec", agent), start)
     assert started
     with pytest.raises(ExtraMissing):
-        prepare(load("quickstart", ["agent.policy=ttosc"]), on_bus=True)
+        prepare(load(scenario, [f"agent.policy={agent}"]), on_bus=True)
 
 
 def test_the_folder_is_there_before_the_hub_and_the_summary_after_it(
